@@ -1,0 +1,192 @@
+"""Reverse-mode differentiation: what an operation records, and the walk back over the record.
+
+Every operation computes its value and hands :func:`record` a *vector–Jacobian product* (VJP): a
+function that takes the gradient g = ∂L/∂y of the operation's output y and returns, for each input
+x, the gradient gᵀ ∂y/∂x. The chain rule is then a walk over the recorded operations in reverse
+order, adding up the gradients wherever a tensor was used more than once (Griewank & Walther 2008,
+"Evaluating Derivatives", chapter 3).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Callable, Iterable
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from minigpt.tensor import Tensor
+
+Array = np.ndarray[Any, np.dtype[Any]]
+VJP = Callable[[Array], tuple["Array | None", ...]]
+
+_mode = threading.local()
+
+
+def is_grad_enabled() -> bool:
+    """Whether operations of this thread are recorded (False inside :class:`no_grad`)."""
+    return getattr(_mode, "no_grad_depth", 0) == 0
+
+
+class no_grad(contextlib.ContextDecorator):
+    """Operations inside are not recorded: a context manager and a decorator, for one thread.
+
+    Example:
+        >>> import minigpt as mg
+        >>> x = mg.Tensor([1.0, 2.0], requires_grad=True)
+        >>> with mg.no_grad():
+        ...     (x * 2).requires_grad
+        False
+    """
+
+    def __enter__(self) -> None:
+        _mode.no_grad_depth = getattr(_mode, "no_grad_depth", 0) + 1
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        _mode.no_grad_depth -= 1
+
+
+class Node:
+    """One recorded operation: its VJP, and where the gradients that the VJP returns go.
+
+    ``inputs`` holds, for each input of the operation, the Node that computed it, the Tensor itself
+    where it is a leaf, or None where it requires no gradient. Values are deliberately not kept
+    here: an array stays alive only where a VJP needs it again.
+    """
+
+    __slots__ = ("inputs", "vjp")
+
+    def __init__(self, inputs: tuple[Node | Tensor | None, ...], vjp: VJP) -> None:
+        self.inputs: tuple[Node | Tensor | None, ...] = inputs
+        self.vjp: VJP | None = vjp  # None once the walk has been here
+
+    def free(self) -> None:
+        """Let go of the inputs, and of every array that the VJP kept."""
+        self.inputs, self.vjp = (), None
+
+
+def is_recorded(inputs: Iterable[Tensor]) -> bool:
+    """Whether an operation on ``inputs`` will be recorded: it need not prepare its VJP if not."""
+    return is_grad_enabled() and any(x.requires_grad for x in inputs)
+
+
+def record(value: Array, inputs: tuple[Tensor, ...], vjp: VJP) -> Tensor:
+    """The Tensor that holds ``value``, the outcome of an operation on ``inputs``.
+
+    Args:
+        value: what the operation computed.
+        inputs: the tensors it computed it from.
+        vjp: takes ∂L/∂value and returns one gradient for each input, of that input's shape and
+            dtype (None is allowed where the input requires no gradient). What it returns is its
+            argument, or a view of any array, or a fresh array for that input alone. It must not
+            write to its argument, and is called once at most.
+    """
+    from minigpt.tensor import Tensor  # one floor up: a Tensor is made of these operations
+
+    output = Tensor.__new__(Tensor)
+    output.data, output.grad, output.requires_grad, output.node = value, None, False, None
+    if is_recorded(inputs):
+        output.requires_grad = True
+        output.node = Node(tuple((x.node or x) if x.requires_grad else None for x in inputs), vjp)
+    return output
+
+
+def gradients(root: Tensor, gradient: Array | None = None) -> dict[Tensor, Array]:
+    """∂root/∂leaf for every leaf that requires a gradient; the graph is freed on the way.
+
+    Nothing is written to ``.grad``, so several threads can share the leaves.
+
+    Args:
+        root: the tensor to differentiate, usually a scalar loss.
+        gradient: ∂L/∂root, of root's shape; may be left out (1) where root holds one number.
+
+    Raises:
+        RuntimeError: root has no graph, or its graph was walked before.
+        ValueError: ``gradient`` is missing for a root of several numbers, or has another shape.
+        TypeError: ``gradient`` has another dtype than root.
+    """
+    origin: Node | Tensor = root.node or root
+    pending: dict[Node | Tensor, Array] = {origin: _first_gradient(root, gradient)}
+    uses = _count_uses(origin)
+    owned: set[Node | Tensor] = set()  # whose pending gradient nobody else holds: may be added into
+    leaves: dict[Tensor, Array] = {}
+    ready = [origin]
+    while ready:
+        node = ready.pop()
+        g = pending.pop(node)
+        if not isinstance(node, Node):
+            leaves[node] = g if node in owned else np.array(g)
+            continue
+        assert node.vjp is not None
+        parts = node.vjp(g)
+        inputs = node.inputs
+        node.free()
+        for source, part in zip(inputs, parts, strict=True):
+            if source is None:
+                continue
+            assert part is not None
+            if source not in pending:
+                pending[source] = part
+                if part is not g and part.base is None:
+                    owned.add(source)
+            elif source in owned:
+                pending[source] += part
+            else:
+                pending[source] = pending[source] + part
+                owned.add(source)
+            uses[source] -= 1
+            if uses[source] == 0:
+                ready.append(source)
+    return leaves
+
+
+def _first_gradient(root: Tensor, gradient: Array | None) -> Array:
+    if not root.requires_grad:
+        raise RuntimeError(
+            "backward() on a tensor without a graph: nothing it was computed from requires a "
+            "gradient, or it was computed under no_grad(). Make the inputs with requires_grad=True"
+        )
+    if gradient is None:
+        if root.data.size != 1:
+            raise ValueError(
+                f"backward() on a tensor of shape {root.shape} needs a gradient of that shape: "
+                "call it on a scalar (a .sum() or .mean()), or pass gradient="
+            )
+        return np.ones_like(root.data)
+    gradient = np.asarray(gradient)
+    if gradient.shape != root.shape:
+        raise ValueError(f"gradient has shape {gradient.shape}, the tensor has {root.shape}")
+    if gradient.dtype != root.dtype:
+        raise TypeError(f"gradient is {gradient.dtype}, the tensor is {root.dtype}: use astype")
+    return gradient
+
+
+def _count_uses(origin: Node | Tensor) -> dict[Node | Tensor, int]:
+    """For everything below ``origin``: by how many recorded operations it is used."""
+    uses: dict[Node | Tensor, int] = {origin: 0}
+    stack = [origin]
+    while stack:
+        node = stack.pop()
+        if not isinstance(node, Node):
+            continue
+        if node.vjp is None:
+            raise RuntimeError(
+                "backward() through a graph that was walked before: the first call frees it. "
+                "Compute the tensor again, or add the losses up and call backward() once"
+            )
+        for source in node.inputs:
+            if source is None:
+                continue
+            if source not in uses:
+                uses[source] = 0
+                stack.append(source)
+            uses[source] += 1
+    return uses

@@ -1,0 +1,81 @@
+"""The equations as functions on Tensors, each with its derivative beside it.
+
+In reading order: ``plain`` (all of them on one page, composed from primitives), then the forms that
+the models use: ``linear``, ``softmax``, ``activations``, ``normalization``, ``dropout``,
+``embedding``, ``positions``, ``attention``, ``loss``. The primitives are here too.
+"""
+
+from minigpt.functional import plain
+from minigpt.functional.activations import ACTIVATIONS, gelu
+from minigpt.functional.attention import (
+    attention_weights,
+    multi_head_attention,
+    scaled_dot_product_attention,
+)
+from minigpt.functional.dropout import dropout
+from minigpt.functional.embedding import embedding
+from minigpt.functional.erf import erf
+from minigpt.functional.linear import linear
+from minigpt.functional.loss import cross_entropy, log_likelihood
+from minigpt.functional.normalization import layer_norm
+from minigpt.functional.positions import sinusoidal_positions
+from minigpt.functional.softmax import log_softmax, softmax
+from minigpt.operations import (
+    absolute,
+    broadcast_to,
+    concatenate,
+    exp,
+    log,
+    masked_fill,
+    matmul,
+    max,
+    maximum,
+    mean,
+    relu,
+    sigmoid,
+    split,
+    sqrt,
+    stack,
+    sum,
+    tanh,
+    var,
+    where,
+)
+
+__all__ = [
+    "ACTIVATIONS",
+    "absolute",
+    "attention_weights",
+    "broadcast_to",
+    "concatenate",
+    "cross_entropy",
+    "dropout",
+    "embedding",
+    "erf",
+    "exp",
+    "gelu",
+    "layer_norm",
+    "linear",
+    "log",
+    "log_likelihood",
+    "log_softmax",
+    "masked_fill",
+    "matmul",
+    "max",
+    "maximum",
+    "mean",
+    "multi_head_attention",
+    "plain",
+    "relu",
+    "scaled_dot_product_attention",
+    "sigmoid",
+    "sinusoidal_positions",
+    "softmax",
+    "split",
+    "sqrt",
+    "stack",
+    "sum",
+    "tanh",
+    "var",
+    "where",
+]

@@ -1,0 +1,86 @@
+"""The nonlinearities of the feed-forward network (E10): ReLU, and both forms of GELU.
+
+GELU (Hendrycks & Gimpel 2016) is x·Φ(x), where Φ is the normal distribution function. GPT-2 uses
+an approximation of it with tanh; both are here, and each is worked off in blocks that fit the
+cache, because a dozen passes over a large array cost more than the arithmetic.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+
+import numpy as np
+
+from minigpt.autograd import Array, is_recorded, record
+from minigpt.functional.erf import erf
+from minigpt.operations import relu
+from minigpt.tensor import Tensor
+
+__all__ = ["ACTIVATIONS", "gelu", "relu"]
+
+BLOCK = 1 << 15  # numbers in a block: some such arrays of float32 fit a second-level cache
+
+
+def gelu(x: Tensor, approximate: str = "tanh") -> Tensor:
+    """GELU(x) = x·Φ(x), exactly or by GPT-2's approximation.
+
+    approximate="none":  Φ(x) = ½(1 + erf(x/√2)), with dGELU/dx = Φ(x) + x·exp(−x²/2)/√(2π)
+    approximate="tanh":  Φ(x) ≈ ½(1 + t), t = tanh u, u = √(2/π)·(x + 0.044715·x³), with
+                         dGELU/dx = ½(1 + t) + ½·x·(1 − t²)·√(2/π)·(1 + 3·0.044715·x²)
+
+    Value and derivative come out of one pass, and the derivative is all that is kept.
+
+    Raises:
+        ValueError: ``approximate`` is neither "tanh" nor "none".
+
+    Example:
+        >>> import minigpt as mg
+        >>> import minigpt.functional as F
+        >>> F.gelu(mg.Tensor([-1.0, 0.0, 1.0])).numpy().round(4)
+        array([-0.1588,  0.    ,  0.8412], dtype=float32)
+    """
+    if approximate not in ("tanh", "none"):
+        raise ValueError(f'approximate={approximate!r}: expected "tanh" (GPT-2) or "none" (exact)')
+    value_and_slope = _gelu_tanh if approximate == "tanh" else _gelu_erf
+    a = np.ascontiguousarray(x.data)
+    y = np.empty_like(a)
+    slope = np.empty_like(a) if is_recorded((x,)) else None
+    for block in blocks(a.size):
+        piece = slope.reshape(-1)[block] if slope is not None else None
+        value_and_slope(a.reshape(-1)[block], y.reshape(-1)[block], piece)
+    return record(y, (x,), lambda g: (g * slope,))
+
+
+def blocks(size: int) -> Iterator[slice]:
+    """Slices that cut ``size`` numbers into blocks that fit the cache."""
+    return (slice(start, start + BLOCK) for start in range(0, size, BLOCK))
+
+
+def _gelu_tanh(x: Array, y: Array, slope: Array | None) -> None:
+    c = math.sqrt(2 / math.pi)
+    square = x * x
+    t = np.tanh(c * x * (1 + 0.044715 * square))
+    half = 0.5 * (1 + t)
+    np.multiply(x, half, out=y)
+    if slope is not None:  # ½(1 − t²) = (1 − t)·½(1 + t)
+        du = c + (3 * 0.044715 * c) * square
+        np.add(half, y * (1 - t) * du, out=slope)
+
+
+def _gelu_erf(x: Array, y: Array, slope: Array | None) -> None:
+    phi = 0.5 * (1 + erf(x * math.sqrt(0.5)))
+    np.multiply(x, phi, out=y)
+    if slope is not None:
+        np.add(phi, x * np.exp(-0.5 * x * x) / math.sqrt(2 * math.pi), out=slope)
+
+
+def _gelu_exact(x: Tensor) -> Tensor:
+    return gelu(x, approximate="none")
+
+
+ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
+    "gelu_tanh": gelu,
+    "gelu": _gelu_exact,
+    "relu": relu,
+}

@@ -1,0 +1,52 @@
+"""Dropout: regularisation by chance (E14)."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from minigpt.autograd import Array, record
+from minigpt.tensor import Tensor
+
+
+def dropout(x: Tensor, p: float, rng: np.random.Generator) -> Tensor:
+    """Y = x∘m/(1 − p), where each mᵢ is 0 with probability p, else 1 (Srivastava et al. 2014).
+
+    Dividing by 1 − p keeps the expected value, so that nothing changes at evaluation, where
+    dropout is simply left out.
+
+    Args:
+        p: the probability of a zero, 0 ≤ p < 1.
+        rng: where the m come from.
+
+    Raises:
+        ValueError: p is outside [0, 1).
+        TypeError: rng is no ``numpy.random.Generator``.
+    """
+    check_probability(p)
+    if p == 0:
+        return x
+    kept = keep_mask(x.shape, p, rng)
+    scale = x.dtype.type(1 / (1 - p))
+
+    def apply(a: Array) -> Array:
+        y = a * kept
+        y *= scale
+        return y
+
+    return record(apply(x.data), (x,), lambda g: (apply(g),))
+
+
+def keep_mask(shape: tuple[int, ...], p: float, rng: np.random.Generator) -> Array:
+    """Booleans that are True with probability 1 − p."""
+    if not isinstance(rng, np.random.Generator):
+        raise TypeError(
+            f"rng must be a numpy.random.Generator, got {type(rng).__name__}: pass "
+            "np.random.default_rng(seed)"
+        )
+    return rng.random(shape, dtype=np.float32) >= p
+
+
+def check_probability(p: float, name: str = "p") -> None:
+    """Raise unless 0 ≤ p < 1."""
+    if isinstance(p, bool) or not isinstance(p, (int, float)) or not 0 <= p < 1:
+        raise ValueError(f"{name}={p!r} must be a probability, 0 <= {name} < 1")

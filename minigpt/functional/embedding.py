@@ -1,0 +1,61 @@
+"""Embedding: rows of a table."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from minigpt.autograd import Array, record
+from minigpt.tensor import Tensor
+
+
+def embedding(ids: Array, weight: Tensor) -> Tensor:
+    """Y = W[ids]: the row of each id. A row's gradient is the sum over the places that used it.
+
+    Shapes:
+        ids: (...), integers
+        weight: (n, d)
+        returns: (..., d)
+
+    Raises:
+        TypeError: ids are not integers.
+        IndexError: an id is negative, or n or more.
+
+    Example:
+        >>> import numpy as np, minigpt as mg
+        >>> import minigpt.functional as F
+        >>> F.embedding(np.array([2, 0]), mg.Tensor([[0.0], [1.0], [2.0]])).numpy()
+        array([[2.],
+               [0.]], dtype=float32)
+    """
+    ids = check_ids(ids, weight.shape[0])
+    n, d = weight.shape
+
+    def vjp(g: Array) -> tuple[Array]:
+        table = np.zeros((n, d), g.dtype)
+        if ids.size:
+            add_rows(table, ids.reshape(-1), g.reshape(-1, d))
+        return (table,)
+
+    return record(weight.data[ids], (weight,), vjp)
+
+
+def add_rows(table: Array, ids: Array, rows: Array) -> None:
+    """table[ids] += rows, where equal ids add up: sorted, so that each sum is one run of rows."""
+    order = np.argsort(ids, kind="stable")
+    in_order = ids[order]
+    starts = np.flatnonzero(np.diff(in_order, prepend=in_order[0] - 1))
+    table[in_order[starts]] += np.add.reduceat(rows[order], starts, axis=0)
+
+
+def check_ids(ids: Array, n: int, name: str = "ids") -> Array:
+    """``ids`` as an array of integers, all of them from 0 to n − 1."""
+    ids = np.asarray(ids)
+    if ids.dtype.kind not in "iu":
+        raise TypeError(f"{name} must be integers, got {ids.dtype}: use {name}.astype(np.int64)")
+    if ids.size and (int(ids.min()) < 0 or int(ids.max()) >= n):
+        wrong = ids[(ids < 0) | (ids >= n)].flat[0]
+        raise IndexError(
+            f"{name} holds {int(wrong)}, but the vocabulary has {n} entries, 0 to {n - 1}: was the "
+            "text encoded with another tokenizer?"
+        )
+    return ids.astype(np.int64, copy=False)

@@ -1,0 +1,89 @@
+"""Cross-entropy, the loss of language models (E7), and the probability of a sequence (E6)."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from minigpt.autograd import Array, is_recorded, record
+from minigpt.functional.embedding import check_ids
+from minigpt.tensor import Tensor
+
+
+def cross_entropy(
+    logits: Tensor, targets: Array, ignore_index: int = -1, reduction: str = "mean"
+) -> Tensor:
+    """L = −mean log p(target), p = softmax(logits); ∂L/∂logits = (p − onehot(target)) / N.
+
+    For next-token prediction the targets are the ids one place to the left: logits at place t
+    score the token at t + 1 (Radford et al. 2018, §3.1).
+
+    Shapes:
+        logits: (..., V)
+        targets: (...), integers from 0 to V − 1, or ``ignore_index`` where a place is left out
+        returns: a scalar (reduction "mean" over the N places that count, or "sum"), or (...) with
+            0 in the places left out (reduction "none")
+
+    Raises:
+        ValueError: shapes that do not fit, an unknown reduction, or a mean over no targets.
+        IndexError: a target outside the vocabulary.
+        TypeError: targets that are not integers.
+
+    Example:
+        >>> import numpy as np, minigpt as mg
+        >>> import minigpt.functional as F
+        >>> round(F.cross_entropy(mg.Tensor(np.zeros((1, 4))), np.array([2])).item(), 4)  # ln 4
+        1.3863
+    """
+    if reduction not in ("mean", "sum", "none"):
+        raise ValueError(f'reduction={reduction!r}: expected "mean", "sum" or "none"')
+    targets = np.asarray(targets)
+    if logits.ndim == 0 or targets.shape != logits.shape[:-1]:
+        raise ValueError(
+            f"cross_entropy: targets have shape {targets.shape}, logits {logits.shape}: expected "
+            f"{logits.shape[:-1]}"
+        )
+    vocab_size = logits.shape[-1]
+    counted = (targets != ignore_index).reshape(-1)
+    n = int(counted.sum())
+    if reduction == "mean" and n == 0:
+        raise ValueError(f"cross_entropy: every target is ignore_index={ignore_index}: no mean")
+    labels = check_ids(np.where(targets == ignore_index, 0, targets), vocab_size, "targets")
+    labels = labels.reshape(-1)
+    places = np.arange(labels.size)
+
+    # log p = shifted − log Σ exp(shifted)
+    shifted = logits.data.reshape(-1, vocab_size)
+    shifted = shifted - shifted.max(axis=-1, keepdims=True)
+    picked = shifted[places, labels]
+    probabilities = np.exp(shifted, out=shifted)
+    total = probabilities.sum(axis=-1)
+    losses = np.where(counted, np.log(total) - picked, logits.dtype.type(0))
+    scale = 1 / n if reduction == "mean" else 1.0
+    if reduction == "none":
+        value = losses.reshape(targets.shape)
+    else:
+        value = np.asarray(losses.sum(dtype=np.float64) * scale, dtype=logits.dtype)
+
+    if is_recorded((logits,)):  # p − onehot, in place of p; nothing else is kept
+        probabilities /= total[:, None]
+        probabilities[places, labels] -= 1
+        if n < labels.size:
+            probabilities *= counted[:, None]
+    shape = logits.shape
+
+    def vjp(g: Array) -> tuple[Array]:
+        each = g.reshape(-1, 1) if reduction == "none" else g * g.dtype.type(scale)
+        return ((probabilities * each).reshape(shape),)
+
+    return record(value, (logits,), vjp)
+
+
+def log_likelihood(logits: Tensor, targets: Array, ignore_index: int = -1) -> Tensor:
+    """Log P(y|x) = Σₜ log p(yₜ | y₍<ₜ₎, x) for each sequence (E6: the chain rule, exact).
+
+    Shapes:
+        logits: (..., T, V), where place t scores targets[t]
+        targets: (..., T)
+        returns: (...)
+    """
+    return -cross_entropy(logits, targets, ignore_index, reduction="none").sum(axis=-1)

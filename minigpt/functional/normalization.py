@@ -1,0 +1,55 @@
+"""Layer normalisation (E5)."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from minigpt.autograd import Array, record
+from minigpt.tensor import Tensor
+
+
+def layer_norm(x: Tensor, weight: Tensor, bias: Tensor | None = None, eps: float = 1e-5) -> Tensor:
+    """Y = γ ∘ (x − μ)/√(σ² + ε) + β, over the last axis (Ba, Kiros & Hinton 2016).
+
+    With x̂ = (x − μ)/√(σ² + ε) and gx̂ = g∘γ, and means over the last axis,
+
+        ∂L/∂x = (gx̂ − mean(gx̂) − x̂·mean(gx̂∘x̂)) / √(σ² + ε),
+        ∂L/∂γ = Σ g∘x̂,  ∂L/∂β = Σ g  over the rows.
+
+    Shapes:
+        x and returns: (..., n)
+        weight (γ), bias (β): (n,)
+
+    Raises:
+        ValueError: weight or bias does not have x's last size; eps is not positive.
+        TypeError: the dtypes differ.
+    """
+    n = x.shape[-1] if x.ndim else 0
+    for name, vector in (("weight", weight), ("bias", bias)):
+        if vector is not None and vector.shape != (n,):
+            raise ValueError(
+                f"layer_norm: {name} has shape {vector.shape}, x {x.shape}: expected ({n},)"
+            )
+        if vector is not None and vector.dtype != x.dtype:
+            raise TypeError(f"layer_norm: x is {x.dtype}, {name} {vector.dtype}: use x.astype(...)")
+    if not eps > 0:
+        raise ValueError(f"layer_norm: eps={eps} must be positive")
+    gamma = weight.data
+    normal = x.data - x.data.mean(axis=-1, keepdims=True)
+    variance = np.einsum("...i,...i->...", normal, normal)[..., None] / n
+    inverse = (1 / np.sqrt(variance + eps)).astype(x.dtype, copy=False)
+    normal *= inverse
+    y = normal * gamma
+    if bias is not None:
+        y += bias.data
+
+    def vjp(g: Array) -> tuple[Array, ...]:
+        g_normal = g * gamma
+        gx = g_normal - g_normal.mean(axis=-1, keepdims=True)
+        gx -= normal * (np.einsum("...i,...i->...", g_normal, normal)[..., None] / n)
+        gx *= inverse
+        rows = g.reshape(-1, n)
+        g_weight = np.einsum("ri,ri->i", rows, normal.reshape(-1, n))
+        return (gx, g_weight) if bias is None else (gx, g_weight, rows.sum(axis=0))
+
+    return record(y, (x, weight) if bias is None else (x, weight, bias), vjp)

@@ -1,0 +1,38 @@
+"""Sinusoidal positions (E4)."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from minigpt.autograd import Array
+
+
+def sinusoidal_positions(length: int, d_model: int) -> Array:
+    """PE(pos, 2i) = sin(pos/10000^(2i/d)), PE(pos, 2i+1) = cos of the same angle.
+
+    Both of a pair share the exponent 2i/d (Vaswani et al. 2017, §3.5), so that each pair is a
+    point on a circle, and a step of k positions is a rotation, the same wherever it starts.
+
+    Shapes:
+        returns: (length, d_model), float64
+
+    Raises:
+        ValueError: a size below 1, or an odd ``d_model``.
+
+    Example:
+        >>> sinusoidal_positions(2, 4).round(4)
+        array([[0.    , 1.    , 0.    , 1.    ],
+               [0.8415, 0.5403, 0.01  , 1.    ]])
+    """
+    if length < 1 or d_model < 2 or d_model % 2:
+        raise ValueError(
+            f"length={length}, d_model={d_model}: expected a length of 1 or more and an even "
+            "d_model, since sine and cosine come in pairs"
+        )
+    pos = np.arange(length)[:, None]
+    two_i = np.arange(0, d_model, 2)
+    angle = pos / 10000 ** (two_i / d_model)
+    table = np.empty((length, d_model))
+    table[:, 0::2] = np.sin(angle)
+    table[:, 1::2] = np.cos(angle)
+    return table

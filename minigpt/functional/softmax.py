@@ -1,0 +1,51 @@
+"""Softmax: from scores to probabilities."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from minigpt.autograd import Array, record
+from minigpt.tensor import Tensor
+
+
+def softmax(x: Tensor, axis: int = -1) -> Tensor:
+    """yᵢ = exp(xᵢ) / Σⱼ exp(xⱼ), with ∂L/∂x = y ∘ (g − Σ g∘y).
+
+    The largest xⱼ is subtracted from all first: it cancels out, and no exponential overflows.
+
+    Shapes:
+        x and returns: any, normalised along ``axis``
+
+    Example:
+        >>> import minigpt as mg
+        >>> import minigpt.functional as F
+        >>> F.softmax(mg.Tensor([0.0, 0.0])).numpy()
+        array([0.5, 0.5], dtype=float32)
+    """
+    y = softmax_in_place(x.data - x.data.max(axis=axis, keepdims=True), axis)
+
+    def vjp(g: Array) -> tuple[Array]:
+        return (y * (g - (g * y).sum(axis=axis, keepdims=True)),)
+
+    return record(y, (x,), vjp)
+
+
+def log_softmax(x: Tensor, axis: int = -1) -> Tensor:
+    """Log yᵢ = xᵢ − log Σⱼ exp(xⱼ), with ∂L/∂x = g − softmax(x)·Σ g.
+
+    Computed directly: the logarithm of a softmax would be −∞ where the probability underflows.
+    """
+    y = x.data - x.data.max(axis=axis, keepdims=True)
+    y -= np.log(np.exp(y).sum(axis=axis, keepdims=True))
+
+    def vjp(g: Array) -> tuple[Array]:
+        return (g - np.exp(y) * g.sum(axis=axis, keepdims=True),)
+
+    return record(y, (x,), vjp)
+
+
+def softmax_in_place(shifted: Array, axis: int = -1) -> Array:
+    """Softmax written over scores that were shifted already, so that the largest is 0."""
+    np.exp(shifted, out=shifted)
+    shifted /= shifted.sum(axis=axis, keepdims=True)
+    return shifted

@@ -1,0 +1,105 @@
+"""Checking a derivative against finite differences."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from minigpt.autograd import gradients
+from minigpt.tensor import Tensor
+
+
+class GradcheckError(AssertionError):
+    """A gradient does not agree with finite differences."""
+
+
+def gradcheck(
+    fn: Callable[..., Tensor],
+    inputs: Tensor | Sequence[Tensor],
+    eps: float = 1e-6,
+    atol: float = 1e-6,
+    rtol: float = 1e-5,
+    seed: int = 0,
+) -> bool:
+    """Compare the gradients of ``fn(*inputs)`` with central differences, entry by entry.
+
+    With a random v, the scalar s(x) = Σ v∘fn(x) is differentiated twice: by ``backward``, and as
+    (s(x + εeᵢ) − s(x − εeᵢ)) / 2ε for every entry i of every input that requires a gradient. A
+    random v leaves no error of a vector–Jacobian product hidden (but with probability 0).
+
+    Args:
+        fn: computes one Tensor from the inputs, the same each time (reseed what is random).
+        inputs: float64 tensors; ε = 1e-6 is below what float32 can resolve.
+        eps: ε.
+        atol, rtol: |analytic − numeric| ≤ atol + rtol·|numeric| must hold.
+        seed: of v.
+
+    Returns:
+        True.
+
+    Raises:
+        GradcheckError: names the worst entry, with both values; or a gradient of wrong shape or
+            dtype.
+        TypeError: an input is not a float64 Tensor.
+        ValueError: no input requires a gradient.
+
+    Example:
+        >>> import numpy as np, minigpt as mg
+        >>> x = mg.Tensor(np.array([0.3, -1.2]), requires_grad=True)
+        >>> mg.gradcheck(lambda x: (x * x).tanh(), [x])
+        True
+    """
+    tensors = [inputs] if isinstance(inputs, Tensor) else list(inputs)
+    for i, x in enumerate(tensors):
+        if not isinstance(x, Tensor) or x.dtype != np.float64:
+            found = f"{x.dtype} Tensor" if isinstance(x, Tensor) else type(x).__name__
+            raise TypeError(f"inputs[{i}] must be a float64 Tensor, got a {found}")
+    if not any(x.requires_grad for x in tensors):
+        raise ValueError("no input has requires_grad=True: there is no gradient to check")
+
+    output = fn(*tensors)
+    v = np.random.default_rng(seed).standard_normal(output.shape)
+    analytic = gradients(output, v.astype(output.dtype))
+
+    worst = (0.0, "")
+    for i, x in enumerate(tensors):
+        if not x.requires_grad:
+            continue
+        g = analytic.get(x, np.zeros_like(x.data))
+        if g.shape != x.shape or g.dtype != x.dtype:
+            raise GradcheckError(
+                f"the gradient of inputs[{i}] is {g.dtype}{g.shape}, the input {x.dtype}{x.shape}"
+            )
+        for place in np.ndindex(x.shape):
+            numeric = _central_difference(fn, tensors, x, place, v, eps)
+            error = abs(float(g[place]) - numeric)
+            excess = error / (atol + rtol * abs(numeric))
+            if not excess <= max(worst[0], 1.0):  # a NaN is an excess too
+                worst = (
+                    excess,
+                    f"inputs[{i}]{list(place)}: {g[place]:.9g}, by differences "
+                    f"{numeric:.9g}, off by {error:.2g}",
+                )
+    if worst[1]:
+        raise GradcheckError(f"gradient and finite differences disagree, worst at {worst[1]}")
+    return True
+
+
+def _central_difference(
+    fn: Callable[..., Tensor],
+    inputs: Sequence[Tensor],
+    x: Tensor,
+    place: tuple[int, ...],
+    v: np.ndarray,
+    eps: float,
+) -> float:
+    """(s(x + εeᵢ) − s(x − εeᵢ)) / 2ε, with s = Σ v∘fn."""
+    original = x.data
+    sums = []
+    for step in (eps, -eps):
+        x.data = original.copy()
+        x.data[place] += step
+        sums.append(float((v * fn(*inputs).data).sum()))
+    x.data = original
+    return (sums[0] - sums[1]) / (2 * eps)

@@ -1,0 +1,51 @@
+"""Indexing: with integers, slices, ``...``, ``None``, and arrays of integers or booleans."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from minigpt.autograd import Array, record
+
+if TYPE_CHECKING:
+    from minigpt.tensor import Tensor
+
+
+def getitem(x: Tensor, index: Any) -> Tensor:
+    """Y = x[index], as NumPy indexes.
+
+    ∂L/∂x is zero but in the places that ``index`` names, and has g there; a place that an array
+    of integers names several times gets the sum.
+
+    Raises:
+        TypeError: the index is a Tensor, or an array of something else than integers or booleans.
+        IndexError: the index is out of range.
+
+    Example:
+        >>> import minigpt as mg
+        >>> x = mg.Tensor([1.0, 2.0, 3.0], requires_grad=True)
+        >>> x[[0, 0, 2]].sum().backward()
+        >>> x.grad
+        array([2., 0., 1.], dtype=float32)
+    """
+    from minigpt.tensor import Tensor  # one floor up
+
+    parts = index if isinstance(index, tuple) else (index,)
+    if any(isinstance(part, Tensor) for part in parts):
+        raise TypeError("a Tensor holds floats and cannot index: use an array of integers")
+    is_basic = all(
+        part is None or part is Ellipsis or isinstance(part, (slice, int, np.integer))
+        for part in parts
+    ) and not any(isinstance(part, bool) for part in parts)
+    shape, dtype = x.shape, x.dtype
+
+    def vjp(g: Array) -> tuple[Array]:
+        gx = np.zeros(shape, dtype)
+        if is_basic:
+            gx[index] = g
+        else:
+            np.add.at(gx, index, g)
+        return (gx,)
+
+    return record(np.asarray(x.data[index]), (x,), vjp)

@@ -1,0 +1,90 @@
+"""Reductions over any axes: sum, mean, variance and maximum."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from minigpt.autograd import Array, record
+
+if TYPE_CHECKING:
+    from minigpt.tensor import Tensor
+
+Axis = int | tuple[int, ...] | None
+
+
+def sum(x: Tensor, axis: Axis = None, keepdims: bool = False) -> Tensor:
+    """Y = Σ x over ``axis`` (all axes where None); each term has derivative 1.
+
+    Example:
+        >>> import minigpt as mg
+        >>> mg.Tensor([[1.0, 2.0], [3.0, 4.0]]).sum(axis=0).numpy()
+        array([4., 6.], dtype=float32)
+    """
+    shape, axes = x.shape, _axes(axis, x.ndim)
+    value = np.asarray(x.data.sum(axis=axes, keepdims=keepdims))
+    return record(value, (x,), lambda g: (np.broadcast_to(_kept(g, axes, keepdims), shape),))
+
+
+def mean(x: Tensor, axis: Axis = None, keepdims: bool = False) -> Tensor:
+    """Y = (1/n) Σ x over ``axis`` (all axes where None)."""
+    return sum(x, axis, keepdims) * (1.0 / _count(x, _axes(axis, x.ndim)))
+
+
+def var(x: Tensor, axis: Axis = None, keepdims: bool = False, correction: int = 0) -> Tensor:
+    """σ² = Σ(x − μ)² / (n − correction) over ``axis``; dσ²/dx = 2(x − μ) / (n − correction).
+
+    Raises:
+        ValueError: ``correction`` leaves nothing to divide by.
+    """
+    axes = _axes(axis, x.ndim)
+    n = _count(x, axes) - correction
+    if n <= 0:
+        raise ValueError(f"the variance of {n + correction} numbers with correction={correction}")
+    centred = x.data - x.data.mean(axis=axes, keepdims=True)
+    value = np.asarray((centred * centred).sum(axis=axes, keepdims=keepdims) / n)
+    return record(
+        value.astype(x.dtype, copy=False),
+        (x,),
+        lambda g: (_kept(g, axes, keepdims) * (2.0 / n) * centred,),
+    )
+
+
+def max(x: Tensor, axis: Axis = None, keepdims: bool = False) -> Tensor:
+    """The largest entry over ``axis``; where several are equal they share the gradient evenly."""
+    a, axes = x.data, _axes(axis, x.ndim)
+    top = a.max(axis=axes, keepdims=True)
+
+    def vjp(g: Array) -> tuple[Array]:
+        is_top = (a == top).astype(g.dtype)
+        return (_kept(g, axes, keepdims) * is_top / is_top.sum(axis=axes, keepdims=True),)
+
+    return record(np.asarray(top if keepdims else a.max(axis=axes)), (x,), vjp)
+
+
+def _axes(axis: Axis, ndim: int) -> tuple[int, ...]:
+    """``axis`` as a tuple of non-negative numbers."""
+    if axis is None:
+        return tuple(range(ndim))
+    axes = axis if isinstance(axis, tuple) else (axis,)
+    for i in axes:
+        if not -ndim <= i < ndim:
+            raise ValueError(f"axis {i} is out of range for a tensor of {ndim} dimensions")
+    axes = tuple(i % ndim for i in axes)
+    if len(set(axes)) != len(axes):
+        raise ValueError(f"axis {axis} names a dimension twice")
+    return axes
+
+
+def _count(x: Tensor, axes: tuple[int, ...]) -> int:
+    n = math.prod(x.shape[i] for i in axes)
+    if n == 0:
+        raise ValueError(f"no numbers to average: shape {x.shape} over axes {axes}")
+    return n
+
+
+def _kept(g: Array, axes: tuple[int, ...], keepdims: bool) -> Array:
+    """``g`` with the reduced axes back in place, of length 1."""
+    return g if keepdims else np.expand_dims(g, axes)

@@ -1,0 +1,218 @@
+"""The Tensor: an array, and how it was computed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, cast
+
+import numpy as np
+
+from minigpt import operations as ops
+from minigpt.autograd import Array, Node, gradients
+from minigpt.operations.operands import FLOATS, Operand
+
+
+class Tensor:
+    """A NumPy array of float32 or float64 that remembers how it was computed.
+
+    Args:
+        array: a float32 or float64 array, which the tensor shares without copying; or a number or
+            nested lists of numbers, which become float32.
+        requires_grad: whether :meth:`backward` of what is computed from it shall reach it.
+
+    Attributes:
+        data: the array.
+        grad: ∂L/∂self after ``L.backward()``, added up over calls; None before. Only leaves have
+            one: tensors that no operation computed.
+
+    Types never change silently: float32 and float64 do not mix, arrays of other types are refused;
+    numbers, and arrays of integers or booleans in arithmetic, take the dtype of the tensor they
+    meet. Comparisons give plain NumPy arrays of booleans.
+
+    Raises:
+        TypeError: ``array`` is not made of numbers, or is an array of another type.
+
+    Example:
+        >>> import minigpt as mg
+        >>> x = mg.Tensor([1.0, 2.0, 3.0], requires_grad=True)
+        >>> y = (x * x).sum()
+        >>> y.backward()
+        >>> y.item(), x.grad
+        (14.0, array([2., 4., 6.], dtype=float32))
+    """
+
+    __slots__ = ("__weakref__", "data", "grad", "node", "requires_grad")
+    __array_ufunc__ = None  # array + tensor is the tensor's business
+
+    def __init__(self, array: Any, requires_grad: bool = False) -> None:
+        self.data: Array = _floats(array)
+        self.grad: Array | None = None
+        self.requires_grad: bool = requires_grad
+        self.node: Node | None = None  # the operation that computed it; None for a leaf
+
+    # ── the array ─────────────────────────────────────────────────────────────────────────────
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.data.shape
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        return self.data.dtype
+
+    @property
+    def ndim(self) -> int:
+        return self.data.ndim
+
+    @property
+    def size(self) -> int:
+        return self.data.size
+
+    @property
+    def T(self) -> Tensor:
+        return ops.transpose(self)
+
+    def item(self) -> float:
+        """The one number that the tensor holds, as a Python float.
+
+        Raises:
+            ValueError: it holds several, or none.
+        """
+        if self.data.size != 1:
+            raise ValueError(f"item() takes a tensor of one number, this has shape {self.shape}")
+        return float(self.data.item())
+
+    def numpy(self) -> Array:
+        """The array itself, not a copy."""
+        return self.data
+
+    def detach(self) -> Tensor:
+        """The same array without its history: gradients do not flow through."""
+        return Tensor(self.data)
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
+        if self.requires_grad:
+            raise TypeError(
+                "NumPy would lose this tensor's gradient: use its own methods and "
+                "minigpt.functional, or pass x.detach()"
+            )
+        return np.array(self.data, dtype=dtype) if copy else np.asarray(self.data, dtype=dtype)
+
+    def __len__(self) -> int:
+        if self.data.ndim == 0:
+            raise TypeError("len() of a tensor that holds a single number")
+        return self.data.shape[0]
+
+    def __iter__(self) -> Iterator[Tensor]:
+        return (self[i] for i in range(len(self)))
+
+    def __bool__(self) -> bool:
+        return bool(self.data)
+
+    def __float__(self) -> float:
+        return self.item()
+
+    def __repr__(self) -> str:
+        numbers = np.array2string(self.data, separator=", ", prefix="Tensor(")
+        dtype = "" if self.dtype == np.float32 else f", dtype={self.dtype}"
+        return f"Tensor({numbers}{dtype}{', requires_grad=True' if self.requires_grad else ''})"
+
+    # ── the gradient ──────────────────────────────────────────────────────────────────────────
+
+    def backward(self, gradient: Array | None = None) -> None:
+        """Add ∂self/∂leaf to ``leaf.grad`` of every leaf below that requires a gradient.
+
+        The graph is freed on the way, so it can be walked once.
+
+        Args:
+            gradient: ∂L/∂self, where self is not a scalar loss but holds several numbers.
+
+        Raises:
+            RuntimeError: there is no graph, or it was walked before.
+            ValueError: self holds several numbers and ``gradient`` is missing or misshapen.
+        """
+        for leaf, g in gradients(self, gradient).items():
+            if leaf.grad is None:
+                leaf.grad = g
+            else:
+                leaf.grad += g
+
+    def zero_grad(self) -> None:
+        """Forget the gradient."""
+        self.grad = None
+
+    # ── operators and methods: each is the function of that name in minigpt.operations ────────
+
+    __add__ = __radd__ = ops.add
+    __sub__ = ops.subtract
+    __mul__ = __rmul__ = ops.multiply
+    __truediv__ = ops.divide
+    __neg__ = ops.negative
+    __abs__ = ops.absolute
+    __pow__ = ops.power
+    __matmul__ = ops.matmul
+    __getitem__ = ops.getitem
+
+    def __rsub__(self, other: Operand) -> Tensor:
+        return ops.subtract(other, self)
+
+    def __rtruediv__(self, other: Operand) -> Tensor:
+        return ops.divide(other, self)
+
+    def __rmatmul__(self, other: Operand) -> Tensor:
+        return ops.matmul(other, self)
+
+    def __lt__(self, other: Operand) -> Array:
+        return cast(Array, self.data < _array_of(other))
+
+    def __le__(self, other: Operand) -> Array:
+        return cast(Array, self.data <= _array_of(other))
+
+    def __gt__(self, other: Operand) -> Array:
+        return cast(Array, self.data > _array_of(other))
+
+    def __ge__(self, other: Operand) -> Array:
+        return cast(Array, self.data >= _array_of(other))
+
+    sum = ops.sum
+    mean = ops.mean
+    var = ops.var
+    max = ops.max
+    exp = ops.exp
+    log = ops.log
+    sqrt = ops.sqrt
+    tanh = ops.tanh
+    sigmoid = ops.sigmoid
+    relu = ops.relu
+    abs = ops.absolute
+    astype = ops.astype
+    reshape = ops.reshape
+    transpose = ops.transpose
+    swapaxes = ops.swapaxes
+    broadcast_to = ops.broadcast_to
+    split = ops.split
+    masked_fill = ops.masked_fill
+
+
+def _floats(array: Any) -> Array:
+    """``array`` as float32 or float64, by the rule that Tensor's docstring gives."""
+    if isinstance(array, Tensor):
+        raise TypeError("got a Tensor where an array is expected: use it as it is, or x.detach()")
+    if isinstance(array, (np.ndarray, np.generic)):
+        if array.dtype not in FLOATS:
+            raise TypeError(
+                f"a Tensor holds float32 or float64, got an array of {array.dtype}: convert it "
+                "first, for example array.astype(np.float32)"
+            )
+        return np.asarray(array)
+    try:
+        values = np.asarray(array)
+    except ValueError as error:
+        raise TypeError(f"array is not a regular grid of numbers: {error}") from None
+    if values.dtype.kind not in "biuf":
+        raise TypeError(f"array must be made of numbers, got {type(array).__name__}")
+    return values.astype(np.float32)
+
+
+def _array_of(value: Operand) -> Any:
+    return value.data if isinstance(value, Tensor) else value
