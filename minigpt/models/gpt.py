@@ -1,0 +1,221 @@
+"""GPT: a stack of transformer blocks that predicts the next token."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+import minigpt.functional as F
+from minigpt.autograd import Array, is_grad_enabled, no_grad
+from minigpt.functional.embedding import check_ids
+from minigpt.models.config import GPTConfig
+from minigpt.nn import (
+    Block,
+    Dropout,
+    Embedding,
+    KeyValueCache,
+    LayerNorm,
+    LearnedPositions,
+    Linear,
+    Module,
+    SinusoidalPositions,
+)
+from minigpt.tensor import Tensor
+
+
+class GPT(Module):
+    """A generative pre-trained transformer (Radford et al. 2018, 2019).
+
+        x      = token_embedding[ids] + position_embedding[0 … T−1]
+        x      = Block(x), n_layer times
+        logits = LN(x) W_head                 (the token embedding again, where the head is tied)
+
+    Args:
+        config: the architecture.
+        seed: of the initial weights, a number or a Generator.
+
+    Shapes:
+        ids: (B, T) integers, T ≤ block_size -> logits (B, T, vocab_size)
+
+    Example:
+        >>> import numpy as np, minigpt as mg
+        >>> model = mg.GPT(
+        ...     mg.GPTConfig(vocab_size=65, block_size=8, n_layer=2, n_head=2, n_embd=16)
+        ... )
+        >>> model(np.array([[1, 2, 3]])).shape
+        (1, 3, 65)
+    """
+
+    def __init__(self, config: GPTConfig, seed: int | np.random.Generator = 0) -> None:
+        super().__init__()
+        if not isinstance(config, GPTConfig):
+            raise TypeError(f"config must be a GPTConfig, got {type(config).__name__}")
+        self.config = c = config
+        rng = np.random.default_rng(seed)
+        std, out_std = c.init_std, c.init_std / math.sqrt(2 * c.n_layer)
+        self.token_embedding = Embedding(c.vocab_size, c.n_embd, std=std, seed=rng)
+        self.position_embedding: Module
+        if c.positions == "learned":
+            self.position_embedding = LearnedPositions(c.block_size, c.n_embd, std=std, seed=rng)
+        else:
+            self.position_embedding = SinusoidalPositions(c.block_size, c.n_embd)
+        self.dropout = Dropout(c.dropout)
+        self.blocks = [
+            Block(
+                c.n_embd, c.n_head, c.n_inner, c.activation, c.norm, c.dropout, c.bias,
+                eps=c.layer_norm_eps, std=std, out_std=out_std, seed=rng,
+            )
+            for _ in range(c.n_layer)
+        ]  # fmt: skip
+        pre_norm = c.norm == "pre"  # post-norm blocks end with a layer norm of their own
+        self.final_norm = LayerNorm(c.n_embd, c.bias, c.layer_norm_eps) if pre_norm else None
+        self.head = (
+            None if c.tie_head else Linear(c.n_embd, c.vocab_size, bias=False, std=std, seed=rng)
+        )
+        self.dropout_rng = rng.spawn(1)[0]  # for training without a Generator of one's own
+
+    def forward(
+        self,
+        ids: Array,
+        attention_mask: Array | None = None,
+        positions: Array | None = None,
+        cache: KeyValueCache | None = None,
+        rng: np.random.Generator | None = None,
+        last_only: bool = False,
+    ) -> Tensor:
+        """Logits of the token that follows each place.
+
+        Args:
+            ids: (B, T) integers.
+            attention_mask: (B, S), 1 or True for a token and 0 for padding, which no token sees;
+                S = T, or with a cache the number of all tokens so far. Combined with the causal
+                mask (E15).
+            positions: (T,) or (B, T) integers: where each token stands; 0, 1, 2, … by default,
+                going on behind the cache.
+            cache: from :meth:`new_cache`; the ids go on from what it holds, and are added to it.
+            rng: of dropout, in training.
+            last_only: compute the logits of the last place alone, (B, 1, vocab_size).
+
+        Raises:
+            ValueError: ids or mask of another shape, or more tokens than the context holds.
+            IndexError: an id outside the vocabulary.
+            TypeError: ids that are not integers.
+        """
+        ids, past = self._checked(ids, cache), cache.length if cache is not None else 0
+        t = ids.shape[1]
+        if positions is None:
+            positions = np.arange(past, past + t)
+        mask = _key_mask(attention_mask, ids.shape[0], past + t)
+        rng = self.dropout_rng if rng is None else rng
+
+        x = self.embed(ids, positions)  # (B, T) -> (B, T, C)
+        x = self.dropout(x, rng)
+        for layer, block in enumerate(self.blocks):
+            x = block(x, mask, cache, layer, rng)  # (B, T, C) -> (B, T, C)
+        if cache is not None:
+            cache.advance(t)
+        return self.unembed(x[:, -1:] if last_only else x)  # (B, T, C) -> (B, T, V)
+
+    def embed(self, ids: Array, positions: Array) -> Tensor:
+        """Token and position embeddings added up: (B, T) -> (B, T, C)."""
+        tokens: Tensor = self.token_embedding(ids)
+        if self.config.positions == "learned":
+            return tokens + self.position_embedding(positions)
+        scale = math.sqrt(self.config.n_embd)
+        return tokens * scale + self.position_embedding(positions, tokens.dtype)
+
+    def unembed(self, x: Tensor) -> Tensor:
+        """From the residual stream to logits: (B, T, C) -> (B, T, V)."""
+        if self.final_norm is not None:
+            x = self.final_norm(x)
+        if self.head is not None:
+            return self.head(x)
+        return F.linear(x, self.token_embedding.weight.T)
+
+    # ── what training asks for ────────────────────────────────────────────────────────────────
+
+    def loss(
+        self,
+        ids: Array,
+        targets: Array,
+        attention_mask: Array | None = None,
+        rng: np.random.Generator | None = None,
+    ) -> Tensor:
+        """Mean cross-entropy of the next token (E7), over the targets that are not −1.
+
+        Shapes:
+            ids, targets: (B, T) integers; targets[b, t] is the token that follows ids[b, t]
+        """
+        return F.cross_entropy(self(ids, attention_mask, rng=rng), targets)
+
+    def loss_weight(self, ids: Array, targets: Array) -> float:
+        """How many targets the mean in :meth:`loss` runs over."""
+        return float((np.asarray(targets) != -1).sum())
+
+    @no_grad()
+    def metrics(self, ids: Array, targets: Array) -> dict[str, float]:
+        """Loss, and accuracy: how often the likeliest token is the right one."""
+        logits, targets = self(ids), np.asarray(targets)
+        right = logits.data.argmax(axis=-1) == targets
+        return {
+            "loss": F.cross_entropy(logits, targets).item(),
+            "accuracy": float(right[targets != -1].mean()),
+        }
+
+    # ── what generation asks for ──────────────────────────────────────────────────────────────
+
+    def new_cache(self, batch_size: int, capacity: int | None = None) -> KeyValueCache:
+        """An empty key–value cache for ``capacity`` tokens (block_size by default)."""
+        c = self.config
+        capacity = c.block_size if capacity is None else capacity
+        dtype = self.token_embedding.weight.dtype
+        return KeyValueCache(c.n_layer, batch_size, c.n_head, capacity, c.n_embd // c.n_head, dtype)
+
+    @no_grad()
+    def attention_weights(self, ids: Array) -> list[Array]:
+        """Where every token looks, for each layer: (B, n_head, T, T), rows that sum to 1."""
+        ids = self._checked(ids, None)
+        x, maps = self.embed(ids, np.arange(ids.shape[1])), []
+        for block in self.blocks:
+            seen = block.attention_norm(x) if block.norm == "pre" else x
+            maps.append(block.attention.weights(seen))
+            x = block(x, rng=self.dropout_rng)
+        return maps
+
+    def _checked(self, ids: Array, cache: KeyValueCache | None) -> Array:
+        ids = np.asarray(ids)
+        if ids.ndim != 2 or ids.size == 0:
+            raise ValueError(
+                f"ids have shape {ids.shape}: expected (batch, tokens), none of them 0; a single "
+                "sequence is ids[None, :]"
+            )
+        past = cache.length if cache is not None else 0
+        if past + ids.shape[1] > self.config.block_size:
+            raise ValueError(
+                f"{past + ids.shape[1]} tokens do not fit the context, block_size="
+                f"{self.config.block_size}: pass the last {self.config.block_size} of them"
+            )
+        if cache is not None and is_grad_enabled():
+            raise RuntimeError("a cache holds no gradients: use it under minigpt.no_grad()")
+        return check_ids(ids, self.config.vocab_size)
+
+    def extra_repr(self) -> str:
+        c = self.config
+        return f"vocab_size={c.vocab_size}, block_size={c.block_size}"
+
+
+def _key_mask(attention_mask: Array | None, batch: int, n_keys: int) -> Array | None:
+    """(B, S) of 0 and 1 -> (B, 1, 1, S) of booleans: the same for every head and query."""
+    if attention_mask is None:
+        return None
+    mask: Any = np.asarray(attention_mask)
+    if mask.shape != (batch, n_keys):
+        raise ValueError(
+            f"attention_mask has shape {mask.shape}, expected {(batch, n_keys)}: a place for every "
+            "token, those in the cache included"
+        )
+    if mask.dtype != np.bool_ and not ((mask == 0) | (mask == 1)).all():
+        raise ValueError("attention_mask must hold 1 (token) and 0 (padding) only")
+    return mask.astype(bool)[:, None, None, :]

@@ -1,0 +1,87 @@
+"""The transformer block: attention and feed-forward, each around a residual connection (E11)."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from minigpt.autograd import Array
+from minigpt.nn.attention import CausalSelfAttention
+from minigpt.nn.cache import KeyValueCache
+from minigpt.nn.layers import LayerNorm, Seed
+from minigpt.nn.mlp import MLP
+from minigpt.nn.module import Module
+from minigpt.tensor import Tensor
+
+
+class Block(Module):
+    """One layer of a GPT.
+
+        norm="pre"  (GPT-2):  x = x + Attention(LN(x));  x = x + MLP(LN(x))
+        norm="post" (GPT-1):  x = LN(x + Attention(x));  x = LN(x + MLP(x))
+
+    The residual x + … is what lets gradients reach the first layers of a deep stack (He et al.
+    2016). Pre-norm keeps that path free of any layer norm, so that training needs no long warm-up
+    (Xiong et al. 2020).
+
+    Args:
+        norm: "pre" or "post".
+        The others as in :class:`CausalSelfAttention` and :class:`MLP`.
+
+    Shapes:
+        x: (B, T, n_embd) -> (B, T, n_embd)
+
+    Raises:
+        ValueError: ``norm`` is neither "pre" nor "post".
+    """
+
+    def __init__(
+        self,
+        n_embd: int,
+        n_head: int,
+        n_inner: int | None = None,
+        activation: str = "gelu_tanh",
+        norm: str = "pre",
+        dropout: float = 0.0,
+        bias: bool = True,
+        causal: bool = True,
+        eps: float = 1e-5,
+        *,
+        std: float | None = None,
+        out_std: float | None = None,
+        seed: Seed,
+    ) -> None:
+        super().__init__()
+        check_norm(norm)
+        rng = np.random.default_rng(seed)
+        self.norm = norm
+        self.attention_norm = LayerNorm(n_embd, bias, eps)
+        self.attention = CausalSelfAttention(
+            n_embd, n_head, dropout, bias, causal, std=std, out_std=out_std, seed=rng
+        )
+        self.mlp_norm = LayerNorm(n_embd, bias, eps)
+        self.mlp = MLP(
+            n_embd, n_inner, activation, dropout, bias, std=std, out_std=out_std, seed=rng
+        )
+
+    def forward(
+        self,
+        x: Tensor,
+        mask: Array | None = None,
+        cache: KeyValueCache | None = None,
+        layer: int = 0,
+        rng: np.random.Generator | None = None,
+    ) -> Tensor:
+        if self.norm == "pre":
+            x = x + self.attention(self.attention_norm(x), mask, cache, layer, rng)
+            return x + self.mlp(self.mlp_norm(x), rng)
+        x = self.attention_norm(x + self.attention(x, mask, cache, layer, rng))
+        return self.mlp_norm(x + self.mlp(x, rng))
+
+    def extra_repr(self) -> str:
+        return f"norm={self.norm!r}"
+
+
+def check_norm(norm: str) -> None:
+    """Raise unless ``norm`` is "pre" or "post"."""
+    if norm not in ("pre", "post"):
+        raise ValueError(f'norm={norm!r}: expected "pre" (GPT-2) or "post" (GPT-1)')

@@ -1,0 +1,83 @@
+"""The key–value cache: what attention computed for the tokens before is kept, not computed anew.
+
+With a causal mask a token's keys and values never change when tokens follow it. So a step of
+generation needs only the new token's query, key and value, and the kept ones of the others: the
+logits are the same, and a step costs one token, not the whole text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from minigpt.autograd import Array
+
+
+class KeyValueCache:
+    """Keys and values of every layer, for up to ``capacity`` tokens of each sequence.
+
+    Attributes:
+        length: how many tokens are held; the same for every sequence (shorter ones are padded on
+            the left, with an attention mask).
+
+    Shapes:
+        keys, values: (n_layer, batch_size, n_head, capacity, head_size)
+    """
+
+    def __init__(
+        self,
+        n_layer: int,
+        batch_size: int,
+        n_head: int,
+        capacity: int,
+        head_size: int,
+        dtype: np.dtype[np.floating] | type = np.float32,
+    ) -> None:
+        shape = (n_layer, batch_size, n_head, capacity, head_size)
+        self.keys = np.zeros(shape, dtype)
+        self.values = np.zeros(shape, dtype)
+        self.length = 0
+
+    @property
+    def batch_size(self) -> int:
+        return self.keys.shape[1]
+
+    @property
+    def capacity(self) -> int:
+        return self.keys.shape[3]
+
+    def extend(self, layer: int, k: Array, v: Array) -> tuple[Array, Array]:
+        """Put a layer's new keys and values behind the old; all of them come back, as views.
+
+        ``length`` moves on only with :meth:`advance`, when every layer has been here.
+
+        Shapes:
+            k, v: (B, n_head, T, head_size) -> (B, n_head, length + T, head_size)
+        """
+        start, stop = self.length, self.length + k.shape[2]
+        if stop > self.capacity:
+            raise ValueError(
+                f"the cache holds {self.length} of {self.capacity} tokens: {k.shape[2]} more do "
+                "not fit; make it with a larger capacity"
+            )
+        if k.shape[0] != self.batch_size:
+            raise ValueError(
+                f"the cache is for {self.batch_size} sequences, got a batch of {k.shape[0]}"
+            )
+        self.keys[layer, :, :, start:stop] = k
+        self.values[layer, :, :, start:stop] = v
+        return self.keys[layer, :, :, :stop], self.values[layer, :, :, :stop]
+
+    def advance(self, n_tokens: int) -> None:
+        """``n_tokens`` more are held in every layer."""
+        self.length += n_tokens
+
+    def reorder(self, rows: Sequence[int] | Array) -> None:
+        """Keep the sequences ``rows``, in that order; one named twice is held twice."""
+        self.keys = self.keys[:, rows]
+        self.values = self.values[:, rows]
+
+    def clear(self) -> None:
+        """Forget all tokens; the memory stays."""
+        self.length = 0

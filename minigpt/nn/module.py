@@ -1,0 +1,182 @@
+"""Module and Parameter: how a network keeps what it learns."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, TypeVar
+
+import numpy as np
+
+from minigpt.autograd import Array
+from minigpt.nn.description import Text, summary_table, tree
+from minigpt.tensor import Tensor
+
+ModuleType = TypeVar("ModuleType", bound="Module")
+
+
+class Parameter(Tensor):
+    """A Tensor that a Module learns: a leaf that requires a gradient."""
+
+    __slots__ = ()
+
+    def __init__(self, array: Any) -> None:
+        super().__init__(array, requires_grad=True)
+
+
+class Module:
+    """A part of a network: parameters, other modules, and a ``forward`` that uses them.
+
+    Parameters and modules are found where they are kept: in attributes, and in lists, tuples and
+    dicts that are attributes. Their names are the way there, ``blocks.0.mlp.up_proj.weight``. A
+    parameter that two modules share is listed once, under the first name.
+
+    Example:
+        >>> from minigpt.nn import Linear, Module
+        >>> class Twice(Module):
+        ...     def __init__(self):
+        ...         super().__init__()
+        ...         self.layers = [Linear(4, 4, seed=0), Linear(4, 2, bias=False, seed=1)]
+        ...
+        ...     def forward(self, x):
+        ...         for layer in self.layers:
+        ...             x = layer(x)
+        ...         return x
+        >>> [name for name, _ in Twice().named_parameters()]
+        ['layers.0.weight', 'layers.0.bias', 'layers.1.weight']
+    """
+
+    def __init__(self) -> None:
+        self.training = True
+
+    def forward(self, *args: Any, **kwargs: Any) -> Any:
+        raise TypeError(f"{type(self).__name__} defines no forward()")
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return self.forward(*args, **kwargs)
+
+    # ── what it is made of ────────────────────────────────────────────────────────────────────
+
+    def named_children(self) -> Iterator[tuple[str, Module | Parameter]]:
+        """The modules and parameters kept here directly, with their names."""
+        for name, value in vars(self).items():
+            yield from _found(name, value)
+
+    def named_modules(self, prefix: str = "") -> Iterator[tuple[str, Module]]:
+        """This module (named "") and all below it, each once."""
+        seen: set[int] = set()
+        stack: list[tuple[str, Module]] = [(prefix, self)]
+        while stack:
+            name, module = stack.pop()
+            if id(module) in seen:
+                continue
+            seen.add(id(module))
+            yield name, module
+            children = [
+                (f"{name}.{child}" if name else child, value)
+                for child, value in module.named_children()
+                if isinstance(value, Module)
+            ]
+            stack.extend(reversed(children))
+
+    def named_parameters(self) -> Iterator[tuple[str, Parameter]]:
+        """Every parameter once, with its name."""
+        seen: set[int] = set()
+        for prefix, module in self.named_modules():
+            for name, value in module.named_children():
+                if isinstance(value, Parameter) and id(value) not in seen:
+                    seen.add(id(value))
+                    yield f"{prefix}.{name}" if prefix else name, value
+
+    def parameters(self) -> list[Parameter]:
+        """Every parameter once."""
+        return [parameter for _, parameter in self.named_parameters()]
+
+    def num_parameters(self) -> int:
+        """How many numbers the module learns; shared ones count once."""
+        return sum(p.size for p in self.parameters())
+
+    # ── modes ─────────────────────────────────────────────────────────────────────────────────
+
+    def train(self: ModuleType, mode: bool = True) -> ModuleType:
+        """Switch dropout on (or off) here and in all modules below."""
+        for _, module in self.named_modules():
+            module.training = mode
+        return self
+
+    def eval(self: ModuleType) -> ModuleType:
+        """Switch dropout off, as for evaluation and generation."""
+        return self.train(False)
+
+    def zero_grad(self) -> None:
+        """Forget all gradients."""
+        for parameter in self.parameters():
+            parameter.grad = None
+
+    def astype(self: ModuleType, dtype: np.dtype[Any] | type) -> ModuleType:
+        """Convert every parameter, in place, to float32 or float64; gradients are forgotten."""
+        for parameter in self.parameters():
+            parameter.data = Tensor(parameter.data.astype(dtype)).data
+            parameter.grad = None
+        return self
+
+    # ── saving and loading ────────────────────────────────────────────────────────────────────
+
+    def state_dict(self) -> dict[str, Array]:
+        """A copy of every parameter's array, by name."""
+        return {name: parameter.data.copy() for name, parameter in self.named_parameters()}
+
+    def load_state_dict(self, state: Mapping[str, Array], strict: bool = True) -> None:
+        """Write the arrays of ``state`` into the parameters of those names.
+
+        Nothing is written unless everything fits.
+
+        Args:
+            state: arrays by name, as :meth:`state_dict` gives them.
+            strict: whether every parameter must be in ``state``, and nothing else.
+
+        Raises:
+            ValueError: lists the missing, unexpected and misshapen (or mistyped) names.
+        """
+        own = dict(self.named_parameters())
+        problems = []
+        if strict:
+            problems += [f"missing: {name} {own[name].shape}" for name in own if name not in state]
+            problems += [f"unexpected: {name}" for name in state if name not in own]
+        for name in own.keys() & state.keys():
+            array = np.asarray(state[name])
+            if array.shape != own[name].shape or array.dtype != own[name].dtype:
+                problems.append(
+                    f"misshapen: {name} is {array.dtype}{array.shape}, the module's "
+                    f"{own[name].dtype}{own[name].shape}"
+                )
+        if problems:
+            raise ValueError(
+                f"load_state_dict: {len(problems)} names do not fit {type(self).__name__}:\n  "
+                + "\n  ".join(sorted(problems))
+            )
+        for name in own.keys() & state.keys():
+            own[name].data[...] = state[name]
+
+    # ── looking at it ─────────────────────────────────────────────────────────────────────────
+
+    def extra_repr(self) -> str:
+        """What the module's line in ``repr`` says beside its shapes."""
+        return ""
+
+    def __repr__(self) -> str:
+        return tree(self)
+
+    def summary(self) -> Text:
+        """A table of every parameter: name, shape, how many numbers, and its share of all."""
+        return summary_table(self)
+
+
+def _found(name: str, value: Any) -> Iterator[tuple[str, Module | Parameter]]:
+    if isinstance(value, (Module, Parameter)):
+        yield name, value
+    elif isinstance(value, (list, tuple)):
+        for i, item in enumerate(value):
+            yield from _found(f"{name}.{i}", item)
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            yield from _found(f"{name}.{key}", item)
