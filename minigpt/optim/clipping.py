@@ -1,0 +1,83 @@
+"""Gradient clipping by the global norm."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+from minigpt.optim.checks import positive
+from minigpt.optim.chunks import CHUNK, Array, in_chunks
+from minigpt.optim.parameters import ParameterLike, named_parameters
+
+
+def gradient_norm(params: Iterable[Any]) -> float:
+    """‖g‖ = √(Σ gᵢ²) over all gradients of all parameters, as one long vector.
+
+    Added up in float64, in the same order whatever the number of threads. Parameters without a
+    gradient are left out.
+
+    Args:
+        params: Parameters, or (name, Parameter) pairs.
+
+    Example:
+        >>> from minigpt.nn import Parameter
+        >>> a, b = Parameter(np.zeros(1)), Parameter(np.zeros(2))
+        >>> a.grad, b.grad = np.array([3.0]), np.array([0.0, 4.0])
+        >>> gradient_norm([a, b])
+        5.0
+    """
+    return _norm(_gradients(params))
+
+
+def clip_grad_norm(params: Iterable[Any], max_norm: float) -> float:
+    """Scale all gradients by one factor so that their global norm is at most ``max_norm``.
+
+    g ← g · min(1, max_norm / ‖g‖)    (Pascanu, Mikolov & Bengio 2013, algorithm 1)
+
+    The gradients are scaled in place, and their direction stays. Where the norm is not finite they
+    are left as they are: check what is returned before the optimizer's step.
+
+    Args:
+        params: Parameters, or (name, Parameter) pairs; those without a gradient are left out.
+        max_norm: above 0; ``math.inf`` measures and never clips.
+
+    Returns:
+        ‖g‖ before the clipping.
+
+    Raises:
+        ValueError: max_norm is not above 0.
+
+    Example:
+        >>> from minigpt.nn import Parameter
+        >>> p = Parameter(np.zeros(2))
+        >>> p.grad = np.array([3.0, 4.0])
+        >>> clip_grad_norm([p], max_norm=1.0), p.grad
+        (5.0, array([0.6, 0.8]))
+    """
+    limit = math.inf if max_norm == math.inf else positive("max_norm", max_norm)
+    gradients = _gradients(params)
+    norm = _norm(gradients)
+    if limit < norm < math.inf:
+        for gradient in gradients:
+            gradient *= limit / norm
+    return norm
+
+
+def _gradients(params: Iterable[Any]) -> list[Array]:
+    pairs: list[tuple[str, ParameterLike]] = named_parameters(params)
+    return [parameter.grad for _, parameter in pairs if parameter.grad is not None]
+
+
+def _norm(gradients: list[Array]) -> float:
+    squares = np.empty(CHUNK, dtype=np.float64)
+    total = 0.0
+    with np.errstate(over="ignore"):  # a sum that is too large is inf, and is returned
+        for gradient in gradients:
+            # The order of the numbers does not matter, so a transposed gradient is not copied.
+            for g, g2 in in_chunks(gradient.ravel(order="K"), scratch=(squares,)):
+                np.square(g, out=g2, dtype=np.float64)
+                total += float(g2.sum())
+    return math.sqrt(total)

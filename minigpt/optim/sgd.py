@@ -1,0 +1,106 @@
+"""Stochastic gradient descent, with momentum."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+from minigpt.optim.checks import fraction
+from minigpt.optim.chunks import Array, in_chunks
+from minigpt.optim.optimizer import Optimizer, Slot
+
+
+def sgd_reference(
+    theta: Array,
+    g: Array,
+    b: Array,
+    *,
+    lr: float,
+    momentum: float = 0.0,
+    nesterov: bool = False,
+    weight_decay: float = 0.0,
+) -> tuple[Array, Array]:
+    """One step of SGD as its equations read: (θ, g, b) → (θ', b'). :class:`SGD` does the same.
+
+    Example:
+        >>> sgd_reference(np.array([1.0]), np.array([2.0]), np.array([0.0]), lr=0.1)
+        (array([0.8]), array([2.]))
+    """
+    g = g + weight_decay * theta
+    b = momentum * b + g
+    direction = g + momentum * b if nesterov else b
+    return theta - lr * direction, b
+
+
+class SGD(Optimizer):
+    """Stochastic gradient descent (Robbins & Monro 1951) with momentum or Nesterov's momentum.
+
+        g ← g + λ θ              L2 regularisation
+        b ← μ b + g              b = 0 at first
+        θ ← θ − η b              or, with Nesterov,  θ ← θ − η (g + μ b)
+
+    PyTorch's convention: the learning rate is outside b, so that a change of it acts at once.
+    Sutskever, Martens, Dahl & Hinton (2013, §2) write v = −η b, which is the same while η is
+    constant. Nesterov's form is the one with both equations moved to the point looked ahead to.
+
+    Args:
+        params: Parameters, (name, Parameter) pairs, or groups: see :class:`Optimizer`.
+        lr: η.
+        momentum: μ in [0, 1).
+        nesterov: whether to look ahead; needs momentum.
+        weight_decay: λ, on all parameters whose group names none.
+
+    Raises:
+        ValueError: a value out of its range, or nesterov without momentum.
+        TypeError: something that is no parameter or number.
+
+    Example:
+        >>> from minigpt.nn import Parameter
+        >>> p = Parameter(np.array([1.0, 2.0]))
+        >>> p.grad = np.array([10.0, -10.0])
+        >>> SGD([p], lr=0.1).step()
+        >>> p.data
+        array([0., 3.])
+    """
+
+    def __init__(
+        self,
+        params: Iterable[Any],
+        lr: float,
+        momentum: float = 0.0,
+        nesterov: bool = False,
+        weight_decay: float = 0.0,
+    ) -> None:
+        self.momentum = fraction("momentum", momentum)
+        if not isinstance(nesterov, bool):
+            raise TypeError(f"nesterov={nesterov!r} is a {type(nesterov).__name__}: give a bool")
+        self.nesterov = nesterov
+        if self.nesterov and self.momentum == 0:
+            raise ValueError("nesterov=True needs momentum: give momentum=0.9, or nesterov=False")
+        super().__init__(params, lr, weight_decay, ("momentum",) if self.momentum else ())
+
+    def _update(self, slot: Slot, theta: Array, gradient: Array, lr: float) -> None:
+        mu, decay = self.momentum, slot.weight_decay
+        scratch = self._scratch[theta.dtype]
+        memory = slot.arrays["momentum"].reshape(-1) if mu else gradient
+        for p, g, b, regularised, s in in_chunks(theta, gradient, memory, scratch=scratch):
+            if decay:
+                np.multiply(p, decay, out=regularised)
+                g = np.add(g, regularised, out=regularised)  # g + λ θ
+            if mu:
+                b *= mu
+                b += g  # μ b + g
+            else:
+                b = g
+            if self.nesterov:
+                np.multiply(b, mu, out=s)
+                s += g  # g + μ b
+                s *= lr
+            else:
+                np.multiply(b, lr, out=s)
+            p -= s
+
+    def _settings(self) -> dict[str, Any]:
+        return {"momentum": self.momentum, "nesterov": self.nesterov}

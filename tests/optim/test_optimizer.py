@@ -1,0 +1,280 @@
+"""What all optimizers share: groups, names, the learning rate, skipping, state, errors."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from minigpt.nn import Parameter
+from minigpt.optim import SGD, Adam, AdamW
+
+MAKERS = {
+    "SGD": lambda params: SGD(params, lr=0.1),
+    "momentum": lambda params: SGD(params, lr=0.1, momentum=0.9, nesterov=True),
+    "Adam": lambda params: Adam(params, lr=0.1, weight_decay=0.1),
+    "AdamW": lambda params: AdamW(params, lr=0.1, betas=(0.9, 0.99), weight_decay=0.1),
+}
+every_optimizer = pytest.mark.parametrize("make", MAKERS.values(), ids=MAKERS.keys())
+
+
+def make_parameters(dtype=np.float32):
+    rng = np.random.default_rng(1)
+    shapes = {"embedding": (7, 4), "blocks.0.weight": (4, 4), "blocks.0.bias": (4,), "scale": ()}
+    return {n: Parameter(rng.standard_normal(s).astype(dtype)) for n, s in shapes.items()}
+
+
+def take_steps(optimizer, parameters, steps, seed):
+    rng = np.random.default_rng(seed)
+    for step in range(steps):
+        optimizer.lr = 0.1 / (step + 1)
+        for name, p in parameters.items():
+            g = rng.standard_normal(p.shape).astype(p.dtype)
+            p.grad = None if name == "scale" and step % 2 == 0 else g
+        optimizer.step()
+
+
+@every_optimizer
+def test_a_restored_run_goes_on_bit_for_bit(make):
+    ours, theirs = make_parameters(), make_parameters()
+    first = make(ours.items())
+    take_steps(first, ours, 5, seed=2)
+    state = first.state_dict()
+    for name, p in theirs.items():
+        p.data[...] = ours[name].data
+    second = make(theirs.items())
+    second.load_state_dict(state)
+    assert second.lr == first.lr and second.steps == first.steps == 5
+    take_steps(first, ours, 5, seed=3)
+    take_steps(second, theirs, 5, seed=3)
+    for name, p in theirs.items():
+        assert p.data.tobytes() == ours[name].data.tobytes(), name
+    for key, value in first.state_dict().items():
+        np.testing.assert_array_equal(value, second.state_dict()[key], err_msg=key)
+
+
+@every_optimizer
+def test_a_state_survives_npz_and_a_new_order_of_the_parameters(make, tmp_path):
+    ours = make_parameters()
+    first = make(ours.items())
+    take_steps(first, ours, 3, seed=2)
+    np.savez(tmp_path / "state.npz", **first.state_dict())
+    second = make(reversed(list(ours.items())))
+    with np.load(tmp_path / "state.npz", allow_pickle=False) as file:
+        second.load_state_dict(dict(file))
+    for key, value in first.state_dict().items():
+        np.testing.assert_array_equal(value, second.state_dict()[key], err_msg=key)
+
+
+def test_a_state_is_flat_keyed_by_name_and_a_copy():
+    p = Parameter(np.ones((2, 2), np.float32))
+    optimizer = AdamW([("head.weight", p)], lr=0.5)
+    state = optimizer.state_dict()
+    assert list(state) == [
+        "step", "lr", "updates.head.weight", "first_moment.head.weight", "second_moment.head.weight"
+    ]  # fmt: skip
+    assert state["step"] == 0 and state["lr"] == 0.5
+    state["first_moment.head.weight"] += 1
+    assert not optimizer.state_dict()["first_moment.head.weight"].any()
+
+
+def test_parameters_without_names_are_keyed_by_index_across_groups():
+    parameters = [Parameter(np.ones(n + 1)) for n in range(3)]
+    groups = [{"params": parameters[:2]}, {"params": parameters[2:]}]
+    state = SGD(groups, lr=0.1, momentum=0.9).state_dict()
+    assert state["momentum.2"].shape == (3,)
+    assert "updates.0" in SGD(parameters, lr=0.1).state_dict()
+
+
+def test_a_state_that_does_not_fit_is_refused_with_a_list_and_nothing_changes():
+    parameters = make_parameters()
+    optimizer = Adam(parameters.items())
+    state = optimizer.state_dict()
+    del state["first_moment.scale"]
+    state["first_moment.extra"] = np.zeros(3)
+    state["second_moment.embedding"] = np.zeros((4, 7), np.float32)
+    state["second_moment.blocks.0.bias"] = np.zeros(4)
+    state["updates.scale"] = -1
+    state["step"] = True
+    state["lr"] = math.nan
+    state["first_moment.embedding"] = np.ones((7, 4), np.float32)  # this one fits
+    with pytest.raises(ValueError, match="does not fit this Adam") as caught:
+        optimizer.load_state_dict(state)
+    for part in (
+        "first_moment.scale: missing",
+        "first_moment.extra: unexpected",
+        "second_moment.embedding: float32 (4, 7), expected float32 (7, 4)",
+        "second_moment.blocks.0.bias: float64 (4,), expected float32 (4,)",
+        "updates.scale=-1 is negative",
+        "step=True is a bool",
+        "lr=nan is not finite",
+    ):
+        assert part in str(caught.value)
+    assert not optimizer.state_dict()["first_moment.embedding"].any()
+
+
+def test_a_long_list_of_misfits_is_cut_short():
+    many = [Parameter(np.ones(1)) for _ in range(30)]
+    with pytest.raises(ValueError, match="and 20 more"):
+        SGD(many, lr=0.1).load_state_dict({"step": 0, "lr": 0.1})
+    with pytest.raises(TypeError, match="give what state_dict"):
+        SGD(many, lr=0.1).load_state_dict([1])
+
+
+@every_optimizer
+def test_a_parameter_without_gradient_keeps_its_value_and_state(make):
+    parameters = make_parameters()
+    optimizer = make(parameters.items())
+    take_steps(optimizer, parameters, 3, seed=4)
+    before, state = parameters["embedding"].data.copy(), optimizer.state_dict()
+    optimizer.zero_grad()
+    assert all(p.grad is None for p in parameters.values())
+    parameters["scale"].grad = np.ones((), np.float32)
+    optimizer.step()
+    np.testing.assert_array_equal(parameters["embedding"].data, before)
+    after = optimizer.state_dict()
+    assert after["step"] == 4
+    assert after["updates.scale"] == state["updates.scale"] + 1
+    for key in state:
+        if key.endswith(".embedding"):
+            np.testing.assert_array_equal(after[key], state[key])
+
+
+def test_values_written_into_a_parameter_from_outside_are_gone_on_from():
+    p = Parameter(np.zeros(2))
+    optimizer = SGD([p], lr=1.0)
+    p.data[...] = 5.0  # as Module.load_state_dict does
+    p.grad = np.ones(2)
+    optimizer.step()
+    np.testing.assert_array_equal(p.data, [4.0, 4.0])
+    p.data = np.full(2, 9.0)
+    optimizer.step()
+    np.testing.assert_array_equal(p.data, [8.0, 8.0])
+
+
+def test_groups_have_their_own_learning_rate_and_decay():
+    a, b, c = (Parameter(np.ones((1, 1))) for _ in range(3))
+    groups = [
+        {"params": [("a", a)], "lr": 0.05},
+        {"params": [("b", b)], "lr_scale": 2},
+        {"params": [("c", c)], "lr_scale": 0.0, "weight_decay": 0.5},
+    ]
+    optimizer = SGD(groups, lr=0.1)
+    for lr, expected in ((0.1, [0.95, 0.8, 1.0]), (0.2, [0.85, 0.4, 1.0])):
+        optimizer.lr = lr
+        for p in (a, b, c):
+            p.grad = np.ones((1, 1))
+        optimizer.step()
+        np.testing.assert_allclose([p.item() for p in (a, b, c)], expected, rtol=1e-14)
+
+
+def test_a_group_that_names_its_decay_decays_vectors_too():
+    bias = Parameter(np.ones(2))
+    bias.grad = np.zeros(2)
+    AdamW([{"params": [bias], "weight_decay": 0.5}], lr=0.1).step()
+    np.testing.assert_allclose(bias.data, 0.95)
+
+
+def test_the_repr_says_what_is_trained():
+    text = repr(AdamW(make_parameters().items(), lr=0.1, weight_decay=0.1))
+    assert text == (
+        "AdamW(lr=0.1, betas=(0.9, 0.999), eps=1e-08, weight_decay=0.1: "
+        "4 parameters, 2 of them decayed, 49 numbers)"
+    )
+    slot = AdamW(make_parameters().items()).slots[0]
+    assert repr(slot) == "Slot(name='embedding', lr_scale=1.0, weight_decay=0.01, updates=0)"
+
+
+def one():
+    return [Parameter(np.ones(2))]
+
+
+@pytest.mark.parametrize(
+    ("make", "error", "message"),
+    [
+        (lambda: SGD(one(), lr=-0.1), ValueError, "lr=-0.1 is negative"),
+        (lambda: SGD(one(), lr=math.nan), ValueError, "lr=nan is not finite"),
+        (lambda: SGD(one(), lr=True), TypeError, "lr=True is a bool"),
+        (lambda: SGD(one(), lr="0.1"), TypeError, "lr='0.1' is a str"),
+        (lambda: SGD(one(), lr=0.1, momentum=1.0), ValueError, r"momentum=1.0 is outside \[0, 1\)"),
+        (lambda: SGD(one(), lr=0.1, nesterov=True), ValueError, "nesterov=True needs momentum"),
+        (lambda: SGD(one(), lr=0.1, momentum=0.9, nesterov="no"), TypeError, "nesterov='no' is a"),
+        (lambda: SGD(one(), lr=0.1, weight_decay=-1), ValueError, "weight_decay=-1.0 is negative"),
+        (lambda: Adam(one(), betas=(0.9, 1.0)), ValueError, r"betas\[1\]=1.0 is outside"),
+        (lambda: Adam(one(), betas=(-0.1, 0.9)), ValueError, r"betas\[0\]=-0.1 is outside"),
+        (lambda: Adam(one(), betas=(math.nan, 0.9)), ValueError, r"betas\[0\]=nan is not finite"),
+        (lambda: Adam(one(), betas=0.9), TypeError, "no pair of numbers"),
+        (lambda: Adam(one(), betas=(0.9,)), TypeError, "no pair of numbers"),
+        (lambda: Adam(one(), eps=0), ValueError, "eps=0.0 is not positive"),
+        (lambda: Adam(one(), eps=math.inf), ValueError, "eps=inf is not finite"),
+        (lambda: AdamW(one(), weight_decay=math.nan), ValueError, "weight_decay=nan"),
+        (lambda: SGD([], lr=0.1), ValueError, "params is empty"),
+        (lambda: SGD([{"params": []}], lr=0.1), ValueError, "params is empty"),
+        (lambda: SGD(one() * 2, lr=0.1), ValueError, "twice, as '0' and '1'"),
+        (lambda: SGD(Parameter(np.ones(2)), lr=0.1), TypeError, "params is a Parameter: give a"),
+        (lambda: SGD([{"params": one()[0]}], lr=0.1), TypeError, "params is a Parameter: give a"),
+        (lambda: SGD({"params": one()}, lr=0.1), TypeError, "params is a dict: give a list"),
+        (lambda: SGD([1.5], lr=0.1), TypeError, "is a float, which is no Parameter"),
+        (lambda: SGD([np.ones(2)], lr=0.1), TypeError, "is a ndarray, which is no Parameter"),
+        (lambda: SGD([("a",)], lr=0.1), TypeError, r"no \(name, Parameter\) pair"),
+        (lambda: SGD([("a", one()[0]), one()[0]], lr=0.1), TypeError, "names to all"),
+        (lambda: SGD([("a", p) for p in one() + one()], lr=0.1), ValueError, "name 'a' is in"),
+        (lambda: SGD([{"params": one()}, one()[0]], lr=0.1), TypeError, r"params\[1\] is no group"),
+        (lambda: SGD([{"lr": 0.1}], lr=0.1), TypeError, r"params\[0\] is no group"),
+        (lambda: SGD([{"params": one(), "mu": 1}], lr=0.1), ValueError, r"unknown keys \['mu'\]"),
+        (lambda: SGD([{"params": one(), "lr": -1}], lr=0.1), ValueError, "lr=-1.0 is negative"),
+        (lambda: SGD([{"params": one(), "lr": 1}], lr=0), ValueError, "give lr_scale instead"),
+        (
+            lambda: SGD([{"params": one(), "lr": 1, "lr_scale": 1}], lr=0.1),
+            ValueError,
+            "both lr and lr_scale",
+        ),
+    ],
+)
+def test_bad_values_are_refused_by_name(make, error, message):
+    with pytest.raises(error, match=message):
+        make()
+
+
+def test_the_learning_rate_is_checked_whenever_it_is_set():
+    optimizer = SGD(one(), lr=0.1)
+    with pytest.raises(ValueError, match=r"lr=-1\.0 is negative"):
+        optimizer.lr = -1
+    assert optimizer.lr == 0.1
+
+
+@pytest.mark.parametrize(
+    ("gradient", "error", "message"),
+    [
+        (np.ones((3, 1)), ValueError, r"gradient of 'b' is float64 \(3, 1\), the parameter"),
+        (np.ones(3, np.float32), ValueError, r"gradient of 'b' is float32 \(3,\), the parameter"),
+        ([1.0, 1.0, 1.0], TypeError, "gradient of 'b' is a list, no array"),
+    ],
+)
+def test_a_gradient_that_does_not_fit_is_refused_before_anything_moves(gradient, error, message):
+    a, b = Parameter(np.ones(3)), Parameter(np.ones(3))
+    optimizer = Adam([("a", a), ("b", b)])
+    a.grad, b.grad = np.ones(3), gradient
+    with pytest.raises(error, match=message):
+        optimizer.step()
+    np.testing.assert_array_equal(a.data, np.ones(3))
+    assert optimizer.steps == 0
+
+
+def test_a_parameter_that_changed_its_shape_is_refused():
+    p = Parameter(np.ones(3))
+    optimizer = Adam([("p", p)])
+    p.data, p.grad = np.ones(4), np.ones(4)
+    with pytest.raises(ValueError, match=r"was float64 \(3,\) when the optimizer was made"):
+        optimizer.step()
+
+
+def test_integer_and_read_only_parameters_are_refused():
+    p = Parameter(np.ones(3))
+    p.data = np.ones(3, np.int64)
+    with pytest.raises(TypeError, match="is int64: parameters are float32 or float64"):
+        SGD([p], lr=0.1)
+    p.data = np.broadcast_to(np.ones(1), (3,))
+    with pytest.raises(ValueError, match="read-only"):
+        SGD([p], lr=0.1)
