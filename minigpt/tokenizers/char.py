@@ -1,0 +1,251 @@
+"""A token is a character: the simplest tokenizer, and nanoGPT's first one."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from minigpt.tokenizers.base import Tokenizer, id_dtype
+from minigpt.tokenizers.checks import (
+    check_characters,
+    check_keys,
+    check_special_names,
+    check_text,
+    check_texts,
+)
+from minigpt.tokenizers.ids import check_ids
+from minigpt.tokenizers.special import SpecialTokens
+
+CHARACTERS_AT_A_TIME = 1 << 18  # bounds the scratch memory of encoding, and fits the caches
+CODE_POINTS_NAMED = 5  # unknown characters that an error names
+
+
+class CharTokenizer(Tokenizer):
+    """One id for each character (Unicode code point), in the order of the code points.
+
+    After the characters come the unknown token, where one was asked for, and the special tokens as
+    given. A character that is not known is an error, or becomes the unknown token. The unknown
+    token is never recognised in a text: it only stands for a character.
+
+    Raises:
+        TypeError: characters or names are not strings.
+        ValueError: there are no characters, they are not distinct and sorted, one is a lone
+            surrogate, or a token's name is taken.
+
+    Example:
+        >>> tokenizer = CharTokenizer.train("to be or not to be")
+        >>> tokenizer.vocab_size, tokenizer.encode("bet")
+        (7, [1, 2, 6])
+        >>> tokenizer.decode([1, 2, 6])
+        'bet'
+    """
+
+    type_name = "char"
+    version = 1
+
+    def __init__(
+        self, characters: str, unknown_token: str | None = None, special_tokens: Iterable[str] = ()
+    ) -> None:
+        self.characters = check_characters(characters)
+        self.unknown_token, self.special_tokens = check_special_names(
+            unknown_token, special_tokens, self.characters
+        )
+        after = len(self.characters)
+        self.unknown_id: int | None = None
+        if self.unknown_token is not None:
+            self.unknown_id = after
+            after += 1
+        self._special = SpecialTokens(
+            {name: after + i for i, name in enumerate(self.special_tokens)}
+        )
+        self._vocab_size = after + len(self.special_tokens)
+        self._name_of = dict(self._special.name_of)
+        if self.unknown_token is not None:
+            self._name_of[len(self.characters)] = self.unknown_token
+        self._code_points = _code_points(self.characters)
+        self._id_of_code_point = self._lookup_table()
+
+    @classmethod
+    def train(
+        cls,
+        text_or_iterable: str | Iterable[str],
+        unknown_token: str | None = None,
+        special_tokens: Iterable[str] = (),
+    ) -> CharTokenizer:
+        """The tokenizer of all characters of a text, or of the texts of an iterable.
+
+        Raises:
+            TypeError: a text is not a str.
+            ValueError: there is no character, or a lone surrogate, which is not one.
+        """
+        characters: set[str] = set()
+        for piece in check_texts(text_or_iterable):
+            characters.update(piece)
+        if not characters:
+            raise ValueError("text is empty: a tokenizer needs at least one character")
+        return cls("".join(sorted(characters)), unknown_token, special_tokens)
+
+    @property
+    def vocab_size(self) -> int:
+        """Characters, the unknown token where there is one, and special tokens."""
+        return self._vocab_size
+
+    def encode(self, text: str, allowed_special: str | Collection[str] = ()) -> list[int]:
+        """The ids of ``text``, one for each character or allowed special token.
+
+        Raises:
+            TypeError: ``text`` is not a str.
+            ValueError: characters that are not known (the first few are named, with their places),
+                or a special token that is not allowed.
+        """
+        ids: list[int] = self.encode_array(text, allowed_special).tolist()
+        return ids
+
+    def encode_array(self, text: str, allowed_special: str | Collection[str] = ()) -> NDArray[Any]:
+        """The ids of ``text`` as a (tokens,) array of the smallest unsigned type, quickly."""
+        allowed = self._special.check_allowed(allowed_special)
+        parts = [
+            np.array([part], dtype=id_dtype(self.vocab_size))
+            if isinstance(part, int)
+            else self._encode_characters(part, start)
+            for part, start in self._special.split(check_text(text), allowed)
+        ]
+        if len(parts) == 1:
+            return parts[0]
+        return np.concatenate([np.empty(0, id_dtype(self.vocab_size)), *parts])
+
+    def encode_iterable(
+        self, iterable: Iterable[str], allowed_special: str | Collection[str] = ()
+    ) -> Iterator[int]:
+        """The ids of the pieces' concatenation; a special token may lie across two pieces."""
+        for ids in self.encode_arrays(iterable, allowed_special):
+            yield from ids.tolist()
+
+    def encode_arrays(
+        self, iterable: Iterable[str], allowed_special: str | Collection[str] = ()
+    ) -> Iterator[NDArray[Any]]:
+        """The same ids as :meth:`encode_iterable`, an array a piece."""
+        allowed = self._special.check_allowed(allowed_special)
+        for part, start in self._special.split_iterable(check_texts(iterable), allowed):
+            if isinstance(part, int):
+                yield np.array([part], dtype=id_dtype(self.vocab_size))
+            else:
+                yield self._encode_characters(part, start)
+
+    def decode(self, ids: Iterable[int] | NDArray[Any], skip_special_tokens: bool = False) -> str:
+        """The text of ``ids``; special tokens and the unknown token as their names, or left out.
+
+        Raises:
+            TypeError: ids are not integers.
+            ValueError: an id is not below vocab_size, or the array is not 1-D.
+        """
+        array = check_ids(ids, self.vocab_size)
+        plain = array < len(self.characters)
+        if plain.all():
+            return self._decode_characters(array)
+        if skip_special_tokens:
+            return self._decode_characters(array[plain])
+        pieces = []
+        start = 0
+        for place in np.flatnonzero(~plain).tolist():
+            pieces.append(self._decode_characters(array[start:place]))
+            pieces.append(self._name_of[int(array[place])])
+            start = place + 1
+        return "".join(pieces) + self._decode_characters(array[start:])
+
+    def to_dict(self) -> dict[str, Any]:
+        """Everything that makes this tokenizer, JSON-able."""
+        return {
+            "type": self.type_name,
+            "version": self.version,
+            "characters": self.characters,
+            "unknown_token": self.unknown_token,
+            "special_tokens": list(self.special_tokens),
+        }
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> CharTokenizer:
+        """The tokenizer that :meth:`to_dict` described; ValueError where it is not sound."""
+        check_keys(
+            data,
+            {
+                "type": str,
+                "version": int,
+                "characters": str,
+                "unknown_token": (str, type(None)),
+                "special_tokens": list,
+            },
+        )
+        if data["type"] != cls.type_name:
+            raise ValueError(
+                f"type of the tokenizer must be {cls.type_name!r}: got {data['type']!r}"
+            )
+        if data["version"] != cls.version:
+            raise ValueError(
+                f"version={data['version']!r:.20} of the tokenizer is not known: "
+                f"this minigpt reads version {cls.version}"
+            )
+        try:
+            return cls(data["characters"], data["unknown_token"], data["special_tokens"])
+        except TypeError as error:
+            raise ValueError(str(error)) from None
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, CharTokenizer):
+            return NotImplemented
+        return self.to_dict() == other.to_dict()
+
+    def __hash__(self) -> int:
+        return hash((self.characters, self.unknown_token, self.special_tokens))
+
+    def __repr__(self) -> str:
+        more = f", unknown_token={self.unknown_token!r}" if self.unknown_token is not None else ""
+        more += f", special_tokens={self.special_tokens!r}" if self.special_tokens else ""
+        return f"CharTokenizer(vocab_size={self.vocab_size}{more})"
+
+    def _lookup_table(self) -> NDArray[np.int32]:
+        """Entry c is the id of code point c; the last stands for all code points beyond."""
+        missing = -1 if self.unknown_id is None else self.unknown_id
+        table = np.full(int(self._code_points[-1]) + 2, missing, dtype=np.int32)
+        table[self._code_points] = np.arange(len(self._code_points))
+        return table
+
+    def _encode_characters(self, text: str, start: int) -> NDArray[Any]:
+        """Ids of a text without special tokens that begins at ``start`` of the whole."""
+        ids = np.empty(len(text), dtype=id_dtype(self.vocab_size))
+        for first in range(0, len(text), CHARACTERS_AT_A_TIME):
+            codes = _code_points(text[first : first + CHARACTERS_AT_A_TIME])
+            found = self._id_of_code_point.take(codes.astype(np.intp), mode="clip")
+            if found.size and found.min() < 0:
+                raise ValueError(self._unknown_message(text, start))
+            ids[first : first + len(found)] = found
+        return ids
+
+    def _unknown_message(self, text: str, start: int) -> str:
+        first_places: dict[str, int] = {}
+        for place, character in enumerate(text, start):
+            first_places.setdefault(character, place)
+        unknown = [(c, place) for c, place in first_places.items() if c not in self.characters]
+        named = ", ".join(
+            f"{character!r} (U+{ord(character):04X}, first at position {place:,})"
+            for character, place in unknown[:CODE_POINTS_NAMED]
+        )
+        more = len(unknown) - CODE_POINTS_NAMED
+        return (
+            f"text holds characters that the tokenizer does not know: {named}"
+            + (f" and {more:,} more" if more > 0 else "")
+            + ": train it on text that has them, or with unknown_token='<unk>'"
+        )
+
+    def _decode_characters(self, ids: NDArray[np.int64]) -> str:
+        return self._code_points[ids].astype("<u4").tobytes().decode("utf-32-le")
+
+
+def _code_points(text: str) -> NDArray[Any]:
+    """The code points of ``text``, lone surrogates too; a byte each where the text is ASCII."""
+    if text.isascii():
+        return np.frombuffer(text.encode("ascii"), dtype=np.uint8)
+    return np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype="<u4")
