@@ -1,0 +1,42 @@
+"""Writing text with a model, and judging how likely a text is.
+
+Reading order: ``filters`` (from logits to a token), ``options``, ``context`` (what the model sees:
+window and cache), ``decoding`` (the loop), ``text_stream`` (from tokens to text), ``sampler`` (the
+public face), ``scoring`` (log-probability, perplexity).
+"""
+
+from minigpt.sampling.filters import (
+    apply_temperature,
+    min_p_filter,
+    repetition_penalty,
+    sample_from,
+    softmax,
+    top_k_filter,
+    top_p_filter,
+)
+from minigpt.sampling.options import SamplingConfig
+from minigpt.sampling.sampler import Sampler
+from minigpt.sampling.scoring import (
+    Score,
+    bits_per_byte,
+    log_probability,
+    perplexity,
+    token_log_probabilities,
+)
+
+__all__ = [
+    "Sampler",
+    "SamplingConfig",
+    "Score",
+    "apply_temperature",
+    "bits_per_byte",
+    "log_probability",
+    "min_p_filter",
+    "perplexity",
+    "repetition_penalty",
+    "sample_from",
+    "softmax",
+    "token_log_probabilities",
+    "top_k_filter",
+    "top_p_filter",
+]

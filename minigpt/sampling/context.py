@@ -1,0 +1,149 @@
+"""What the model sees of the tokens so far: a sliding window over them, and a cache of the window.
+
+Each row has a window of at most ``block_size`` tokens. While windows only grow at their right end,
+the cache holds what the model computed for the tokens before, and a step costs one token. When the
+window of a row is full its left end moves; all its tokens then stand at other positions, so that
+nothing in the cache is valid any more and the windows are read again in one pass.
+
+Prompts of different lengths stand in one batch with padding at their left (E15). To the model it is
+the same as what a window has left behind: a mask hides it, and positions are counted from the
+window's first token. So a row is written as if it were alone.
+"""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from typing import Any
+
+import numpy as np
+
+from minigpt.autograd import no_grad
+from minigpt.sampling.checks import Array
+from minigpt.sampling.protocols import LanguageModel
+
+
+class Context:
+    """The tokens of a batch of rows, and the model's logits for the token after them.
+
+    Args:
+        model: gives the logits.
+        ids: the prompts, padded at the left.
+        mask: True for real tokens; None where all are.
+        n_new: how many tokens will follow at most; the cache is made no larger than that needs.
+        use_cache: whether to keep a cache at all.
+        window_shift: how far the window moves when it is full.
+
+    Shapes:
+        ids, mask: (R, T)
+    """
+
+    def __init__(
+        self,
+        model: LanguageModel,
+        ids: Array,
+        mask: Array | None,
+        n_new: int,
+        use_cache: bool = True,
+        window_shift: int = 1,
+    ) -> None:
+        self.model = model
+        self.length = ids.shape[1]
+        self._evaluation_mode = EvaluationMode(model)
+        self._ids = ids.astype(np.int64)
+        self._options = {"last_only": True} if _takes_last_only(model) else {}
+        block_size: int | None = model.config.block_size
+        self._block_size = sys.maxsize if block_size is None else block_size
+        if window_shift > self._block_size:
+            raise ValueError(
+                f"window_shift={window_shift} would drop more than the model's context holds: pass "
+                f"at most block_size={block_size}"
+            )
+        self._shift = window_shift
+        # Columns: of each row's first token, of its window's, and of the first one in the cache.
+        self._first = np.zeros(len(ids), np.int64) if mask is None else mask.argmax(axis=1)
+        self._start = np.maximum(self._first, self.length - self._block_size)
+        self._origin = int(self._start.min())
+        self._cache: Any = None
+        if use_cache and hasattr(model, "new_cache"):
+            n_read = self.length - self._origin + max(n_new - 1, 0)  # the last token is not
+            self._cache = model.new_cache(len(ids), min(n_read, self._block_size))
+
+    @property
+    def ids(self) -> Array:
+        """(R, length): the prompts and what was appended."""
+        return self._ids[:, : self.length]
+
+    @property
+    def mask(self) -> Array | None:
+        """(R, length): True for real tokens; None where all are."""
+        return np.arange(self.length) >= self._first[:, None] if self._first.any() else None
+
+    def next_logits(self) -> Array:
+        """(R, V): the logits of the token that follows each row."""
+        overfull = self.length - self._start > self._block_size
+        if overfull.any() or self.length - self._origin > self._block_size:
+            self._start[overfull] = self.length - self._block_size + self._shift - 1
+            self._origin = int(self._start.min())
+            if self._cache is not None:
+                self._cache.clear()
+        n_cached = 0 if self._cache is None else self._cache.length
+        # Where a window is full, and moves at every step, there is nothing to remember.
+        moves_next = self._shift == 1 and (self.length - self._start == self._block_size).any()
+        options: dict[str, Any] = dict(self._options)
+        if self._cache is not None and (n_cached > 0 or not moves_next):
+            options["cache"] = self._cache
+        if (self._start > self._origin).any():
+            columns = np.arange(self._origin, self.length)
+            options["attention_mask"] = columns >= self._start[:, None]
+            positions = np.maximum(columns - self._start[:, None], 0)
+            options["positions"] = positions[:, n_cached:]
+        with self._evaluation_mode:
+            fresh = self._ids[:, self._origin + n_cached : self.length]
+            logits: Array = self.model(fresh, **options).data[:, -1]
+        return logits
+
+    def append(self, tokens: Array) -> None:
+        """Add one token to every row; ``tokens`` is (R,)."""
+        if self.length == self._ids.shape[1]:  # doubled when full, so that each step is cheap
+            self._ids = np.concatenate([self._ids, np.zeros_like(self._ids)], axis=1)
+        self._ids[:, self.length] = tokens
+        self.length += 1
+
+    def select_rows(self, rows: Array) -> None:
+        """Go on with these rows alone; a row named several times is continued several times."""
+        self._ids, self._first, self._start = self._ids[rows], self._first[rows], self._start[rows]
+        if self._cache is not None:
+            self._cache.reorder(rows)
+
+
+class EvaluationMode:
+    """Dropout off and no gradients recorded inside ``with``; afterwards all is as it was before.
+
+    Every module gets back the mode it had, whatever happened inside.
+
+    Args:
+        model: its modules are found once, here; what has none is left alone.
+    """
+
+    def __init__(self, model: Any) -> None:
+        named_modules = getattr(model, "named_modules", None)
+        self._modules = [] if named_modules is None else [module for _, module in named_modules()]
+        self._no_grad = no_grad()
+
+    def __enter__(self) -> None:
+        self._trained = [module for module in self._modules if module.training]
+        for module in self._trained:
+            module.training = False
+        self._no_grad.__enter__()
+
+    def __exit__(self, *exception: Any) -> None:
+        self._no_grad.__exit__(*exception)
+        for module in self._trained:
+            module.training = True
+
+
+def _takes_last_only(model: Any) -> bool:
+    """Whether the model can leave out the logits of all positions but the last."""
+    forward = getattr(model, "forward", model)
+    return "last_only" in inspect.signature(forward).parameters

@@ -1,0 +1,240 @@
+"""From logits to a token: the filters of sampling, each a plain function on arrays (E12).
+
+A language model gives one logit zᵢ per token of its vocabulary, and softmax turns them into
+probabilities pᵢ = exp(zᵢ) / Σⱼ exp(zⱼ). Each filter takes logits (…, V) and returns new ones, every
+row for itself: a token it rules out gets -inf, which is the probability 0. At least one token is
+always kept. The input is never changed, and float32 stays float32, float64 stays float64.
+
+They compose; the :class:`~minigpt.sampling.Sampler` applies them in Transformers' order:
+repetition penalty, temperature, top-k, top-p, min-p, then a draw.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from minigpt.sampling.checks import (
+    Array,
+    check_logits,
+    check_min_p,
+    check_repetition_penalty,
+    check_temperature,
+    check_top_k,
+    check_top_p,
+)
+
+
+def softmax(logits: Array) -> Array:
+    r"""The probabilities $p_i = e^{z_i} / \sum_j e^{z_j}$, in float64.
+
+    Shapes:
+        logits: (…, V) → (…, V)
+
+    Raises:
+        ValueError: a row holds NaN or +inf, or only -inf.
+
+    Example:
+        >>> softmax(np.array([0.0, 0.0, -np.inf]))
+        array([0.5, 0.5, 0. ])
+    """
+    z = check_logits(logits).astype(np.float64)
+    exponentials = np.exp(z - z.max(axis=-1, keepdims=True))
+    probabilities: Array = exponentials / exponentials.sum(axis=-1, keepdims=True)
+    return probabilities
+
+
+def apply_temperature(logits: Array, temperature: float) -> Array:
+    r"""Sharpen (T < 1) or flatten (T > 1) the distribution: $z_i / T$.
+
+    Ackley, Hinton & Sejnowski 1985, "A Learning Algorithm for Boltzmann Machines". As T → 0 all
+    the probability goes to the largest logit, so ``temperature=0`` keeps that token alone (greedy
+    decoding; of equal ones the lowest id).
+
+    Shapes:
+        logits: (…, V) → (…, V)
+
+    Raises:
+        ValueError: ``temperature`` is negative or not finite, or so small that z / T overflows.
+
+    Example:
+        >>> apply_temperature(np.array([1.0, 3.0]), temperature=2.0)
+        array([0.5, 1.5])
+        >>> apply_temperature(np.array([1.0, 3.0]), temperature=0)
+        array([-inf,   3.])
+    """
+    z, temperature = check_logits(logits), check_temperature(temperature)
+    if temperature == 0:
+        greedy = z.argmax(axis=-1)[..., None]
+        return np.where(np.arange(z.shape[-1]) == greedy, z, z.dtype.type(-np.inf))
+    with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
+        scaled: Array = z / z.dtype.type(temperature)
+        overflows = not np.isfinite(scaled.max(axis=-1)).all()
+    if overflows:
+        raise ValueError(
+            f"temperature={temperature} is too small for these {z.dtype} logits: they overflow; "
+            "use temperature=0 for greedy decoding"
+        )
+    return scaled
+
+
+def top_k_filter(logits: Array, k: int) -> Array:
+    r"""Keep the k largest logits (Fan, Lewis & Dauphin 2018, §5.1).
+
+    Kept is every token with $z_i \ge$ the k-th largest logit, so where several equal it all of them
+    stay, as in Transformers. A k above V keeps everything.
+
+    Shapes:
+        logits: (…, V) → (…, V)
+
+    Raises:
+        ValueError: ``k`` is below 1.
+
+    Example:
+        >>> top_k_filter(np.array([1.0, 4.0, 2.0, 3.0]), k=2)
+        array([-inf,   4., -inf,   3.])
+    """
+    z, k = check_logits(logits), check_top_k(k)
+    n_dropped = max(z.shape[-1] - k, 0)
+    kth_largest = np.partition(z, n_dropped, axis=-1)[..., n_dropped, None]
+    return _keep(z, z >= kth_largest)
+
+
+def top_p_filter(logits: Array, p: float) -> Array:
+    r"""Nucleus sampling: keep the smallest set of tokens that holds a mass of at least p.
+
+    With the tokens sorted by falling probability, token i is kept where those before it hold less
+    than p: $\sum_{j<i} p_j < p$. The token that crosses p is inside, so the first always stays
+    (Holtzman et al. 2020, "The Curious Case of Neural Text Degeneration", §3.1). Of equally
+    probable tokens at the border the lower ids are kept. ``p=1`` keeps everything.
+
+    Shapes:
+        logits: (…, V) → (…, V)
+
+    Raises:
+        ValueError: ``p`` is not in (0, 1].
+
+    Example:
+        >>> top_p_filter(np.log([0.5, 0.2, 0.3]), p=0.6).round(2)
+        array([-0.69,  -inf, -1.2 ])
+    """
+    z, p = check_logits(logits), check_top_p(p)
+    if p == 1:  # not left to rounding: the sum may reach 1 before the last tiny term
+        return z.copy()
+    falling = np.sort(z, axis=-1)[..., ::-1]
+    probabilities = softmax(falling)
+    mass_before = probabilities.cumsum(axis=-1) - probabilities
+    n_kept = (mass_before < p).sum(axis=-1, keepdims=True)
+    border = np.take_along_axis(falling, n_kept - 1, axis=-1)  # the token that crosses p
+    above, at_border = z > border, z == border
+    n_at_border = n_kept - above.sum(axis=-1, keepdims=True)
+    return _keep(z, above | (at_border & (at_border.cumsum(axis=-1) <= n_at_border)))
+
+
+def min_p_filter(logits: Array, min_p: float) -> Array:
+    r"""Keep the tokens at least ``min_p`` times as probable as the best one.
+
+    $p_i \ge m \cdot p_{max}$, that is $z_i \ge z_{max} + \ln m$ (Nguyen et al. 2024, "Turning Up
+    the Heat: Min-p Sampling", §3).
+
+    Shapes:
+        logits: (…, V) → (…, V)
+
+    Raises:
+        ValueError: ``min_p`` is not in (0, 1].
+
+    Example:
+        >>> min_p_filter(np.log([0.6, 0.3, 0.1]), min_p=0.25).round(2)
+        array([-0.51, -1.2 ,  -inf])
+    """
+    z, min_p = check_logits(logits), check_min_p(min_p)
+    threshold = z.max(axis=-1, keepdims=True) + z.dtype.type(np.log(min_p))
+    return _keep(z, z >= threshold)
+
+
+def repetition_penalty(
+    logits: Array, ids: Array, penalty: float, mask: Array | None = None
+) -> Array:
+    r"""Make the tokens that are already there less likely (Keskar et al. 2019, "CTRL", §4.1).
+
+    For every token that occurs in its row of ``ids``, once however often: $z_i / \theta$ where
+    $z_i > 0$, and $z_i \cdot \theta$ where $z_i \le 0$, so that θ > 1 lowers either. (The paper
+    only divides, which would raise a negative logit; this is Transformers' rule.)
+
+    Args:
+        logits: what the model predicts next.
+        ids: the tokens of each row so far.
+        penalty: θ; 1 changes nothing, below 1 favours repetition.
+        mask: True for real tokens, False for padding; None where all are real.
+
+    Shapes:
+        logits: (…, V) → (…, V)
+        ids, mask: (…, T), the leading axes as those of ``logits``
+
+    Raises:
+        ValueError: ``penalty`` is not a finite number > 0, an id is outside [0, V), or the shapes
+            do not fit.
+        TypeError: ``ids`` are not integers.
+
+    Example:
+        >>> repetition_penalty(np.array([2.0, -1.0, 3.0]), np.array([0, 1]), penalty=2.0)
+        array([ 1., -2.,  3.])
+    """
+    z, penalty = check_logits(logits), check_repetition_penalty(penalty)
+    ids = np.asarray(ids)
+    if not np.issubdtype(ids.dtype, np.integer):
+        raise TypeError(f"ids has dtype {ids.dtype}: pass integers")
+    if ids.shape[:-1] != z.shape[:-1] or ids.ndim == 0:
+        raise ValueError(f"ids {ids.shape} does not fit logits {z.shape}: expected (..., T)")
+    real = np.ones(ids.shape, dtype=bool) if mask is None else np.asarray(mask).astype(bool)
+    if real.shape != ids.shape:
+        raise ValueError(f"mask {real.shape} must have the shape of ids {ids.shape}")
+    *rows, places = np.nonzero(real)
+    present = ids[(*rows, places)]
+    if present.size and not 0 <= present.min() <= present.max() < z.shape[-1]:
+        raise ValueError(
+            f"ids run from {present.min()} to {present.max()}: expected 0 <= id < V={z.shape[-1]}"
+        )
+    seen = np.zeros(z.shape, dtype=bool)
+    seen[(*rows, present)] = True
+    theta = z.dtype.type(penalty)
+    return np.where(seen, np.where(z > 0, z / theta, z * theta), z)
+
+
+def sample_from(logits: Array, rng: np.random.Generator | Sequence[np.random.Generator]) -> Array:
+    r"""Draw one token id per row from softmax(logits), by inverting the cumulative distribution.
+
+    With u uniform in [0, 1), token i is drawn where $\sum_{j<i} p_j \le u < \sum_{j\le i} p_j$: an
+    interval as long as its probability. One u is used per row.
+
+    Args:
+        logits: filtered or not; a token at -inf is never drawn.
+        rng: one generator for all rows, or a sequence of one for each (rows in C order).
+
+    Shapes:
+        logits: (…, V) → (…) int64
+
+    Raises:
+        ValueError: a row holds NaN or +inf, or only -inf; or the generators are not one per row.
+
+    Example:
+        >>> sample_from(np.log([[0.1, 0.9], [0.9, 0.1]]), np.random.default_rng(0))
+        array([1, 0])
+    """
+    cumulative = softmax(logits).cumsum(axis=-1)
+    rows = cumulative.shape[:-1]
+    if isinstance(rng, np.random.Generator):
+        u = rng.random(rows)
+    elif len(rng) == int(np.prod(rows)):
+        u = np.reshape([g.random() for g in rng], rows)
+    else:
+        raise ValueError(f"rng holds {len(rng)} generators for {int(np.prod(rows))} rows")
+    # Scaled by the total, which rounding leaves a little off 1.
+    threshold = np.asarray(u)[..., None] * cumulative[..., -1:]
+    drawn: Array = (cumulative <= threshold).sum(axis=-1, dtype=np.int64)
+    return drawn
+
+
+def _keep(z: Array, kept: Array) -> Array:
+    return np.where(kept, z, z.dtype.type(-np.inf))

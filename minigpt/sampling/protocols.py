@@ -1,0 +1,46 @@
+"""What the sampler asks of a model and of a tokenizer, and nothing more.
+
+A GPT fits, and so does any other model that predicts the next token: an LSTM, or one of your own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+from minigpt.sampling.checks import Array
+
+
+class LanguageModel(Protocol):
+    """A model that gives logits (B, T, V) for the token after each of the ids (B, T).
+
+    It is called as ``model(ids, attention_mask=..., positions=..., cache=...)``; arguments that are
+    not needed are left out. ``config.vocab_size`` is V; ``config.block_size`` is the longest
+    context, None where there is no limit. What it may have besides:
+
+    - ``new_cache(batch_size, capacity)``: what it remembers of the tokens seen, with ``length``,
+      ``clear()`` and ``reorder(rows)``; without it every step reads the whole context again.
+    - a keyword ``last_only`` of its ``forward``: to compute the last position's logits alone.
+    - ``named_modules()``, whose modules have a flag ``training``: it is off meanwhile.
+    """
+
+    @property
+    def config(self) -> Any:
+        """Sizes: ``vocab_size`` and ``block_size``."""
+
+    def __call__(self, ids: Array, **options: Any) -> Any:
+        """The logits, as a tensor with ``.data``."""
+
+
+class Tokenizer(Protocol):
+    """Text to ids and back."""
+
+    @property
+    def vocab_size(self) -> int:
+        """Ids run from 0 to ``vocab_size - 1``."""
+
+    def encode(self, text: str) -> list[int]:
+        """The ids of ``text``."""
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """The text of ``ids``; bytes that are no whole character become U+FFFD."""

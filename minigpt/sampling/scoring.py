@@ -1,0 +1,191 @@
+r"""How likely a model finds a text: the chain rule, perplexity, bits per byte (E6).
+
+$P(y \mid x, \theta) = \prod_t p(y_t \mid y_{<t}, x; \theta)$ is exact, whatever the model: every
+joint probability is that product. In log form it is a sum of one term per token. The very first
+token of a text has nothing before it, so that a model gives no term for it: it is conditioned on,
+never scored.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from minigpt.sampling.checks import Array, check_integer, check_logits
+from minigpt.sampling.context import EvaluationMode
+from minigpt.sampling.ids import check_ids
+from minigpt.sampling.protocols import LanguageModel
+
+LOGITS_AT_ONCE = 2**24  # windows are batched up to this many numbers: 64 MB of float32
+
+
+@dataclass(frozen=True)
+class Score:
+    """How likely a text is.
+
+    Attributes:
+        log_probability: ln P of the scored tokens, in nats.
+        n_tokens: how many tokens were scored: all but the first, or all after the context.
+        n_bytes: how many bytes of UTF-8 these are.
+        perplexity: exp(-log_probability / n_tokens): between how many equally likely tokens the
+            model hesitates on average.
+        bits_per_byte: the same in bits, per byte instead of per token, so that models with
+            different tokenizers compare.
+
+    Example:
+        >>> Score(log_probability=-8 * math.log(2), n_tokens=4, n_bytes=16).bits_per_byte
+        0.5
+    """
+
+    log_probability: float
+    n_tokens: int
+    n_bytes: int
+    perplexity: float = field(init=False)
+    bits_per_byte: float = field(init=False)
+
+    def __post_init__(self) -> None:
+        perplexity = float(np.exp(-self.log_probability / self.n_tokens))
+        object.__setattr__(self, "perplexity", perplexity)
+        bits = bits_per_byte(-self.log_probability, self.n_bytes)
+        object.__setattr__(self, "bits_per_byte", bits)
+
+
+def bits_per_byte(total_nll_nats: float, n_bytes: int) -> float:
+    r"""$-\ln P / (n_{bytes} \cdot \ln 2)$: what an ideal coder using the model would need.
+
+    Args:
+        total_nll_nats: the negative log-likelihood -ln P of the whole text, not a mean.
+        n_bytes: the length of the text in UTF-8.
+
+    Raises:
+        ValueError: ``n_bytes`` is below 1.
+
+    Example:
+        >>> bits_per_byte(8 * math.log(2), n_bytes=4)
+        2.0
+    """
+    return float(total_nll_nats) / (check_integer("n_bytes", n_bytes, 1) * math.log(2))
+
+
+def token_log_probabilities(
+    model: LanguageModel, ids: Array, stride: int | None = None
+) -> np.ndarray[Any, np.dtype[np.float64]]:
+    r"""$\ln p(y_t \mid y_{<t})$ of every token but the first.
+
+    A text longer than the model's context is covered by windows of ``block_size`` tokens, each
+    ``stride`` further on, and every token is scored once, in the first window that reaches it: with
+    at least ``block_size - stride + 1`` tokens before it. Stride 1 gives every token the longest
+    context, at one pass per token; the whole ``block_size`` is the fastest.
+
+    Rows of different lengths: pad them at the right with any id, and leave the padding's values
+    out; a causal model never looks ahead.
+
+    Args:
+        model: predicts the next token.
+        ids: one text or a batch of them.
+        stride: None takes half the context.
+
+    Shapes:
+        ids: (T,) or (B, T) → (T - 1,) or (B, T - 1) float64
+
+    Raises:
+        ValueError: a text is shorter than 2 tokens, an id is outside the vocabulary, or ``stride``
+            is below 1 or above the context.
+    """
+    rows = check_ids(ids, model.config.vocab_size)
+    n = rows.shape[1] - 1
+    if n < 1:
+        raise ValueError(
+            "ids hold a single token, which has nothing before it to be predicted from: "
+            "pass at least 2 tokens"
+        )
+    block_size = model.config.block_size
+    if stride is not None:
+        stride = check_integer("stride", stride, 1, ", or None")
+        if block_size is not None and stride > block_size:
+            raise ValueError(
+                f"stride={stride} would skip tokens: pass at most block_size={block_size}"
+            )
+    log_probabilities = np.empty((rows.shape[0], n))
+    with EvaluationMode(model):
+        if block_size is None:
+            _score_stream(model, rows, log_probabilities)
+        else:
+            width = min(n, block_size)
+            _score_windows(model, rows, width, stride or max(width // 2, 1), log_probabilities)
+    return log_probabilities.reshape(*np.shape(ids)[:-1], n)
+
+
+def log_probability(
+    model: LanguageModel, ids: Array, start: int = 1, stride: int | None = None
+) -> float:
+    r"""$\ln P(y \mid x)$ with x the first ``start`` tokens of ``ids`` and y the rest.
+
+    Shapes:
+        ids: (T,)
+
+    Raises:
+        ValueError: ``start`` is not in [1, T), or as :func:`token_log_probabilities`.
+    """
+    if np.ndim(ids) != 1:
+        raise ValueError(f"ids has shape {np.shape(ids)}: expected one text (T,)")
+    start = check_integer("start", start, 1)
+    if start >= len(ids) > 1:
+        raise ValueError(f"start={start} leaves none of the {len(ids)} tokens to score")
+    return float(token_log_probabilities(model, ids, stride)[start - 1 :].sum())
+
+
+def perplexity(model: LanguageModel, ids: Array, stride: int | None = None) -> float:
+    r"""$\exp(-\frac{1}{N} \sum_t \ln p(y_t \mid y_{<t}))$ over all tokens but each text's first.
+
+    Jelinek et al. 1977, "Perplexity: a measure of the difficulty of speech recognition tasks". A
+    model that gives each of V tokens 1/V has the perplexity V.
+
+    Shapes:
+        ids: (T,) or (B, T)
+
+    Raises:
+        ValueError: as :func:`token_log_probabilities`.
+    """
+    return float(np.exp(-token_log_probabilities(model, ids, stride).mean()))
+
+
+def _score_windows(model: LanguageModel, rows: Array, width: int, stride: int, out: Array) -> None:
+    """Fill ``out`` (B, n) from windows of ``width`` tokens; the last one ends with the text."""
+    n = out.shape[1]
+    starts = [*range(0, n - width, stride), n - width]
+    ends = [0, *(start + width for start in starts)]  # a window scores what the last one did not
+    jobs = [
+        (i, start, new) for start, new in zip(starts, ends, strict=False) for i in range(len(rows))
+    ]
+    n_at_once = max(1, LOGITS_AT_ONCE // (width * model.config.vocab_size))
+    for first in range(0, len(jobs), n_at_once):
+        batch = jobs[first : first + n_at_once]
+        ids = np.stack([rows[i, start : start + width + 1] for i, start, _ in batch])
+        scores = _target_log_probabilities(model(ids[:, :-1]).data, ids[:, 1:])
+        for (i, start, new), score in zip(batch, scores, strict=True):
+            out[i, new : start + width] = score[new - start :]
+
+
+def _score_stream(model: Any, rows: Array, out: Array) -> None:
+    """Fill ``out`` (B, n) with a model of unlimited context: piece by piece over its cache."""
+    n = out.shape[1]
+    cache = model.new_cache(len(rows), n)
+    width = max(1, min(n, LOGITS_AT_ONCE // (len(rows) * model.config.vocab_size)))
+    for start in range(0, n, width):
+        ids = rows[:, start : start + width + 1]
+        logits = model(ids[:, :-1], cache=cache).data
+        out[:, start : start + width] = _target_log_probabilities(logits, ids[:, 1:])
+
+
+def _target_log_probabilities(logits: Array, targets: Array) -> Array:
+    """Ln softmax(logits)[target]: (B, T, V), (B, T) → (B, T) float64."""
+    scores = np.empty(targets.shape)
+    for row, (z, target) in enumerate(zip(logits, targets, strict=True)):
+        peak = check_logits(z).max(axis=-1, keepdims=True)
+        log_sum = np.log(np.exp(z - peak).sum(axis=-1, dtype=np.float64))
+        scores[row] = np.take_along_axis(z - peak, target[:, None], axis=-1)[:, 0] - log_sum
+    return scores

@@ -1,0 +1,277 @@
+from __future__ import annotations
+
+import dataclasses
+import inspect
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from minigpt.autograd import is_grad_enabled
+from minigpt.sampling import Sampler, SamplingConfig
+
+
+@pytest.fixture(scope="module")
+def letters(fakes):
+    """A model over five letters, a newline, and an emoji in two halves."""
+    pieces = ["a", "b", "c", "ab", "d e", "\n", b"\xf0\x9f", b"\x98\x80", "."]
+    tokenizer = fakes.PieceTokenizer(*pieces)
+    return Sampler(fakes.HashModel(vocab_size=len(pieces), block_size=8), tokenizer)
+
+
+def test_generate_is_generate_ids_between_encode_and_decode(letters):
+    options = {"temperature": 0.9, "top_k": 5, "seed": 4, "num_return_sequences": 3}
+    texts = letters.generate("abc", 12, **options)
+    ids = letters.generate_ids([letters.tokenizer.encode("abc")], 12, **options)
+    decoded = [letters.tokenizer.decode(row) for row in ids]
+    assert len(texts) == 3
+    for text, whole in zip(texts, decoded, strict=True):
+        assert text.startswith("abc")
+        assert text in (whole, whole.removesuffix("\ufffd"))
+
+
+@given(
+    seed=st.integers(0, 10_000),
+    stop=st.lists(st.sampled_from(["a", "b\n", "d e.", "😀", "ca"]), max_size=2),
+    stop_tokens=st.lists(st.integers(0, 8), max_size=1),
+    include_prompt=st.booleans(),
+)
+def test_streamed_pieces_joined_are_what_generate_gives(
+    letters, seed, stop, stop_tokens, include_prompt
+):
+    options = {
+        "seed": seed, "stop": stop, "stop_tokens": stop_tokens, "include_prompt": include_prompt,
+        "temperature": 1.5, "repetition_penalty": 1.1,
+    }  # fmt: skip
+    pieces = list(letters.stream("abc", 20, **options))
+    assert all(pieces)
+    assert ["".join(pieces)] == letters.generate("abc", 20, **options)
+    written = "".join(pieces).removeprefix("abc" if include_prompt else "")
+    assert not any(s in written for s in stop)
+    if not include_prompt:
+        return
+    assert pieces[0] == "abc"
+
+
+def test_prompts_of_different_lengths_give_what_each_gives_alone(letters):
+    prompts = ["a", "abcabcd e.", "b\n"]
+    options = {"seed": 2, "num_return_sequences": 2, "stop": "."}
+    together = letters.generate(prompts, 15, **options)
+    alone = [text for prompt in prompts for text in letters.generate(prompt, 15, **options)]
+    assert together == alone
+
+
+def test_a_stop_string_in_the_prompt_stops_nothing(letters):
+    (text,) = letters.generate("a.b", 10, stop=".", seed=0)
+    assert text.startswith("a.b") and len(text) > 3
+    assert "." not in text[3:]
+
+
+def test_a_row_that_met_its_stop_string_is_not_computed_further(fakes):
+    tokenizer = fakes.PieceTokenizer("a", "b", "#")
+    model = fakes.HashModel(vocab_size=3, block_size=50)
+    texts = Sampler(model, tokenizer).generate(["a", "b", "ab"], 30, seed=3, stop="#")
+    written = [len(text) - len(p) for text, p in zip(texts, ["a", "b", "ab"], strict=True)]
+    for step, (n_rows, _) in enumerate(model.calls):
+        assert n_rows == sum(n >= step for n in written)
+
+
+def test_stop_tokens_end_the_text_and_are_not_shown(letters):
+    newline = letters.tokenizer.encode("\n")[0]
+    texts = letters.generate("a", 60, stop_tokens=newline, num_return_sequences=8, seed=0)
+    assert texts == [
+        t.split("\n")[0] for t in letters.generate("a", 60, num_return_sequences=8, seed=0)
+    ]
+
+
+def test_a_prompt_longer_than_the_context_is_returned_whole(letters):
+    prompt = "abc.\n" * 10
+    (text,) = letters.generate(prompt, 5, temperature=0)
+    assert text.startswith(prompt)
+    (short,) = letters.generate(prompt[-20:], 5, temperature=0)
+    assert text.removeprefix(prompt) == short.removeprefix(prompt[-20:])
+
+
+def test_ids_that_the_tokenizer_does_not_know_are_never_drawn(fakes):
+    """As where a model's vocabulary was rounded up for speed."""
+    model = fakes.HashModel(vocab_size=64)
+    (text,) = Sampler(model, fakes.PieceTokenizer("a", "b")).generate("a", 40, seed=0)
+    assert set(text) == {"a", "b"}
+
+
+def test_an_unfinished_character_at_the_end_is_left_out(fakes):
+    tokenizer = fakes.PieceTokenizer("a", b"\xe4\xbd", b"\xa0")
+    model = fakes.ScriptedModel([1, 2, 1], vocab_size=3, n_prompt=1)
+    assert Sampler(model, tokenizer).generate("a", 3, temperature=0) == ["a你"]
+
+
+# ── streams ───────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_stream_runs_only_as_far_as_it_is_read(letters):
+    letters.model.calls.clear()
+    stream = letters.stream("ab", 50, temperature=0)
+    assert letters.model.calls == []
+    assert next(stream) == "ab"
+    next(stream)
+    assert len(letters.model.calls) <= 2
+
+
+def test_between_pieces_the_model_trains_as_before(letters):
+    model = letters.model
+    model.training = True
+    stream = letters.stream("ab", 50, seed=1)
+    for _, _ in zip(stream, range(4), strict=False):
+        assert model.training and is_grad_enabled()
+    stream.close()  # left before its end
+    assert model.training and is_grad_enabled()
+
+
+def test_two_streams_side_by_side_do_not_disturb_each_other(letters):
+    alone = ["".join(letters.stream(p, 20, seed=7)) for p in ("ab", "c")]
+    both = zip(letters.stream("ab", 20, seed=7), letters.stream("c", 20, seed=7), strict=False)
+    woven = list(both)
+    assert alone[0].startswith("".join(piece for piece, _ in woven))
+    assert alone[1].startswith("".join(piece for _, piece in woven))
+
+
+def test_an_interrupted_stream_leaves_everything_clean(fakes):
+    model = fakes.HashModel(vocab_size=2)
+    model.fail_at_call = 3
+    sampler = Sampler(model, fakes.PieceTokenizer("a", "b"))
+    shown = []
+    with pytest.raises(KeyboardInterrupt):
+        shown.extend(sampler.stream("a", 9, seed=0))
+    assert model.training and is_grad_enabled()
+    assert len("".join(sampler.stream("a", 9, seed=0))) == 10
+
+
+def test_errors_of_a_stream_come_when_it_is_made(letters):
+    with pytest.raises(ValueError, match="top_k=0"):
+        letters.stream("a", top_k=0)
+    with pytest.raises(ValueError, match="empty"):
+        letters.stream("")
+    with pytest.raises(ValueError, match="window_shift"):
+        letters.stream("a", window_shift=9)
+
+
+# ── looking and scoring ───────────────────────────────────────────────────────────────────────
+
+
+def test_next_token_probabilities_are_those_of_the_model(letters):
+    best = letters.next_token_probabilities("abc", k=3)
+    everything = letters.next_token_probabilities("abc", k=100)
+    assert best == everything[:3] and len(everything) == 9
+    assert sum(p for _, p in everything) == pytest.approx(1)
+    assert [p for _, p in everything] == sorted((p for _, p in everything), reverse=True)
+    ids = letters.generate_ids([letters.tokenizer.encode("abc")], 1, temperature=0)
+    assert best[0][0] == letters.tokenizer.decode(ids[0, -1:])
+    flat = letters.next_token_probabilities("abc", k=1, temperature=100.0)
+    assert flat[0][1] < best[0][1]
+
+
+def test_score_is_the_product_of_the_next_token_probabilities(letters):
+    text, product = "ab.c\n", 1.0
+    ids = letters.tokenizer.encode(text)
+    for t in range(1, len(ids)):
+        before = letters.tokenizer.decode(ids[:t])
+        product *= dict(letters.next_token_probabilities(before, k=9))[
+            letters.tokenizer.decode([ids[t]])
+        ]
+    score = letters.score(text)
+    assert score.log_probability == pytest.approx(np.log(product), rel=1e-6)
+    assert (score.n_tokens, score.n_bytes) == (len(ids) - 1, 3)
+    assert score.perplexity == pytest.approx(product ** (-1 / score.n_tokens), rel=1e-6)
+    assert score.bits_per_byte == pytest.approx(-np.log2(product) / 3, rel=1e-6)
+    behind = letters.score("c\n", context="ab.")
+    assert (behind.n_tokens, behind.n_bytes) == (2, 2)
+    whole = letters.score("b.c\n", context="a")
+    assert whole.n_tokens == 4
+
+
+# ── refusals ──────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("prompt", "options", "error", "says"),
+    [
+        ("", {}, ValueError, "prompt is empty.*pass some text"),
+        ([], {}, ValueError, "empty list"),
+        (["a", ""], {}, ValueError, "prompt is empty"),
+        (b"a", {}, TypeError, "bytes.*a string"),
+        ([1, 2], {}, TypeError, "1 is of type int.*generate_ids"),
+        (5, {}, TypeError, "prompt 5 is of type int"),
+        ("a", {"stop": ""}, ValueError, "stop holds an empty string"),
+        ("a", {"stop": [1]}, TypeError, "stop holds 1"),
+        ("a", {"stop": 5}, TypeError, "stop=5"),
+        ("a", {"stop": b"x"}, TypeError, "bytes"),
+        ("a", {"temperature": float("nan")}, ValueError, "temperature=nan"),
+        ("a", {"num_return_sequences": 1.0}, TypeError, "num_return_sequences=1.0"),
+        ("a", {"include_prompt": "no"}, TypeError, "include_prompt='no'"),
+    ],
+)
+def test_what_makes_no_sense_is_refused_with_its_name(letters, prompt, options, error, says):
+    with pytest.raises(error, match=says):
+        letters.generate(prompt, **options)
+
+
+def test_without_a_tokenizer_text_is_refused_and_ids_go(fakes):
+    sampler = Sampler(fakes.HashModel())
+    for call in (sampler.generate, sampler.stream, sampler.score, sampler.next_token_probabilities):
+        with pytest.raises(ValueError, match=r"no tokenizer.*generate_ids"):
+            call("a")
+    assert sampler.generate_ids([[1]], 2).shape == (1, 3)
+    assert repr(sampler) == "Sampler(HashModel, no tokenizer)"
+
+
+def test_what_is_no_model_or_no_tokenizer_is_refused(fakes):
+    with pytest.raises(TypeError, match="model is a PieceTokenizer"):
+        Sampler(fakes.PieceTokenizer("a"), fakes.HashModel())
+    with pytest.raises(TypeError, match="tokenizer is a str"):
+        Sampler(fakes.HashModel(), "tokenizer.json")
+
+
+def test_a_tokenizer_of_another_model_is_noticed(fakes):
+    sampler = Sampler(fakes.HashModel(vocab_size=2), fakes.PieceTokenizer("a", "b", "c"))
+    with pytest.raises(ValueError, match="gives id 2, the model knows 0 to 1"):
+        sampler.generate("ac")
+
+
+def test_special_tokens_in_prompts_are_passed_on_only_where_allowed(fakes):
+    class WithSpecial(fakes.PieceTokenizer):
+        def encode(self, text, allowed_special=()):
+            self.allowed = allowed_special
+            return super().encode(text)
+
+    tokenizer = WithSpecial("a")
+    Sampler(fakes.HashModel(vocab_size=1), tokenizer).generate("a", 1)
+    assert tokenizer.allowed == ()
+    Sampler(fakes.HashModel(vocab_size=1), tokenizer, allowed_special="all").generate("a", 1)
+    assert tokenizer.allowed == "all"
+
+
+# ── one set of options ────────────────────────────────────────────────────────────────────────
+
+
+def test_every_method_has_the_options_of_the_config_with_its_defaults():
+    defaults = {field.name: field.default for field in dataclasses.fields(SamplingConfig)}
+    left_out = {
+        "generate": {"pad_id"},
+        "stream": {"pad_id", "num_return_sequences", "progress"},
+        "generate_ids": {"stop", "include_prompt", "skip_special_tokens"},
+    }
+    for name, without in left_out.items():
+        parameters = inspect.signature(getattr(Sampler, name)).parameters
+        own = {"self", "prompt", "ids", "attention_mask"}
+        assert {p: v.default for p, v in parameters.items() if p not in own} == {
+            option: value for option, value in defaults.items() if option not in without
+        }
+
+
+def test_the_config_is_frozen_and_normalised():
+    config = SamplingConfig(stop="end", stop_tokens=np.int64(3), seed=np.int64(1), temperature=1)
+    assert (config.stop, config.stop_tokens) == (("end",), (3,))
+    assert config == SamplingConfig(stop=["end"], stop_tokens=[3], seed=1)
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        config.temperature = 2.0
