@@ -1,0 +1,158 @@
+"""Where a run's batches come from: a token stream cut up, or whatever the caller brings."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from typing import Any, Protocol
+
+import numpy as np
+
+from minigpt.autograd import Array
+from minigpt.datasets import EpochBatches, RandomBatches, SequentialBatches
+from minigpt.training.config import TrainerConfig
+from minigpt.training.trainable import Batch
+
+_SAMPLE_BLOCKS, _SAMPLE_BLOCK = 256, 1024
+
+
+class Batches(Protocol):
+    """Batches without end, that can be stopped and gone on with: those of ``minigpt.datasets``."""
+
+    @property
+    def batches_per_epoch(self) -> int:
+        """How many batches make one epoch."""
+
+    def next_batch(self) -> Batch:
+        """The next batch: arrays with as many rows each, as ``model.loss`` takes them."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """Where the batches stand, in values that JSON can carry."""
+
+    def load_state_dict(self, state: Mapping[str, Any], /) -> Any:
+        """Go on from there, exactly."""
+
+
+def training_batches(tokens: Any, config: TrainerConfig, block_size: int | None) -> Batches:
+    """Blocks drawn at random for a number of steps; each block once, shuffled, for epochs."""
+    if hasattr(tokens, "next_batch"):
+        batches: Batches = tokens
+        return batches
+    tokens, block_size = _stream("train_tokens", tokens, block_size)
+    if config.epochs is not None:
+        return EpochBatches(tokens, block_size, config.batch_size, seed=config.seed)
+    return RandomBatches(tokens, block_size, config.batch_size, seed=config.seed)
+
+
+class FixedBatches:
+    """The same batches at every evaluation, whatever was drawn in between.
+
+    Args:
+        name: of the argument that ``tokens`` came as.
+        tokens: a stream of tokens, or an object with the interface of :class:`Batches`.
+        count: how many batches; None: one pass, which of a stream is the whole of it in order.
+        config: for batch_size and seed.
+        block_size: tokens in a row.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        tokens: Any,
+        count: int | None,
+        config: TrainerConfig,
+        block_size: int | None,
+    ) -> None:
+        self._batches: Batches
+        if hasattr(tokens, "next_batch"):
+            self._batches = tokens
+        else:
+            tokens, block_size = _stream(name, tokens, block_size)
+            self._batches = SequentialBatches(tokens, block_size, config.batch_size)
+            if count is not None and count < self._batches.batches_per_epoch:
+                # Another sequence of draws than the training batches'.
+                seed = int(np.random.SeedSequence([config.seed, 1]).generate_state(1)[0])
+                self._batches = RandomBatches(tokens, block_size, config.batch_size, seed=seed)
+            else:
+                count = None
+        self.count = self._batches.batches_per_epoch if count is None else count
+        self.start = self._batches.state_dict()
+
+    def __iter__(self) -> Iterator[Batch]:
+        for_training = self._batches.state_dict()
+        self._batches.load_state_dict(self.start)
+        try:
+            for _ in range(self.count):
+                yield self._batches.next_batch()
+        finally:
+            self._batches.load_state_dict(for_training)
+
+
+def evaluation_batches(
+    train_tokens: Any, val_tokens: Any, config: TrainerConfig, block_size: int | None
+) -> dict[str, FixedBatches]:
+    """The batches of both texts by the name of the split: as many of one as of the other."""
+    count = config.eval_batches
+    if val_tokens is None:
+        return {"train": FixedBatches("train_tokens", train_tokens, count, config, block_size)}
+    val = FixedBatches("val_tokens", val_tokens, count, config, block_size)
+    train = FixedBatches("train_tokens", train_tokens, val.count, config, block_size)
+    return {"train": train, "val": val}
+
+
+def fingerprint(tokens: Any) -> dict[str, Any] | None:
+    """What tells one text from another: its length and the SHA-256 of at most 262,144 tokens of it.
+
+    None for batches that the caller brings: they know themselves whether a state fits.
+    """
+    if tokens is None or hasattr(tokens, "next_batch"):
+        return None
+    array = np.asarray(tokens)
+    digest = hashlib.sha256()
+    last = max(0, len(array) - _SAMPLE_BLOCK)
+    starts = np.linspace(0, last, _SAMPLE_BLOCKS).astype(np.int64)
+    for start in np.unique(starts):
+        # The same tokens are the same text, in whatever type they are stored.
+        digest.update(array[start : start + _SAMPLE_BLOCK].astype("<i8").tobytes())
+    return {"tokens": len(array), "sha256": digest.hexdigest()}
+
+
+def check_same_text(name: str, stored: Mapping[str, Any] | None, tokens: Any) -> None:
+    """Refuse to go on with another text than the one the run was started with.
+
+    Raises:
+        ValueError: the texts differ.
+    """
+    found = fingerprint(tokens)
+    if stored is None or found is None or stored == found:
+        return
+    if stored["tokens"] != found["tokens"]:
+        difference = f"has {found['tokens']:,} tokens, the run's text has {stored['tokens']:,}"
+    else:
+        difference = "has as many tokens as the run's text, and others"
+    raise ValueError(
+        f"{name} {difference}: resume with the same text, tokenizer and split, or start a new "
+        "run from these parameters with load_model(path) and Trainer(model, …)"
+    )
+
+
+def _stream(name: str, tokens: Any, block_size: int | None) -> tuple[Array, int]:
+    if isinstance(tokens, (str, bytes)):
+        raise TypeError(f"{name} must be token ids: encode the text with tokenizer.encode(text)")
+    if block_size is None:
+        raise ValueError(
+            "block_size=None takes the model's own, and this model has no config.block_size: "
+            "set TrainerConfig(block_size=…)"
+        )
+    array = np.asarray(tokens)
+    if array.ndim != 1 or array.dtype.kind not in "iu":
+        raise TypeError(
+            f"{name} must be a 1-D array of integers, or batches with next_batch(): got "
+            f"{type(tokens).__name__} of shape {array.shape} and type {array.dtype}"
+        )
+    if len(array) <= block_size:
+        raise ValueError(
+            f"{name} has {len(array)} tokens, a block with its targets takes "
+            f"{block_size + 1}: use more text or a smaller block_size"
+        )
+    return array, block_size

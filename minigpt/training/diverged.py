@@ -1,0 +1,89 @@
+"""What to say when a loss or a gradient is no longer a number."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from minigpt.training.optimization import learning_rate_at
+
+if TYPE_CHECKING:
+    from minigpt.training.trainer import Trainer
+
+_SHOWN = 5
+
+
+class TrainingDiverged(ArithmeticError):
+    """The loss or its gradient is not finite; the step was not taken.
+
+    Attributes:
+        step: the step that could not be taken, or after which the evaluation failed.
+        loss: the loss that was found.
+        gradient_norms: the norm of every parameter's gradient by name, those that are not finite
+            first, then from the largest down; empty for an evaluation.
+        checkpoint: the run's last checkpoint, or None.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        step: int = 0,
+        loss: float = math.nan,
+        gradient_norms: dict[str, float] | None = None,
+        checkpoint: Path | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.step = step
+        self.loss = loss
+        self.gradient_norms = gradient_norms or {}
+        self.checkpoint = checkpoint
+
+
+def diverged(trainer: Trainer, loss: float, evaluated: str = "") -> TrainingDiverged:
+    """The error for the trainer's next step, or for the metric ``evaluated`` after its last."""
+    norms = gradient_norms(trainer)
+    if evaluated:
+        step = trainer.step
+        message = f"after step {step}: {evaluated} is {loss:.4g}. "
+    else:
+        step = trainer.step + 1
+        worst = ", ".join(f"{name}: {norm:.3g}" for name, norm in list(norms.items())[:_SHOWN])
+        message = (
+            f"step {step}: the loss is {loss:.4g}, the gradient's norm "
+            f"{math.hypot(*norms.values()):.4g} (largest: {worst}). The step was not taken: the "
+            f"parameters are those after step {step - 1}. "
+        )
+    hurt = [n for n, p in trainer.model.named_parameters() if not np.isfinite(p.data).all()]
+    if hurt:
+        message += f"{hurt[0]} itself is not finite: go back to a checkpoint. "
+    checkpoint = trainer.newest_checkpoint
+    if checkpoint is not None:
+        message += f"The last checkpoint is {checkpoint}. "
+    message += f"Try {_advice(trainer, step)}."
+    return TrainingDiverged(message, step, loss, norms, checkpoint)
+
+
+def gradient_norms(trainer: Trainer) -> dict[str, float]:
+    """‖∂L/∂θ‖ for each parameter θ that has a gradient, the worst first."""
+    norms = {
+        name: float(np.sqrt(np.square(parameter.grad, dtype=np.float64).sum()))
+        for name, parameter in trainer.model.named_parameters()
+        if parameter.grad is not None
+    }
+    return dict(sorted(norms.items(), key=lambda item: (math.isfinite(item[1]), -item[1])))
+
+
+def _advice(trainer: Trainer, step: int) -> str:
+    config = trainer.config
+    rate = learning_rate_at(max(0, step - 1), config, trainer.total_steps)
+    tries = [f"a smaller learning_rate (it was {rate:.3g} at this step)"]
+    if config.schedule != "constant":
+        tries.append("more warmup_steps")
+    if config.grad_clip is None:
+        tries.append("grad_clip=1.0 (there was none)")
+    if config.optimizer != "sgd":
+        tries.append(f"a smaller second beta than {config.betas[1]:g}")
+    return ", ".join(tries)

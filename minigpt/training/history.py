@@ -1,0 +1,134 @@
+"""What a run has seen so far: its recorded steps and its evaluations, in memory and as a file."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from minigpt.training.atomic import replacing
+
+Record = dict[str, float]
+Kind = Literal["steps", "evaluations"]
+
+
+class History:
+    """The records of a run, each a dict of numbers.
+
+    Attributes:
+        steps: ``step, loss, learning_rate, grad_norm, tokens_per_second, elapsed`` of the steps
+            that were recorded; ``loss`` and ``grad_norm`` are those of the step's own batch.
+        evaluations: ``step, elapsed``, and ``train_loss, train_accuracy, train_perplexity`` and
+            the same for ``val_`` on the fixed batches of :meth:`Trainer.evaluate`.
+
+    Example:
+        >>> history = History()
+        >>> history.steps.append({"step": 1, "loss": 4.2})
+        >>> history.evaluations.append({"step": 1, "val_loss": 4.1})
+        >>> history.column("loss"), history.column("val_loss")
+        ([4.2], [4.1])
+    """
+
+    def __init__(self, steps: Iterable[Record] = (), evaluations: Iterable[Record] = ()) -> None:
+        self.steps: list[Record] = list(steps)
+        self.evaluations: list[Record] = list(evaluations)
+
+    def column(self, name: str, records: Kind | None = None) -> list[float]:
+        """One value of every record that has it.
+
+        Args:
+            name: such as ``"loss"`` or ``"val_loss"``.
+            records: which records; by default the steps, or the evaluations where no step has it.
+
+        Raises:
+            KeyError: no record has such a value.
+        """
+        if records not in (None, "steps", "evaluations"):
+            raise ValueError(f"records={records!r} must be 'steps' or 'evaluations'")
+        for kind in ("steps", "evaluations") if records is None else (records,):
+            found = [record[name] for record in getattr(self, kind) if name in record]
+            if found:
+                return found
+        known = sorted({key for record in (*self.steps, *self.evaluations) for key in record})
+        raise KeyError(f"no record has {name!r}, they have: {', '.join(known) or 'nothing yet'}")
+
+    def __repr__(self) -> str:
+        last = self.evaluations[-1] if self.evaluations else {}
+        losses = "".join(f", {name}={last[name]:.4f}" for name in last if name.endswith("_loss"))
+        return f"History({len(self.steps)} steps, {len(self.evaluations)} evaluations{losses})"
+
+    # ── as one JSON object, inside a checkpoint ───────────────────────────────────────────────
+
+    def to_dict(self) -> dict[str, list[Record]]:
+        """Both lists, for JSON."""
+        return {"steps": self.steps, "evaluations": self.evaluations}
+
+    @classmethod
+    def from_dict(cls, stored: Mapping[str, Any]) -> History:
+        """What :meth:`to_dict` gave.
+
+        Raises:
+            ValueError: it is something else.
+        """
+        return cls(
+            [_checked(record, "steps") for record in stored["steps"]],
+            [_checked(record, "evaluations") for record in stored["evaluations"]],
+        )
+
+    # ── as JSON lines, beside the checkpoints ─────────────────────────────────────────────────
+
+    def write(self, path: str | os.PathLike[str]) -> None:
+        """Write every record as one line, in the order they came about.
+
+        Raises:
+            OSError: the file could not be written.
+        """
+        with replacing(Path(path)) as file:
+            file.writelines(line(kind, record).encode() for kind, record in self._in_order())
+
+    @classmethod
+    def read(cls, path: str | os.PathLike[str]) -> History:
+        """Read a ``history.jsonl``, or that of a run's folder.
+
+        A last line that a killed run did not finish is left out.
+
+        Raises:
+            ValueError: a line is not a record.
+            OSError: there is no such file, or it may not be read.
+        """
+        path = Path(path)
+        path = path / "history.jsonl" if path.is_dir() else path
+        history = cls()
+        with open(path, encoding="utf-8") as file:
+            for number, text in enumerate(file, start=1):
+                if not text.endswith("\n"):
+                    break
+                try:
+                    entry = json.loads(text)
+                    kind = entry.pop("kind")
+                    records = {"step": history.steps, "evaluation": history.evaluations}[kind]
+                    records.append(_checked(entry, kind))
+                except (ValueError, KeyError, AttributeError, TypeError, RecursionError):
+                    raise ValueError(f"{path}, line {number} is no record of a history") from None
+        return history
+
+    def _in_order(self) -> Iterator[tuple[str, Record]]:
+        """Step by step; the evaluation after a step follows it."""
+        entries = [("step", record) for record in self.steps]
+        entries += [("evaluation", record) for record in self.evaluations]
+        return iter(sorted(entries, key=lambda entry: entry[1].get("step", 0)))
+
+
+def line(kind: str, record: Record) -> str:
+    """One record as a line of a history file."""
+    return json.dumps({"kind": kind, **record}) + "\n"
+
+
+def _checked(record: Any, kind: str) -> Record:
+    if not isinstance(record, dict) or not all(
+        isinstance(key, str) and isinstance(value, (int, float)) for key, value in record.items()
+    ):
+        raise ValueError(f"{kind}: {record!r} is no record of a history")
+    return record

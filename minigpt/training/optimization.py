@@ -1,0 +1,42 @@
+"""The optimizer and the learning rate that a configuration asks for."""
+
+from __future__ import annotations
+
+from minigpt.optim import SGD, Adam, AdamW, schedules
+from minigpt.optim.optimizer import Optimizer
+from minigpt.training.config import TrainerConfig
+from minigpt.training.trainable import Trainable
+
+
+def make_optimizer(config: TrainerConfig, model: Trainable) -> Optimizer:
+    """The optimizer over the model's parameters that require a gradient.
+
+    Raises:
+        ValueError: none does.
+    """
+    parameters = [(n, p) for n, p in model.named_parameters() if p.requires_grad]
+    if not parameters:
+        raise ValueError("model has no parameter that requires a gradient: nothing to train")
+    lr, decay = config.learning_rate, config.weight_decay
+    if config.optimizer == "adamw":
+        decay = 0.1 if decay is None else decay
+        return AdamW(parameters, lr, config.betas, config.eps, weight_decay=decay)
+    decay = 0.0 if decay is None else decay
+    if config.optimizer == "adam":
+        return Adam(parameters, lr, config.betas, config.eps, weight_decay=decay)
+    return SGD(parameters, lr, momentum=config.momentum, weight_decay=decay)
+
+
+def learning_rate_at(step: int, config: TrainerConfig, total_steps: int) -> float:
+    """The learning rate of a step, counted from 0."""
+    if config.schedule == "constant":
+        return schedules.constant(step, config.learning_rate)
+    schedule = {"cosine": schedules.warmup_cosine, "linear": schedules.warmup_linear}
+    last = config.min_learning_rate
+    return schedule[config.schedule](
+        step,
+        config.learning_rate,
+        config.learning_rate / 10 if last is None else last,
+        min(100, total_steps // 10) if config.warmup_steps is None else config.warmup_steps,
+        total_steps,
+    )

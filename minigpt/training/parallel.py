@@ -1,0 +1,190 @@
+"""One batch on several cores: each thread takes some rows, and the gradients are added up.
+
+With weights wᵢ (how many terms the mean Lᵢ of shard i runs over) the batch's loss and gradient are
+
+    L = Σᵢ wᵢ Lᵢ / Σᵢ wᵢ        ∂L/∂θ = Σᵢ (wᵢ / Σⱼ wⱼ) ∂Lᵢ/∂θ
+
+which is also how gradient accumulation makes several batches one. The sums are taken in the order
+of the shards, so the outcome for a given number of workers is the same to the last bit. NumPy lets
+go of the interpreter lock inside its operations; the threads share the model's parameters.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import itertools
+import os
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from types import TracebackType
+from typing import Any, TypeVar
+
+import numpy as np
+
+from minigpt.autograd import Array, gradients
+from minigpt.tensor import Tensor
+from minigpt.training.trainable import Batch, Trainable, loss_of, metrics_of, rows_of, weight_of
+
+T = TypeVar("T")
+MAX_AUTO_WORKERS = 8  # more threads than that wait for each other's interpreter lock
+
+
+class Workers:
+    """Threads that work on the rows of one batch.
+
+    Args:
+        count: how many; 1 uses no threads at all.
+
+    Used as a context manager, or closed by :meth:`close`; threads are started when first needed.
+    """
+
+    def __init__(self, count: int) -> None:
+        self.count = count
+        self._pool: ThreadPoolExecutor | None = None
+        self._blas: Any = None
+
+    def gradients(
+        self, model: Trainable, batches: Sequence[Batch], seed: Sequence[int]
+    ) -> tuple[float, dict[Tensor, Array]]:
+        """The loss and its gradient over one or several batches that make one step.
+
+        Args:
+            model: its parameters are read, and their ``.grad`` left alone.
+            batches: one after another, each shared between the workers.
+            seed: with the numbers of batch and shard, the seed of the generator that the shard
+                draws dropout from.
+
+        Raises:
+            ValueError: no batch has a term that the loss counts.
+        """
+        shards = [self._shards(batch) for batch in batches]
+        weights = [[weight_of(model, rows) for rows in batch] for batch in shards]
+        total = sum(sum(batch) for batch in weights)
+        if not total > 0:
+            raise ValueError("the loss of this batch is a mean over nothing: all targets are -1")
+
+        def work(number: int, shard: int) -> tuple[float, dict[Tensor, Array]]:
+            rng = np.random.default_rng([*seed, number, shard])
+            loss = loss_of(model, shards[number][shard], rng)
+            share = np.full(loss.shape, weights[number][shard] / total, dtype=loss.dtype)
+            return loss.item(), gradients(loss, gradient=share)
+
+        value, summed = 0.0, dict[Tensor, Array]()
+        for number in range(len(batches)):
+            counted = [i for i, weight in enumerate(weights[number]) if weight > 0]
+            results = self._run([_call(work, number, shard) for shard in counted])
+            for shard, (loss, parts) in zip(counted, results, strict=True):
+                value += loss * (weights[number][shard] / total)
+                _add(summed, parts)
+        return value, summed
+
+    def metrics(self, model: Trainable, batch: Batch) -> tuple[float, dict[str, float]]:
+        """The weight of a batch, and what ``model.metrics`` measures on it."""
+        shards = self._shards(batch)
+        weights = [weight_of(model, rows) for rows in shards]
+        counted = [i for i, weight in enumerate(weights) if weight > 0]
+        results = self._run([_call(metrics_of, model, shards[i]) for i in counted])
+        total = sum(weights)
+        means: dict[str, float] = {}
+        for shard, result in zip(counted, results, strict=True):
+            for name, metric in result.items():
+                means[name] = means.get(name, 0.0) + metric * (weights[shard] / total)
+        return total, means
+
+    def close(self) -> None:
+        """End the threads; they are started again when needed."""
+        if self._pool is not None:
+            self._pool.shutdown(wait=True)
+            self._pool = None
+
+    def __enter__(self) -> Workers:
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _shards(self, batch: Batch) -> list[Batch]:
+        """The rows of a batch in as many parts as there are workers, or rows."""
+        parts = min(self.count, rows_of(batch))
+        if parts <= 1:
+            return [batch]
+        if any(len(array) != rows_of(batch) for array in batch):
+            lengths = [len(array) for array in batch]
+            raise ValueError(
+                f"the arrays of a batch have {lengths} rows, so that it cannot be shared between "
+                f"workers={self.count}: set workers=1"
+            )
+        bounds = np.linspace(0, rows_of(batch), parts + 1).round().astype(int).tolist()
+        return [
+            tuple(array[first:last] for array in batch)
+            for first, last in itertools.pairwise(bounds)
+        ]
+
+    def _run(self, calls: list[Callable[[], T]]) -> list[T]:
+        """What the calls return, in their order; all of them are over when one has raised."""
+        if len(calls) <= 1:
+            return [call() for call in calls]
+        if self._pool is None:
+            self._pool = ThreadPoolExecutor(self.count, thread_name_prefix="minigpt-worker")
+        with self._one_blas_thread():
+            futures = [self._pool.submit(call) for call in calls]
+            errors = [future.exception() for future in futures]
+        for error in errors:
+            if error is not None:
+                raise error
+        return [future.result() for future in futures]
+
+    @contextlib.contextmanager
+    def _one_blas_thread(self) -> Iterator[None]:
+        """Matrix products run on the thread that asks for them, while the workers are at it."""
+        if self._blas is None and threadpoolctl_is_installed():
+            import threadpoolctl
+
+            self._blas = threadpoolctl.ThreadpoolController()
+        if self._blas is None:
+            yield
+            return
+        with self._blas.limit(limits=1, user_api="blas"):
+            yield
+
+
+def auto_workers(batch_size: int) -> int:
+    """How many workers "auto" stands for on this machine.
+
+    One a core, if threadpoolctl can keep each worker's matrix products on one thread. Otherwise
+    one in all, whose matrix products use every core.
+    """
+    if not threadpoolctl_is_installed():
+        return 1
+    return max(1, min(available_cores(), batch_size, MAX_AUTO_WORKERS))
+
+
+def available_cores() -> int:
+    """The processor cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def threadpoolctl_is_installed() -> bool:
+    """Whether BLAS threads can be controlled."""
+    return importlib.util.find_spec("threadpoolctl") is not None
+
+
+def _call(function: Callable[..., T], *arguments: Any) -> Callable[[], T]:
+    return lambda: function(*arguments)
+
+
+def _add(summed: dict[Tensor, Array], parts: dict[Tensor, Array]) -> None:
+    """``summed += parts``, leaf by leaf, in the memory of what came first."""
+    for leaf, part in parts.items():
+        if leaf in summed:
+            np.add(summed[leaf], part, out=summed[leaf])
+        else:
+            summed[leaf] = part

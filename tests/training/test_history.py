@@ -1,0 +1,89 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from minigpt.training import History
+from tests.training.tiny import resume, trainer, without_times
+
+
+def a_history() -> History:
+    steps = [{"step": s, "loss": 3.0 / s, "elapsed": 0.1 * s} for s in (1, 2, 3, 4)]
+    evaluations = [{"step": s, "val_loss": 2.0 / s} for s in (2, 4)]
+    return History(steps, evaluations)
+
+
+def test_round_trip(tmp_path: Path) -> None:
+    history = a_history()
+    history.write(tmp_path / "history.jsonl")
+    for path in (tmp_path / "history.jsonl", tmp_path, str(tmp_path)):
+        assert History.read(path).to_dict() == history.to_dict()
+    assert History.from_dict(json.loads(json.dumps(history.to_dict()))).steps == history.steps
+    kinds = [
+        json.loads(text)["kind"] for text in (tmp_path / "history.jsonl").read_text().splitlines()
+    ]
+    assert kinds == ["step", "step", "evaluation", "step", "step", "evaluation"]
+
+
+def test_column() -> None:
+    history = a_history()
+    assert history.column("loss") == [3.0, 1.5, 1.0, 0.75]
+    assert history.column("val_loss") == [1.0, 0.5]
+    assert history.column("step") == [1, 2, 3, 4]
+    assert history.column("step", "evaluations") == [2, 4]
+    with pytest.raises(KeyError, match=r"no record has 'losses'.*elapsed, loss, step, val_loss"):
+        history.column("losses")
+    with pytest.raises(KeyError, match="nothing yet"):
+        History().column("loss")
+    with pytest.raises(ValueError, match="'steps' or 'evaluations'"):
+        history.column("loss", "epochs")  # type: ignore[arg-type]
+    assert repr(history) == "History(4 steps, 2 evaluations, val_loss=0.5000)"
+
+
+def test_a_line_cut_short_by_a_kill_is_left_out(tmp_path: Path) -> None:
+    path = tmp_path / "history.jsonl"
+    a_history().write(path)
+    whole = path.read_text()
+    path.write_text(whole[:-9])
+    assert History.read(path).column("val_loss") == [1.0]
+
+
+@pytest.mark.parametrize(
+    "bad", ["{", "[1]", '{"kind": "x"}', '{"step": 1}', '{"kind": "step", "loss": "3"}', ""]
+)
+def test_other_lines_are_refused(tmp_path: Path, bad: str) -> None:
+    path = tmp_path / "history.jsonl"
+    path.write_text('{"kind": "step", "step": 1}\n' + bad + "\n")
+    with pytest.raises(ValueError, match="line 2 is no record"):
+        History.read(path)
+
+
+def test_the_file_grows_with_the_run(tmp_path: Path) -> None:
+    seen = []
+
+    class Reader:
+        def on_step(self, trainer, record):
+            seen.append(History.read(tmp_path).column("step")[-1])
+
+    run = trainer(checkpoint_dir=tmp_path, callbacks=[Reader()])
+    history = run.fit()
+    assert seen == list(range(1, 11))
+    assert History.read(tmp_path).to_dict() == history.to_dict()
+
+
+def test_after_resuming_it_is_that_of_the_run_that_never_stopped(tmp_path: Path) -> None:
+    whole = trainer().fit()
+    stopped = trainer(checkpoint_dir=tmp_path, checkpoint_interval=3, keep_checkpoints=9)
+    stopped.fit()
+    with pytest.warns(UserWarning, match="not part of this run"):
+        history = resume(tmp_path / "step-00000006.npz").fit()
+    assert without_times(history) == without_times(whole)
+    assert without_times(History.read(tmp_path)) == without_times(whole)
+
+
+def test_log_interval_thins_the_steps(tmp_path: Path) -> None:
+    history = trainer(log_interval=3).fit()
+    assert history.column("step") == [3, 6, 9]
+    assert history.column("step", "evaluations") == [4, 8, 10]

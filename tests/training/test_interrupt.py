@@ -1,0 +1,158 @@
+from __future__ import annotations
+
+import copy
+import signal
+import threading
+from pathlib import Path
+
+import pytest
+
+from minigpt.training import Callback, latest_checkpoint
+from minigpt.training.interrupt import Interrupt
+from tests.training.tiny import Bigram, assert_same_run, resume, trainer, without_times
+
+
+class CtrlC(Callback):
+    """Presses Ctrl-C at one moment of the run."""
+
+    def __init__(self, hook: str, step: int) -> None:
+        self.hook, self.step = hook, step
+
+    def press(self, hook, trainer) -> None:
+        if (hook, trainer.step) == (self.hook, self.step):
+            self.step = -1
+            signal.raise_signal(signal.SIGINT)
+
+    def on_step(self, trainer, record):
+        self.press("step", trainer)
+
+    def on_evaluation(self, trainer, record):
+        self.press("evaluation", trainer)
+
+    def on_checkpoint(self, trainer, path):
+        self.press("checkpoint", trainer)
+
+
+class InTheModel(Bigram):
+    """Presses Ctrl-C in the midst of a loss, in training or evaluation."""
+
+    def __init__(self, training: bool, call: int) -> None:
+        super().__init__()
+        self.when, self.call = training, call
+
+    def loss(self, ids, targets):
+        if self.training == self.when:
+            self.call -= 1
+            if self.call == 0:
+                signal.raise_signal(signal.SIGINT)
+        return super().loss(ids, targets)
+
+
+MOMENTS = {
+    "before the first step": ({}, CtrlC("checkpoint", 0)),
+    "after a step": ({}, CtrlC("step", 3)),
+    "after a step with an evaluation": ({}, CtrlC("step", 4)),
+    "after an evaluation": ({}, CtrlC("evaluation", 4)),
+    "after a checkpoint": ({}, CtrlC("checkpoint", 6)),
+    "in a step": ({"model": InTheModel(True, 6)}, Callback()),
+    "in an evaluation": ({"model": InTheModel(False, 2)}, Callback()),
+    "in the second evaluation": ({"model": InTheModel(False, 7)}, Callback()),
+}
+
+
+@pytest.mark.parametrize("moment", MOMENTS)
+def test_ctrl_c_saves_and_the_run_goes_on(tmp_path: Path, capsys, moment: str) -> None:
+    changes, callback = MOMENTS[moment]
+    whole = trainer(checkpoint_interval=3)
+    whole.fit()
+    before = signal.getsignal(signal.SIGINT)
+    run = trainer(**changes, checkpoint_interval=3, checkpoint_dir=tmp_path, callbacks=[callback])
+    history = run.fit()
+    assert signal.getsignal(signal.SIGINT) is before
+    assert len(history.steps) == run.step < 10
+    assert latest_checkpoint(tmp_path).name == f"step-{run.step:08d}.npz"
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 1
+    assert f"step {run.step} of 10" in lines[0]
+    assert f"Trainer.resume({str(tmp_path)!r}" in lines[0]
+    run.model.call = 0
+    resumed = resume(tmp_path, model=copy.deepcopy(run.model), checkpoint_dir=None)
+    resumed.fit()
+    assert_same_run(resumed, whole)
+    run.fit()  # and so does the trainer itself
+    assert_same_run(run, whole)
+
+
+def test_without_a_folder_it_says_so(capsys) -> None:
+    run = trainer(callbacks=[CtrlC("step", 2)])
+    assert len(run.fit().steps) == 2
+    assert "trainer.save(path)" in capsys.readouterr().err
+
+
+def test_in_the_last_step_the_run_is_simply_through(capsys) -> None:
+    run = trainer(callbacks=[CtrlC("evaluation", 10)])
+    assert without_times(run.fit()) == without_times(trainer().fit())
+    assert capsys.readouterr().err == ""
+
+
+def test_the_second_ctrl_c_does_not_wait() -> None:
+    class Twice(Bigram):
+        def loss(self, ids, targets):
+            signal.raise_signal(signal.SIGINT)
+            signal.raise_signal(signal.SIGINT)
+            raise AssertionError("went on")
+
+    before = signal.getsignal(signal.SIGINT)
+    run = trainer(Twice())
+    with pytest.raises(KeyboardInterrupt):
+        run.fit()
+    assert signal.getsignal(signal.SIGINT) is before
+    assert run.step == 0
+
+
+def test_a_keyboard_interrupt_that_somebody_raises(tmp_path: Path) -> None:
+    class Raises(Callback):
+        def on_step(self, trainer, record):
+            if trainer.step == 5:
+                raise KeyboardInterrupt
+
+    run = trainer(checkpoint_dir=tmp_path, callbacks=[Raises()])
+    assert len(run.fit().steps) == 5
+    resumed = resume(tmp_path)
+    resumed.fit()
+    whole = trainer()
+    whole.fit()
+    assert_same_run(resumed, whole)
+
+
+def test_half_a_step_is_never_saved(tmp_path: Path, monkeypatch) -> None:
+    run = trainer(checkpoint_dir=tmp_path)
+
+    def torn() -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(run.optimizer, "step", torn)
+    with pytest.raises(KeyboardInterrupt):
+        run.fit()
+    assert latest_checkpoint(tmp_path).name == "step-00000000.npz"
+
+
+def test_outside_the_main_thread_nothing_is_touched() -> None:
+    run = trainer()
+    before = signal.getsignal(signal.SIGINT)
+    thread = threading.Thread(target=run.fit)
+    thread.start()
+    thread.join()
+    assert run.finished
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_ignored_signals_stay_ignored() -> None:
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        with Interrupt() as interrupt:
+            signal.raise_signal(signal.SIGINT)
+            assert not interrupt.requested
+        assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGINT, before)

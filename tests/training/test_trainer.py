@@ -1,0 +1,483 @@
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from minigpt.datasets import EpochBatches, RandomBatches
+from minigpt.nn import Module, Parameter
+from minigpt.optim import schedules
+from minigpt.tokenizers import CharTokenizer
+from minigpt.training import Callback, Trainer, TrainerConfig, TrainingDiverged, load_checkpoint
+from tests.training.tiny import VOCAB, Bigram, config, tiny_gpt, tokens, trainer, without_times
+
+# ── learning ──────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("optimizer", ["adamw", "adam", "sgd"])
+def test_it_learns(optimizer) -> None:
+    rate = 3.0 if optimizer == "sgd" else 0.1
+    run = trainer(max_steps=60, optimizer=optimizer, learning_rate=rate)
+    before = run.evaluate()
+    history = run.fit()
+    after = run.evaluate()
+    assert before["val_loss"] == pytest.approx(math.log(VOCAB), rel=0.02)
+    # 80 % of the jumps are the same, the others any: about 0.82 right, 1.0 nats.
+    assert after["val_loss"] < 1.5
+    assert history.column("val_loss")[-1] == after["val_loss"]
+    assert after["val_perplexity"] == pytest.approx(math.exp(after["val_loss"]))
+    assert not run.model.training
+
+
+def test_one_step_is_what_it_says() -> None:
+    """A step by hand, from the parts, gives the same parameters."""
+    from minigpt.optim import AdamW, clip_grad_norm
+
+    run = trainer(grad_clip=0.01, warmup_steps=3)
+    model = Bigram()
+    optimizer = AdamW(model.named_parameters(), 0.01, (0.9, 0.99), weight_decay=0.1)
+    batches = RandomBatches(tokens()[:500], 8, 4, seed=0)
+    for step in range(5):
+        loss = model.loss(*batches.next_batch())
+        loss.backward()
+        norm = clip_grad_norm(model.parameters(), 0.01)
+        optimizer.lr = schedules.warmup_cosine(step, 0.01, 0.001, 3, 10)
+        optimizer.step()
+        optimizer.zero_grad()
+        assert run.train_step() == loss.item()
+        record = run.history.steps[-1]
+        assert (record["loss"], record["grad_norm"]) == (loss.item(), norm)
+        assert record["learning_rate"] == optimizer.lr
+    np.testing.assert_array_equal(run.model.table.weight.data, model.table.weight.data)
+    assert all(parameter.grad is None for parameter in run.model.parameters())
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_the_dtype_stays(dtype) -> None:
+    model = tiny_gpt().astype(dtype)
+    run = trainer(model, max_steps=2)
+    run.fit()
+    assert {p.dtype for p in model.parameters()} == {np.dtype(dtype)}
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_accumulation_equals_the_large_batch(workers) -> None:
+    class Large:
+        """Three batches of the run's own as one."""
+
+        def __init__(self) -> None:
+            self.small = RandomBatches(tokens()[:500], 8, 4, seed=0)
+            self.batches_per_epoch = 1
+
+        def next_batch(self):
+            parts = [self.small.next_batch() for _ in range(3)]
+            return tuple(np.concatenate(arrays) for arrays in zip(*parts, strict=True))
+
+        def state_dict(self):
+            return self.small.state_dict()
+
+        def load_state_dict(self, state):
+            self.small.load_state_dict(state)
+
+    model, other = (tiny_gpt().astype(np.float64) for _ in range(2))
+    one = trainer(model, gradient_accumulation=3, workers=workers, max_steps=6)
+    two = Trainer(other, Large(), tokens()[500:], config(max_steps=6))
+    losses = [(one.train_step(), two.train_step()) for _ in range(6)]
+    np.testing.assert_allclose(*zip(*losses, strict=True), rtol=1e-12)
+    for name, parameter in model.named_parameters():
+        np.testing.assert_allclose(
+            parameter.data, dict(other.named_parameters())[name].data, rtol=1e-7, atol=1e-9
+        )
+
+
+def test_workers_agree() -> None:
+    runs = [trainer(tiny_gpt(dropout=0.1), workers=n) for n in (2, 2)]
+    plain = [trainer(tiny_gpt(), workers=n) for n in (1, 2, 3)]
+    histories = [without_times(run.fit()) for run in runs + plain]
+    assert histories[0] == histories[1]
+    for steps in zip(*(history["steps"] for history in histories[2:]), strict=True):
+        assert [step["loss"] for step in steps] == pytest.approx([steps[0]["loss"]] * 3, rel=1e-5)
+
+
+def test_epochs_take_every_block_once_each() -> None:
+    run = trainer(epochs=2, batch_size=5)
+    batches = EpochBatches(tokens()[:500], 8, 5, seed=0)
+    assert run.total_steps == 2 * batches.batches_per_epoch == 26
+    run.fit()
+    assert run.batches.state_dict()["epoch"] == 2
+    assert trainer(epochs=2, batch_size=5, gradient_accumulation=4).total_steps == 7
+
+
+def test_schedules() -> None:
+    def rates(**settings):
+        return trainer(max_steps=20, **settings).fit().column("learning_rate")
+
+    constant = rates(schedule="constant")
+    assert constant == [0.01] * 20
+    cosine = rates(schedule="cosine", warmup_steps=5)
+    assert cosine.index(max(cosine)) == 5
+    assert min(cosine[5:]) >= 0.001
+    linear = rates(schedule="linear", warmup_steps=0, min_learning_rate=0.0)
+    np.testing.assert_allclose(np.diff(linear), -0.0005)
+
+
+def test_parameters_that_are_frozen_or_unused_stay() -> None:
+    model = tiny_gpt()
+    model.token_embedding.weight.requires_grad = False
+    vars(model)["unused"] = Parameter(np.ones(3, np.float32))
+    before = model.state_dict()
+    trainer(model, max_steps=2).fit()
+    after = model.state_dict()
+    same = {name for name in before if (before[name] == after[name]).all()}
+    assert same == {"token_embedding.weight", "unused"}
+
+
+# ── evaluation ────────────────────────────────────────────────────────────────────────────────
+
+
+def test_evaluation_is_the_same_every_time_and_disturbs_nothing() -> None:
+    run, undisturbed = (trainer(tiny_gpt(dropout=0.2), workers=2) for _ in range(2))
+    first = run.evaluate()
+    assert run.evaluate() == first
+    assert run.model.training
+    losses = []
+    for _ in range(4):
+        losses.append(run.train_step())
+        run.evaluate()
+    assert losses == [undisturbed.train_step() for _ in range(4)]
+    keys = {f"{s}_{m}" for s in ("train", "val") for m in ("loss", "accuracy", "perplexity")}
+    assert first.keys() == keys | {"loss", "accuracy", "perplexity"}
+    assert first["loss"] == first["val_loss"]
+
+
+def test_the_whole_validation_text_exactly() -> None:
+    model = tiny_gpt().astype(np.float64)
+    run = trainer(model, eval_batches=None, batch_size=3)
+    text = tokens()[500:].astype(np.int64)  # 100 tokens: 99 targets, the last block not full
+    total = count = 0.0
+    for start in range(0, 99, 8):
+        ids, targets = text[start : min(start + 8, 99)], text[start + 1 : start + 9]
+        total += model.metrics(ids[None], targets[None])["loss"] * len(targets)
+        count += len(targets)
+    assert count == 99
+    assert run.evaluate()["val_loss"] == pytest.approx(total / count, rel=1e-12)
+    # More batches than the text has are the whole text, too.
+    assert trainer(model, eval_batches=1000).evaluate()["val_loss"] == pytest.approx(total / count)
+
+
+def test_without_a_validation_text() -> None:
+    run = Trainer(Bigram(), tokens(), None, config())
+    history = run.fit()
+    assert run.evaluate()["loss"] == history.column("train_loss")[-1]
+    assert run.best.step is None
+    with pytest.raises(KeyError):
+        history.column("val_loss")
+
+
+# ── best, early stopping, callbacks ───────────────────────────────────────────────────────────
+
+
+class Scripted(Bigram):
+    """Its loss on the validation text (the batches of one row) goes by a script."""
+
+    def __init__(self, losses) -> None:
+        super().__init__()
+        self.script = list(losses)
+
+    def metrics(self, ids, targets):
+        return {"loss": self.script.pop(0)}
+
+
+def scripted(losses, **changes) -> Trainer:
+    """One batch an evaluation and no look at the training text: one value of the script each."""
+    run = trainer(Scripted(losses), eval_interval=1, eval_batches=1, max_steps=8, **changes)
+    del run.splits["train"]
+    return run
+
+
+def test_the_best_is_kept(tmp_path: Path) -> None:
+    run = scripted([3.0, 2.0, 2.5, 1.5, 1.5, 1.7, 1.9, 1.6], checkpoint_dir=tmp_path)
+    run.fit()
+    assert (run.best.step, run.best.val_loss, run.best.evaluations_since) == (4, 1.5, 4)
+    best = load_checkpoint(tmp_path / "best.npz")
+    assert best.metadata["step"] == 4
+    assert best.metadata["best"] == run.best.to_dict() | {"evaluations_since": 0}
+    assert not (best.arrays["model/table.weight"] == run.model.table.weight.data).all()
+    again = scripted([3.0] * 8, checkpoint_dir=tmp_path / "no", keep_best=False)
+    again.fit()
+    assert not (tmp_path / "no" / "best.npz").exists()
+
+
+def test_early_stopping() -> None:
+    run = scripted([3.0, 2.0, 2.1, 1.9, 2.0, 1.95, 1.0, 1.0], early_stopping_patience=2)
+    history = run.fit()
+    assert (run.step, run.finished, run.best.step) == (6, True, 4)
+    assert history.column("val_loss") == [3.0, 2.0, 2.1, 1.9, 2.0, 1.95]
+    assert run.fit() is history
+    assert run.step == 6
+
+
+def test_callbacks_in_their_order(tmp_path: Path) -> None:
+    calls = []
+
+    class Recorder(Callback):
+        def on_step(self, trainer, record):
+            calls.append(("step", trainer.step, record["step"]))
+
+        def on_evaluation(self, trainer, record):
+            calls.append(("evaluation", trainer.step, record["step"]))
+
+        def on_checkpoint(self, trainer, path):
+            assert load_checkpoint(path).metadata["step"] == trainer.step
+            calls.append((path.name, trainer.step))
+
+    trainer(
+        max_steps=3, eval_interval=2, checkpoint_interval=2, checkpoint_dir=tmp_path,
+        callbacks=[Recorder()],
+    ).fit()  # fmt: skip
+    assert [call for call in calls if call[0] != "best.npz"] == [
+        ("step-00000000.npz", 0),
+        ("step", 1, 1),
+        ("step", 2, 2),
+        ("evaluation", 2, 2),
+        ("step-00000002.npz", 2),
+        ("step", 3, 3),
+        ("evaluation", 3, 3),
+        ("step-00000003.npz", 3),
+    ]
+
+
+def test_a_callback_can_stop_the_run_which_can_go_on() -> None:
+    class Stop(Callback):
+        def on_step(self, trainer, record):
+            if trainer.step == 5:
+                trainer.stop()
+
+    run = trainer(callbacks=[Callback(), Stop()])
+    assert len(run.fit().steps) == 5
+    run.fit()
+    assert run.step == 10
+    assert without_times(run.history) == without_times(trainer().fit())
+
+
+def test_an_error_in_a_callback_is_the_caller_s(tmp_path: Path) -> None:
+    class Bad:
+        def on_step(self, trainer, record):
+            if trainer.step == 3:
+                raise KeyError("mine")
+
+    run = trainer(callbacks=[Bad()], checkpoint_dir=tmp_path)
+    with pytest.raises(KeyError, match="mine"):
+        run.fit()
+    assert run.step == 3
+    run.fit()
+    assert run.finished
+
+
+@pytest.mark.parametrize("bad", [Callback(), [Callback], [print], [None], 3])
+def test_what_is_no_callback(bad) -> None:
+    with pytest.raises(TypeError, match="callback"):
+        trainer(callbacks=bad)
+
+
+# ── divergence ────────────────────────────────────────────────────────────────────────────────
+
+
+def test_divergence_stops_before_the_parameters_are_hurt(tmp_path: Path) -> None:
+    class Poison(Callback):
+        def on_step(self, trainer, record):
+            if trainer.step == 5:
+                trainer.model.blocks[0].mlp.up_proj.weight.data[0, 0] = np.inf
+
+    run = trainer(
+        tiny_gpt(), checkpoint_dir=tmp_path, checkpoint_interval=2, grad_clip=None,
+        callbacks=[Poison()],
+    )  # fmt: skip
+    with np.errstate(all="ignore"), pytest.raises(TrainingDiverged) as caught:
+        run.fit()
+    error = caught.value
+    assert (error.step, run.step) == (6, 5)
+    assert not math.isfinite(error.loss)
+    assert not math.isfinite(next(iter(error.gradient_norms.values())))
+    assert error.checkpoint == tmp_path / "step-00000004.npz"
+    parts = ["step 6", "nan", "after step 5", str(error.checkpoint), "smaller learning_rate"]
+    parts += [
+        "up_proj.weight itself is not finite",
+        "grad_clip=1.0",
+        next(iter(error.gradient_norms)),
+    ]
+    for part in parts:
+        assert part in str(error)
+    assert np.isfinite(
+        load_checkpoint(error.checkpoint).arrays["model/token_embedding.weight"]
+    ).all()
+    assert all(parameter.grad is None for parameter in run.model.parameters())
+
+
+def test_a_step_that_fails_has_not_happened() -> None:
+    class Fails(Bigram):
+        fails = False
+
+        def loss(self, ids, targets):
+            loss = super().loss(ids, targets)
+            return loss * float("nan") if self.fails else loss
+
+    run = trainer(Fails())
+    run.train_step()
+    before, position = run.model.state_dict(), run.batches.state_dict()
+    run.model.fails = True
+    with pytest.raises(TrainingDiverged, match="step 2"):
+        run.train_step()
+    assert run.step == 1
+    assert run.batches.state_dict() == position
+    np.testing.assert_array_equal(run.model.state_dict()["table.weight"], before["table.weight"])
+    run.model.fails = False
+    run.fit()
+    assert without_times(run.history) == without_times(trainer().fit())
+
+
+def test_an_evaluation_that_is_not_finite_stops_the_run(tmp_path: Path) -> None:
+    run = scripted([2.0, float("nan")], checkpoint_dir=tmp_path, checkpoint_interval=1)
+    with pytest.raises(TrainingDiverged, match="after step 2: val_loss is nan") as caught:
+        run.fit()
+    assert caught.value.checkpoint == tmp_path / "step-00000001.npz"
+
+
+# ── arguments ─────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("changes", "error", "message"),
+    [
+        ({"model": object()}, TypeError, "lacks parameters, named_parameters"),
+        ({"model": Bigram}, TypeError, "is a class"),
+        ({"config": {"max_steps": 3}}, TypeError, "config must be a TrainerConfig: got dict"),
+        ({"train_tokens": "text"}, TypeError, "train_tokens must be token ids: encode"),
+        ({"train_tokens": None}, TypeError, "train_tokens must be a 1-D array of integers"),
+        ({"train_tokens": np.zeros(50)}, TypeError, "float64"),
+        ({"train_tokens": np.zeros((5, 50), int)}, TypeError, r"shape \(5, 50\)"),
+        ({"train_tokens": tokens(8)}, ValueError, "train_tokens has 8 tokens.* takes 9"),
+        ({"val_tokens": tokens(3)}, ValueError, "val_tokens has 3 tokens"),
+        ({"tokenizer": "char"}, TypeError, "tokenizer must be one of minigpt's: got str"),
+        (
+            {"tokenizer": CharTokenizer.train("the quick brown fox jumps")},
+            ValueError,
+            "the model knows 11",
+        ),
+        ({"config": config(block_size=9)}, ValueError, "block_size=9 is more than .* 8"),
+        ({"config": config(epochs=1, warmup_steps=99)}, ValueError, "the 19 steps of epochs=1"),
+        (
+            {"val_tokens": None, "config": config(early_stopping_patience=1)},
+            ValueError,
+            "needs val_tokens",
+        ),
+    ],
+)
+def test_wrong_arguments_are_named(changes, error, message) -> None:
+    arguments = {
+        "model": Bigram(),
+        "train_tokens": tokens(),
+        "val_tokens": tokens(),
+        "config": config(),
+    }
+    with pytest.raises(error, match=message):
+        Trainer(**{**arguments, **changes})
+
+
+def test_a_model_without_a_block_size_needs_one() -> None:
+    model = Bigram()
+    del model.config
+    with pytest.raises(ValueError, match=r"set TrainerConfig\(block_size=…\)"):
+        trainer(model)
+    trainer(model, block_size=5).train_step()
+
+
+def test_a_model_with_nothing_to_learn() -> None:
+    model = Bigram()
+    model.table.weight.requires_grad = False
+    with pytest.raises(ValueError, match="nothing to train"):
+        trainer(model)
+
+
+def test_token_lists_and_memory_maps(tmp_path: Path) -> None:
+    expected = without_times(trainer().fit())
+    np.save(tmp_path / "tokens.npy", tokens()[:500])
+    mapped = np.load(tmp_path / "tokens.npy", mmap_mode="r")
+    for text in (tokens()[:500].tolist(), mapped):
+        run = Trainer(Bigram(), text, tokens()[500:], config())
+        assert without_times(run.fit()) == expected
+
+
+def test_any_model_with_any_batches() -> None:
+    """A regression: batches of the caller's, of arrays that are no tokens."""
+
+    class Line(Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.slope = Parameter(np.zeros((2, 1)))
+
+        def loss(self, x, y):
+            from minigpt.tensor import Tensor
+
+            error = Tensor(x) @ self.slope - Tensor(y)
+            return (error * error).mean()
+
+    class Points:
+        batches_per_epoch = 4
+
+        def __init__(self) -> None:
+            self.position = 0
+
+        def next_batch(self):
+            x = np.random.default_rng(self.position).normal(size=(16, 2))
+            self.position += 1
+            return x, x @ [[2.0], [-1.0]]
+
+        def state_dict(self):
+            return {"position": self.position}
+
+        def load_state_dict(self, state):
+            self.position = state["position"]
+
+    points = Points()
+    settings = TrainerConfig(
+        epochs=25, optimizer="sgd", learning_rate=0.1, schedule="constant", momentum=0.0,
+        grad_clip=None, eval_batches=2, progress=False,
+    )  # fmt: skip
+    run = Trainer(Line(), points, Points(), settings)
+    history = run.fit()
+    assert (run.total_steps, points.position) == (100, 100)
+    np.testing.assert_allclose(run.model.slope.data, [[2.0], [-1.0]], atol=1e-3)
+    assert history.column("val_loss")[-1] < 1e-6
+
+
+# ── what is shown ─────────────────────────────────────────────────────────────────────────────
+
+
+def test_progress_is_shown_on_stderr(capsys) -> None:
+    trainer(progress=True).fit()
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert "step 8: train loss 2.3" in err
+    assert "10/10" in err
+
+
+def test_without_progress_nothing_is_shown(capsys) -> None:
+    trainer().fit()
+    assert capsys.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize(
+    ("cores", "installed", "told"), [(2, False, 1), (2, True, 0), (1, False, 0)]
+)
+def test_what_the_fast_extra_would_bring_is_said_once(
+    capsys, monkeypatch, cores, installed, told
+) -> None:
+    from minigpt.training import progress
+
+    monkeypatch.setattr(progress, "available_cores", lambda: cores)
+    monkeypatch.setattr(progress, "threadpoolctl_is_installed", lambda: installed)
+    trainer(progress=True, max_steps=2).fit()
+    assert capsys.readouterr().err.count("minigpt[fast]") == told
