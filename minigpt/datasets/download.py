@@ -9,7 +9,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from minigpt.datasets.atomic import atomic_file
+from minigpt.atomic import replacing
 from minigpt.datasets.errors import CorpusError
 
 READ_BYTES = 1 << 16
@@ -64,7 +64,7 @@ def fetch(remote: RemoteFile, timeout: float = 20.0, total_timeout: float = 300.
         ) from None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with atomic_file(path) as file:
+        with replacing(path) as file:
             file.write(content)
     except OSError as error:
         if _is_kept(path, remote):  # another process was quicker

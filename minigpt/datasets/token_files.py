@@ -13,12 +13,12 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from itertools import chain, islice
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from minigpt.datasets.atomic import atomic_file
+from minigpt.atomic import replacing
 from minigpt.datasets.blocks import positive_int
 from minigpt.datasets.errors import TokenFileError
 
@@ -48,7 +48,7 @@ def token_dtype(vocab_size: int) -> np.dtype[Any]:
 class TokenWriter:
     """Appends ids to the file of :func:`token_writer`; ``count`` tells how many so far."""
 
-    def __init__(self, file: BinaryIO, vocab_size: int) -> None:
+    def __init__(self, file: IO[bytes], vocab_size: int) -> None:
         self.dtype = token_dtype(vocab_size)
         self.vocab_size = int(vocab_size)
         self.count = 0
@@ -102,7 +102,7 @@ def token_writer(path: str | os.PathLike[str], vocab_size: int) -> Iterator[Toke
         ...     np.load(path)
         array([ 1,  2,  3, 64], dtype=uint16)
     """
-    with atomic_file(Path(path)) as file:
+    with replacing(Path(path)) as file:
         writer = TokenWriter(file, vocab_size)
         yield writer
         if writer.count == 0:
@@ -170,7 +170,7 @@ def _header(dtype: np.dtype[Any], count: int) -> bytes:
     return MAGIC + length.to_bytes(2, "little") + text.ljust(length - 1).encode() + b"\n"
 
 
-def _read_header(file: BinaryIO, path: Path) -> tuple[np.dtype[Any], int, int]:
+def _read_header(file: IO[bytes], path: Path) -> tuple[np.dtype[Any], int, int]:
     """The type, the number of tokens, and the offset of the first."""
     start = file.read(len(MAGIC) + 2)
     if len(start) < len(MAGIC) + 2 or start[: len(MAGIC)] != MAGIC:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import secrets
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterable, Iterator
 from itertools import islice
@@ -13,6 +12,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
+
+from minigpt.atomic import replacing
 
 IDS_PER_ARRAY = 65_536
 
@@ -34,6 +35,10 @@ class Tokenizer(ABC):
     @abstractmethod
     def encode(self, text: str, allowed_special: str | Collection[str] = ()) -> list[int]:
         """The ids of ``text``."""
+
+    def encode_array(self, text: str, allowed_special: str | Collection[str] = ()) -> NDArray[Any]:
+        """The ids of ``text`` as a (tokens,) array of the smallest unsigned type."""
+        return np.array(self.encode(text, allowed_special), dtype=id_dtype(self.vocab_size))
 
     @abstractmethod
     def encode_iterable(
@@ -69,7 +74,8 @@ class Tokenizer(ABC):
             OSError: the file cannot be written.
         """
         text = json.dumps(self.to_dict(), ensure_ascii=False, indent=1) + "\n"
-        _write_atomically(Path(path), text.encode("utf-8"))
+        with replacing(Path(path)) as file:
+            file.write(text.encode("utf-8"))
 
 
 def id_dtype(vocab_size: int) -> np.dtype[Any]:
@@ -80,20 +86,3 @@ def id_dtype(vocab_size: int) -> np.dtype[Any]:
         (dtype('uint8'), dtype('uint16'))
     """
     return np.min_scalar_type(max(vocab_size - 1, 0))
-
-
-def _write_atomically(path: Path, data: bytes) -> None:
-    if not path.parent.is_dir():
-        raise FileNotFoundError(f"the folder {path.parent} does not exist: make it first")
-    if path.is_dir():
-        raise IsADirectoryError(f"{path} is a folder: name a file in it")
-    beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
-    try:
-        with open(beside, "xb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(beside, path)
-    except BaseException:
-        beside.unlink(missing_ok=True)
-        raise

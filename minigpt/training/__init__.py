@@ -10,9 +10,11 @@ from minigpt.training.callbacks import Callback
 from minigpt.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from minigpt.training.config import TrainerConfig
 from minigpt.training.diverged import TrainingDiverged
+from minigpt.training.evaluation import evaluate
 from minigpt.training.folder import latest_checkpoint
 from minigpt.training.history import History
 from minigpt.training.loading import load_model
+from minigpt.training.plots import plot_history
 from minigpt.training.trainable import Trainable
 from minigpt.training.trainer import Trainer
 
@@ -25,8 +27,10 @@ __all__ = [
     "Trainer",
     "TrainerConfig",
     "TrainingDiverged",
+    "evaluate",
     "latest_checkpoint",
     "load_checkpoint",
     "load_model",
+    "plot_history",
     "save_checkpoint",
 ]

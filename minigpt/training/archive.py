@@ -20,7 +20,7 @@ from typing import IO, Any
 
 import numpy as np
 
-from minigpt.training.atomic import replacing
+from minigpt.atomic import replacing
 
 Array = np.ndarray[Any, np.dtype[Any]]
 

@@ -38,7 +38,7 @@ def training_batches(tokens: Any, config: TrainerConfig, block_size: int | None)
     if hasattr(tokens, "next_batch"):
         batches: Batches = tokens
         return batches
-    tokens, block_size = _stream("train_tokens", tokens, block_size)
+    tokens, block_size = token_stream("train_tokens", tokens, block_size)
     if config.epochs is not None:
         return EpochBatches(tokens, block_size, config.batch_size, seed=config.seed)
     return RandomBatches(tokens, block_size, config.batch_size, seed=config.seed)
@@ -67,7 +67,7 @@ class FixedBatches:
         if hasattr(tokens, "next_batch"):
             self._batches = tokens
         else:
-            tokens, block_size = _stream(name, tokens, block_size)
+            tokens, block_size = token_stream(name, tokens, block_size)
             self._batches = SequentialBatches(tokens, block_size, config.batch_size)
             if count is not None and count < self._batches.batches_per_epoch:
                 # Another sequence of draws than the training batches'.
@@ -136,7 +136,8 @@ def check_same_text(name: str, stored: Mapping[str, Any] | None, tokens: Any) ->
     )
 
 
-def _stream(name: str, tokens: Any, block_size: int | None) -> tuple[Array, int]:
+def token_stream(name: str, tokens: Any, block_size: int | None) -> tuple[Array, int]:
+    """``tokens`` as a 1-D array of ids that holds a block at least, and the block size."""
     if isinstance(tokens, (str, bytes)):
         raise TypeError(f"{name} must be token ids: encode the text with tokenizer.encode(text)")
     if block_size is None:

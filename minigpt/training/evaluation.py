@@ -3,12 +3,66 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
 
-from minigpt.training.batches import FixedBatches
+from minigpt.datasets import SequentialBatches
+from minigpt.training.batches import FixedBatches, token_stream
 from minigpt.training.history import Record
-from minigpt.training.parallel import Workers
-from minigpt.training.trainable import Trainable
+from minigpt.training.parallel import Workers, auto_workers
+from minigpt.training.trainable import Batch, Trainable
+
+
+def evaluate(
+    model: Any,
+    tokens: Any,
+    *,
+    batch_size: int = 32,
+    block_size: int | None = None,
+    workers: int | None = None,
+    progress: bool = False,
+) -> dict[str, float]:
+    """Loss, perplexity and accuracy over a whole text, with dropout off.
+
+    The text is cut in blocks of ``block_size``; every token but the first is predicted once, from
+    the tokens before it in its block.
+
+    Args:
+        model: a GPT, or whatever else is :class:`~minigpt.training.Trainable`.
+        tokens: the text as a 1-D array of token ids, which may be memory-mapped.
+        batch_size: blocks at a time.
+        block_size: tokens in a block; None: ``model.config.block_size``.
+        workers: threads that share a batch; None: as many as pay off on this machine.
+        progress: whether to show a bar.
+
+    Raises:
+        ValueError, TypeError: tokens that are no stream of ids, or too few.
+
+    Example:
+        >>> import numpy as np, minigpt as mg
+        >>> model = mg.GPT(mg.GPTConfig(vocab_size=5, block_size=4, n_layer=1, n_head=1, n_embd=8))
+        >>> metrics = evaluate(model, np.arange(100) % 5)
+        >>> sorted(metrics), round(metrics["perplexity"], 1)  # untrained: all 5 are as likely
+        (['accuracy', 'loss', 'perplexity'], 5.0)
+    """
+    from tqdm import tqdm  # imported when needed: it takes as long as all the rest
+
+    tokens, block_size = token_stream(
+        "tokens", tokens, block_size or getattr(getattr(model, "config", None), "block_size", None)
+    )
+    batches = SequentialBatches(tokens, block_size, batch_size)
+    was_training = getattr(model, "training", True)
+    model.eval()
+    try:
+        with (
+            Workers(auto_workers(batch_size) if workers is None else workers) as threads,
+            tqdm(batches, "evaluating", len(batches), disable=not progress, unit="batch") as bar,
+        ):
+            means = mean_metrics(model, bar, threads)
+    finally:
+        if was_training:
+            model.train()
+    return {**means, "perplexity": perplexity(means["loss"])}
 
 
 class EvaluationCutShort(Exception):
@@ -36,25 +90,35 @@ def evaluate_splits(
     try:
         record: Record = {}
         for split, batches in splits.items():
-            total, sums = 0.0, dict[str, float]()
-            for batch in batches:
-                if should_stop():
-                    raise EvaluationCutShort
-                weight, metrics = workers.metrics(model, batch)
-                total += weight
-                for name, value in metrics.items():
-                    sums[name] = sums.get(name, 0.0) + weight * value
-            if total == 0:
+            means = mean_metrics(model, batches, workers, should_stop)
+            if not means:
                 raise ValueError(
                     f"the {split} batches of the evaluation hold nothing but targets -1"
                 )
-            means = {name: value / total for name, value in sums.items()}
             means["perplexity"] = perplexity(means["loss"])
             record |= {f"{split}_{name}": value for name, value in means.items()}
         return record
     finally:
         if was_training:
             model.train()
+
+
+def mean_metrics(
+    model: Trainable,
+    batches: Iterable[Batch],
+    workers: Workers,
+    should_stop: Callable[[], bool] = lambda: False,
+) -> dict[str, float]:
+    """Each metric's mean over all terms of all batches; empty where there is no term."""
+    total, sums = 0.0, dict[str, float]()
+    for batch in batches:
+        if should_stop():
+            raise EvaluationCutShort
+        weight, metrics = workers.metrics(model, batch)
+        total += weight
+        for name, value in metrics.items():
+            sums[name] = sums.get(name, 0.0) + weight * value
+    return {name: value / total for name, value in sums.items()} if total else {}
 
 
 def perplexity(loss: float) -> float:

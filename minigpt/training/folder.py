@@ -15,8 +15,8 @@ import re
 import warnings
 from pathlib import Path
 
+from minigpt.atomic import remove_stale_temporaries
 from minigpt.training.archive import CheckpointError, is_whole
-from minigpt.training.atomic import remove_stale_temporaries
 from minigpt.training.checkpoint import read_metadata
 
 BEST = "best.npz"

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from minigpt.training.atomic import replacing
+from minigpt.atomic import replacing
 
 Record = dict[str, float]
 Kind = Literal["steps", "evaluations"]

@@ -151,7 +151,7 @@ def test_the_path_must_name_an_npz_file(tmp_path: Path) -> None:
     (tmp_path / "a.npz").mkdir()
     with pytest.raises(IsADirectoryError, match="is a folder"):
         save_checkpoint(tmp_path / "a.npz", {}, {})
-    with pytest.raises(FileNotFoundError, match="no is not a folder"):
+    with pytest.raises(FileNotFoundError, match="no does not exist: make it first"):
         save_checkpoint(tmp_path / "no" / "a.npz", {}, {})
 
 

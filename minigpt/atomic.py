@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import re
 import secrets
@@ -25,6 +26,12 @@ def replacing(path: Path) -> Iterator[IO[bytes]]:
         OSError: the file could not be written (folder missing or read-only, disk full, …), as the
             subclass that fits, naming ``path``.
     """
+    if not path.parent.is_dir():
+        raise FileNotFoundError(
+            errno.ENOENT, f"the folder {path.parent} does not exist: make it first", str(path)
+        )
+    if path.is_dir():
+        raise IsADirectoryError(errno.EISDIR, "that is a folder: name a file in it", str(path))
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.minigpt-tmp")
     try:
         try:
@@ -40,8 +47,6 @@ def replacing(path: Path) -> Iterator[IO[bytes]]:
             raise
     except OSError as error:
         reason = error.strerror or str(error)
-        if not path.parent.is_dir():
-            reason = f"{path.parent} is not a folder"
         raise OSError(
             error.errno or 0, f"could not write it ({reason}), what was there is kept", str(path)
         ) from error

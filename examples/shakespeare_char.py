@@ -1,0 +1,104 @@
+"""nanoGPT's CPU run on Shakespeare, character by character; and a recipe that goes further.
+
+    python examples/shakespeare_char.py --data path/to/tinyshakespeare.txt
+    python examples/shakespeare_char.py --recipe best --seeds 3
+
+--recipe nanogpt is the run that nanoGPT's README describes for a laptop without a GPU: 4 layers of
+width 128, context 64, batches of 12, 2,000 steps, no bias, no dropout. There it reaches a
+validation loss of 1.88, by an estimate from a few batches. Here the loss is the mean over the whole
+validation text, the last tenth, cut in blocks of the context's length.
+
+--recipe best takes the same time on the same processor and reaches a lower loss. What differs:
+
+RECIPE_NOTES
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import sys
+from pathlib import Path
+from typing import Any
+
+import minigpt as mg
+from minigpt.datasets import load_text, train_val_split
+from minigpt.training import evaluate
+
+MODEL = {"block_size": 64, "n_layer": 4, "n_head": 4, "n_embd": 128, "bias": False}
+TRAINING = {
+    "max_steps": 2000,
+    "batch_size": 12,
+    "learning_rate": 1e-3,
+    "min_learning_rate": 1e-4,
+    "warmup_steps": 100,
+    "betas": (0.9, 0.99),
+    "weight_decay": 0.1,
+    "grad_clip": 1.0,
+    "eval_interval": 250,
+    "eval_batches": 20,
+}
+RECIPES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
+    "nanogpt": (MODEL, TRAINING),
+    "best": (MODEL, TRAINING | {"learning_rate": 4e-3}),
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__.splitlines()[0], formatter_class=argparse.ArgumentDefaultsHelpFormatter
+    )
+    parser.add_argument("--data", default="shakespeare", help="downloaded, or a file you have")
+    parser.add_argument("--recipe", choices=RECIPES, default="nanogpt", help="see above")
+    parser.add_argument("--seed", type=int, default=0, help="the first")
+    parser.add_argument("--seeds", type=int, default=1, help="runs, with one seed after the other")
+    parser.add_argument("--steps", type=int, help="fewer steps than the recipe's, to try it out")
+    parser.add_argument("--output", type=Path, default=Path("runs/shakespeare"), help="folder")
+    parser.add_argument("--quiet", action="store_true", help="no bar")
+    args = parser.parse_args()
+
+    try:
+        text = load_text(args.data)
+        tokenizer = mg.CharTokenizer.train(text)
+        train_tokens, val_tokens = train_val_split(tokenizer.encode_array(text), val_fraction=0.1)
+        losses = []
+        for seed in range(args.seed, args.seed + args.seeds):
+            trainer = new_trainer(args, seed, tokenizer, train_tokens, val_tokens)
+            trainer.fit()
+            if not trainer.finished:  # Ctrl-C
+                return
+            loss = evaluate(trainer.model, val_tokens, progress=not args.quiet)["loss"]
+            losses.append(loss)
+            print(
+                f"seed {seed}: loss over the whole validation text {loss:.4f}, after "
+                f"{trainer.step} steps in {trainer.elapsed:.0f} s"
+            )
+    except (ValueError, TypeError, OSError) as error:
+        sys.exit(f"shakespeare_char.py: {error}")
+    if len(losses) > 1:
+        print(f"mean of {len(losses)} seeds: {statistics.mean(losses):.4f}")
+    sampler = mg.Sampler(trainer.model, tokenizer)
+    print(sampler.generate("\n", max_new_tokens=500, temperature=0.8, seed=args.seed)[0])
+
+
+def new_trainer(
+    args: argparse.Namespace, seed: int, tokenizer: mg.Tokenizer, train: Any, val: Any
+) -> mg.Trainer:
+    model, training = RECIPES[args.recipe]
+    steps = args.steps or training["max_steps"]
+    training = training | {
+        "max_steps": steps,
+        "warmup_steps": min(training["warmup_steps"], steps // 10),
+        "seed": seed,
+        "checkpoint_dir": args.output / f"{args.recipe}-{seed}",
+        "overwrite": True,
+        "progress": not args.quiet,
+    }
+    config = mg.GPTConfig(vocab_size=tokenizer.vocab_size, **model)
+    return mg.Trainer(
+        mg.GPT(config, seed=seed), train, val, mg.TrainerConfig(**training), tokenizer=tokenizer
+    )
+
+
+if __name__ == "__main__":
+    main()
