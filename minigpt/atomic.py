@@ -46,10 +46,10 @@ def replacing(path: Path) -> Iterator[IO[bytes]]:
                 temporary.unlink()
             raise
     except OSError as error:
-        reason = error.strerror or str(error)
-        raise OSError(
-            error.errno or 0, f"could not write it ({reason}), what was there is kept", str(path)
-        ) from error
+        if error.filename is not None:  # it says itself which file it is about
+            raise
+        reason = f"could not write it ({error.strerror or error}), what was there is kept"
+        raise OSError(error.errno or 0, reason, str(path)) from error
 
 
 def remove_stale_temporaries(folder: Path) -> list[Path]:

@@ -10,10 +10,12 @@ order, adding up the gradients wherever a tensor was used more than once (Griewa
 from __future__ import annotations
 
 import contextlib
+import functools
+import inspect
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import numpy as np
 
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
 
 Array = np.ndarray[Any, np.dtype[Any]]
 VJP = Callable[[Array], tuple["Array | None", ...]]
+Function = TypeVar("Function", bound=Callable[..., Any])
 
 _mode = threading.local()
 
@@ -33,6 +36,9 @@ def is_grad_enabled() -> bool:
 
 class no_grad(contextlib.ContextDecorator):
     """Operations inside are not recorded: a context manager and a decorator, for one thread.
+
+    A decorated generator runs unrecorded from each ``yield`` to the next; whoever iterates over it
+    is not affected.
 
     Example:
         >>> import minigpt as mg
@@ -52,6 +58,27 @@ class no_grad(contextlib.ContextDecorator):
         traceback: TracebackType | None,
     ) -> None:
         _mode.no_grad_depth -= 1
+
+    def __call__(self, function: Function) -> Function:
+        if not inspect.isgeneratorfunction(function):
+            return super().__call__(function)
+
+        @functools.wraps(function)
+        def generator(*args: Any, **kwargs: Any) -> Iterator[Any]:
+            items = function(*args, **kwargs)
+            try:
+                while True:
+                    with no_grad():
+                        try:
+                            item = next(items)
+                        except StopIteration as end:
+                            return end.value
+                    yield item
+            finally:
+                with no_grad():
+                    items.close()
+
+        return cast(Function, generator)
 
 
 class Node:
@@ -92,7 +119,8 @@ def record(value: Array, inputs: tuple[Tensor, ...], vjp: VJP) -> Tensor:
     from minigpt.tensor import Tensor  # one floor up: a Tensor is made of these operations
 
     output = Tensor.__new__(Tensor)
-    output.data, output.grad, output.requires_grad, output.node = value, None, False, None
+    output.data = np.asarray(value)  # NumPy gives a scalar, not an array, where all axes are gone
+    output.grad, output.requires_grad, output.node = None, False, None
     if is_recorded(inputs):
         output.requires_grad = True
         output.node = Node(tuple((x.node or x) if x.requires_grad else None for x in inputs), vjp)
@@ -121,7 +149,7 @@ def gradients(root: Tensor, gradient: Array | None = None) -> dict[Tensor, Array
     ready = [origin]
     while ready:
         node = ready.pop()
-        g = pending.pop(node)
+        g = np.asarray(pending.pop(node))
         if not isinstance(node, Node):
             leaves[node] = g if node in owned else np.array(g)
             continue

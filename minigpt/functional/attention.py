@@ -61,8 +61,12 @@ def scaled_dot_product_attention(
         >>> F.scaled_dot_product_attention(x, x, x, causal=True).numpy()[0]  # sees itself alone
         array([1., 0., 0.], dtype=float32)
     """
-    check_shapes(q, k, v)
-    batch = np.broadcast_shapes(q.shape[:-2], k.shape[:-2], v.shape[:-2])
+    batch = check_shapes(q, k, v)
+    if causal and q.shape[-2] > k.shape[-2]:
+        raise ValueError(
+            f"attention: q has {q.shape[-2]} places and k {k.shape[-2]}: with causal=True the "
+            "queries are the last of the keys' places, so there cannot be more of them"
+        )
     if not batch == q.shape[:-2] == k.shape[:-2] == v.shape[:-2]:
         q, k, v = (x.broadcast_to(batch + x.shape[-2:]) for x in (q, k, v))
     qd, kd, vd = q.data, k.data, v.data
@@ -98,7 +102,7 @@ def multi_head_attention(
     Raises:
         ValueError: the last axis is not 3·C with C divisible by n_head.
     """
-    if qkv.ndim != 3 or qkv.shape[-1] % (3 * n_head):
+    if n_head < 1 or qkv.ndim != 3 or qkv.shape[-1] % (3 * n_head):
         raise ValueError(
             f"multi_head_attention: qkv has shape {qkv.shape}: expected (B, T, 3·C) with C "
             f"divisible by n_head={n_head}"
@@ -122,7 +126,14 @@ def attention_weights(q: Array, k: Array, mask: Array | None = None, causal: boo
     if causal:
         scores += causal_bias(q.shape[-2], k.shape[-2], scores.dtype.char)
     if mask is not None:
-        np.copyto(scores, -np.inf, where=~as_condition(mask))
+        mask = as_condition(mask)
+        try:
+            np.copyto(scores, -np.inf, where=~mask)
+        except ValueError:
+            raise ValueError(
+                f"attention: mask has shape {mask.shape}, which does not broadcast to that of the "
+                f"scores, (..., T, S) = {scores.shape}"
+            ) from None
     top = scores.max(axis=-1, keepdims=True)
     if mask is not None:  # a query that may see nothing: exp(−∞ − 0) = 0 everywhere
         top[np.isneginf(top)] = 0
@@ -196,8 +207,8 @@ def causal_bias(n_queries: int, n_keys: int, dtype: str) -> Array:
     return bias
 
 
-def check_shapes(q: Tensor, k: Tensor, v: Tensor) -> None:
-    """Raise unless Q, K and V fit together."""
+def check_shapes(q: Tensor, k: Tensor, v: Tensor) -> tuple[int, ...]:
+    """The leading axes that Q, K and V broadcast to; raise unless they fit together."""
     shapes = f"q {q.shape}, k {k.shape}, v {v.shape}"
     if min(q.ndim, k.ndim, v.ndim) < 2:
         raise ValueError(f"attention: {shapes}: each needs two axes at least, (places, features)")
@@ -207,3 +218,7 @@ def check_shapes(q: Tensor, k: Tensor, v: Tensor) -> None:
         raise ValueError(f"attention: {shapes}: k and v differ in their number of places")
     if not q.dtype == k.dtype == v.dtype:
         raise TypeError(f"attention: q is {q.dtype}, k {k.dtype}, v {v.dtype}: use astype")
+    try:
+        return np.broadcast_shapes(q.shape[:-2], k.shape[:-2], v.shape[:-2])
+    except ValueError:
+        raise ValueError(f"attention: {shapes}: the leading axes do not broadcast") from None

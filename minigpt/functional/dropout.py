@@ -9,7 +9,7 @@ from minigpt.tensor import Tensor
 
 
 def dropout(x: Tensor, p: float, rng: np.random.Generator) -> Tensor:
-    """Y = x∘m/(1 − p), where each mᵢ is 0 with probability p, else 1 (Srivastava et al. 2014).
+    """y = x∘m/(1 − p), where each mᵢ is 0 with probability p, else 1 (Srivastava et al. 2014).
 
     Dividing by 1 − p keeps the expected value, so that nothing changes at evaluation, where
     dropout is simply left out.
@@ -20,7 +20,7 @@ def dropout(x: Tensor, p: float, rng: np.random.Generator) -> Tensor:
 
     Raises:
         ValueError: p is outside [0, 1).
-        TypeError: rng is no ``numpy.random.Generator``.
+        TypeError: p is no number, or rng is no ``numpy.random.Generator``.
     """
     check_probability(p)
     if p == 0:
@@ -48,5 +48,7 @@ def keep_mask(shape: tuple[int, ...], p: float, rng: np.random.Generator) -> Arr
 
 def check_probability(p: float, name: str = "p") -> None:
     """Raise unless 0 ≤ p < 1."""
-    if isinstance(p, bool) or not isinstance(p, (int, float)) or not 0 <= p < 1:
+    if isinstance(p, bool) or not isinstance(p, (int, float, np.number)):
+        raise TypeError(f"{name} must be a number, got {p!r}")
+    if not 0 <= p < 1:
         raise ValueError(f"{name}={p!r} must be a probability, 0 <= {name} < 1")

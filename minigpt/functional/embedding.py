@@ -9,7 +9,7 @@ from minigpt.tensor import Tensor
 
 
 def embedding(ids: Array, weight: Tensor) -> Tensor:
-    """Y = W[ids]: the row of each id. A row's gradient is the sum over the places that used it.
+    """y = W[ids]: the row of each id. A row's gradient is the sum over the places that used it.
 
     Shapes:
         ids: (...), integers
@@ -19,6 +19,7 @@ def embedding(ids: Array, weight: Tensor) -> Tensor:
     Raises:
         TypeError: ids are not integers.
         IndexError: an id is negative, or n or more.
+        ValueError: weight is not a table of two axes.
 
     Example:
         >>> import numpy as np, minigpt as mg
@@ -27,8 +28,10 @@ def embedding(ids: Array, weight: Tensor) -> Tensor:
         array([[2.],
                [0.]], dtype=float32)
     """
-    ids = check_ids(ids, weight.shape[0])
+    if weight.ndim != 2:
+        raise ValueError(f"embedding: weight has shape {weight.shape}, expected (n, d)")
     n, d = weight.shape
+    ids = check_ids(ids, n)
 
     def vjp(g: Array) -> tuple[Array]:
         table = np.zeros((n, d), g.dtype)
@@ -50,8 +53,7 @@ def add_rows(table: Array, ids: Array, rows: Array) -> None:
 def check_ids(ids: Array, n: int, name: str = "ids") -> Array:
     """``ids`` as an array of integers, all of them from 0 to n − 1."""
     ids = np.asarray(ids)
-    if ids.dtype.kind not in "iu":
-        raise TypeError(f"{name} must be integers, got {ids.dtype}: use {name}.astype(np.int64)")
+    check_integers(ids, name)
     if ids.size and (int(ids.min()) < 0 or int(ids.max()) >= n):
         wrong = ids[(ids < 0) | (ids >= n)].flat[0]
         raise IndexError(
@@ -59,3 +61,9 @@ def check_ids(ids: Array, n: int, name: str = "ids") -> Array:
             "text encoded with another tokenizer?"
         )
     return ids.astype(np.int64, copy=False)
+
+
+def check_integers(ids: Array, name: str) -> None:
+    """Raise unless ``ids`` is an array of integers."""
+    if ids.dtype.kind not in "iu":
+        raise TypeError(f"{name} must be integers, got {ids.dtype}: use {name}.astype(np.int64)")

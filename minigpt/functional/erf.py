@@ -27,11 +27,17 @@ _LARGEST = 6.0  # |erf(x)| rounds to 1 in float64 from here on
 def erf(x: Array) -> Array:
     """erf(x) = (2/√π) ∫₀ˣ exp(−t²) dt, to the last few bits of x's own float type.
 
+    Raises:
+        TypeError: x is not an array of floats.
+
     Example:
         >>> import math, numpy as np
         >>> bool(abs(erf(np.array([0.5]))[0] - math.erf(0.5)) < 1e-15)
         True
     """
+    if not isinstance(x, np.ndarray) or x.dtype.kind != "f":
+        found = x.dtype if isinstance(x, np.ndarray) else type(x).__name__
+        raise TypeError(f"erf: x must be an array of floats, got {found}")
     z = np.minimum(np.abs(x), x.dtype.type(_LARGEST))
     square = z * z
     tail = 1 - np.exp(-square) * _ratio(_MIDDLE, z)

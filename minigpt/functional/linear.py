@@ -7,7 +7,7 @@ from minigpt.tensor import Tensor
 
 
 def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-    """Y = X W + b, with ∂L/∂X = G Wᵀ, ∂L/∂W = Xᵀ G and ∂L/∂b = Σ G over the rows.
+    """y = X W + b, with ∂L/∂X = G Wᵀ, ∂L/∂W = Xᵀ G and ∂L/∂b = Σ G over the rows.
 
     All leading axes are rows of one large matrix product, which is faster than one product for
     each sequence of the batch.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from minigpt.autograd import Array, is_recorded, record
-from minigpt.functional.embedding import check_ids
+from minigpt.functional.embedding import check_ids, check_integers
 from minigpt.tensor import Tensor
 
 
@@ -42,6 +42,7 @@ def cross_entropy(
             f"cross_entropy: targets have shape {targets.shape}, logits {logits.shape}: expected "
             f"{logits.shape[:-1]}"
         )
+    check_integers(targets, "targets")
     vocab_size = logits.shape[-1]
     counted = (targets != ignore_index).reshape(-1)
     n = int(counted.sum())

@@ -9,7 +9,7 @@ from minigpt.tensor import Tensor
 
 
 def layer_norm(x: Tensor, weight: Tensor, bias: Tensor | None = None, eps: float = 1e-5) -> Tensor:
-    """Y = γ ∘ (x − μ)/√(σ² + ε) + β, over the last axis (Ba, Kiros & Hinton 2016).
+    """y = γ ∘ (x − μ)/√(σ² + ε) + β, over the last axis (Ba, Kiros & Hinton 2016).
 
     With x̂ = (x − μ)/√(σ² + ε) and gx̂ = g∘γ, and means over the last axis,
 

@@ -31,7 +31,7 @@ def log_softmax(x: Tensor, axis: int = -1) -> Tensor:
 
 
 def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-    """X W + b."""
+    """x W + b."""
     return x @ weight if bias is None else x @ weight + bias
 
 
@@ -105,7 +105,7 @@ def feed_forward(
 
 
 def residual(x: Tensor, sublayer: Callable[[Tensor], Tensor]) -> Tensor:
-    """X + F(x) (E11, He et al. 2016).
+    """x + F(x) (E11, He et al. 2016).
 
     Without the x, a deep stack passes gradients only through every F in turn, where they fade.
     """

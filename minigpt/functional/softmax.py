@@ -22,7 +22,7 @@ def softmax(x: Tensor, axis: int = -1) -> Tensor:
         >>> F.softmax(mg.Tensor([0.0, 0.0])).numpy()
         array([0.5, 0.5], dtype=float32)
     """
-    y = softmax_in_place(x.data - x.data.max(axis=axis, keepdims=True), axis)
+    y = softmax_in_place(np.asarray(x.data - x.data.max(axis=axis, keepdims=True)), axis)
 
     def vjp(g: Array) -> tuple[Array]:
         return (y * (g - (g * y).sum(axis=axis, keepdims=True)),)

@@ -78,6 +78,7 @@ class GPTConfig:
                 object.__setattr__(self, name, int(value))  # a NumPy integer would not go to JSON
         check_heads(self.n_embd, self.n_head)
         check_probability(self.dropout, "dropout")
+        object.__setattr__(self, "dropout", float(self.dropout))
         check_activation(self.activation)
         check_norm(self.norm)
         if self.positions not in ("learned", "sinusoidal"):
@@ -89,10 +90,14 @@ class GPTConfig:
         for name in ("bias", "tie_head"):
             if not isinstance(getattr(self, name), (bool, np.bool_)):
                 raise TypeError(f"{name} must be True or False, got {getattr(self, name)!r}")
+            object.__setattr__(self, name, bool(getattr(self, name)))
         for name in ("layer_norm_eps", "init_std"):
             value = getattr(self, name)
-            if not isinstance(value, (int, float)) or not 0 < value < float("inf"):
+            if isinstance(value, bool) or not isinstance(value, (int, float, np.number)):
+                raise TypeError(f"{name} must be a number, got {value!r}")
+            if not 0 < value < float("inf"):
                 raise ValueError(f"{name}={value!r} must be a positive number")
+            object.__setattr__(self, name, float(value))
 
     @classmethod
     def preset(cls, name: str, **changes: Any) -> GPTConfig:

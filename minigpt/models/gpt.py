@@ -9,7 +9,7 @@ import numpy as np
 
 import minigpt.functional as F
 from minigpt.autograd import Array, is_grad_enabled, no_grad
-from minigpt.functional.embedding import check_ids
+from minigpt.functional.embedding import check_ids, check_integers
 from minigpt.models.config import GPTConfig
 from minigpt.nn import (
     Block,
@@ -99,14 +99,18 @@ class GPT(Module):
             last_only: compute the logits of the last place alone, (B, 1, vocab_size).
 
         Raises:
-            ValueError: ids or mask of another shape, or more tokens than the context holds.
-            IndexError: an id outside the vocabulary.
-            TypeError: ids that are not integers.
+            ValueError: ids, positions or mask of another shape, or more tokens than the context
+                holds.
+            IndexError: an id outside the vocabulary, a position outside the context.
+            TypeError: ids or positions that are not integers.
+            RuntimeError: a cache outside no_grad().
         """
         ids, past = self._checked(ids, cache), cache.length if cache is not None else 0
         t = ids.shape[1]
         if positions is None:
             positions = np.arange(past, past + t)
+        else:
+            positions = _checked_positions(positions, ids.shape, self.config.block_size)
         mask = _key_mask(attention_mask, ids.shape[0], past + t)
         rng = self.dropout_rng if rng is None else rng
 
@@ -175,7 +179,10 @@ class GPT(Module):
 
     @no_grad()
     def attention_weights(self, ids: Array) -> list[Array]:
-        """Where every token looks, for each layer: (B, n_head, T, T), rows that sum to 1."""
+        """Where every token looks, for each layer: (B, n_head, T, T), rows that sum to 1.
+
+        The model should be in evaluation mode: in training, dropout blurs what later layers see.
+        """
         ids = self._checked(ids, None)
         x, maps = self.embed(ids, np.arange(ids.shape[1])), []
         for block in self.blocks:
@@ -204,6 +211,22 @@ class GPT(Module):
     def extra_repr(self) -> str:
         c = self.config
         return f"vocab_size={c.vocab_size}, block_size={c.block_size}"
+
+
+def _checked_positions(positions: Array, shape: tuple[int, ...], block_size: int) -> Array:
+    positions = np.asarray(positions)
+    check_integers(positions, "positions")
+    if positions.shape not in (shape, shape[1:]):
+        raise ValueError(
+            f"positions have shape {positions.shape}, expected {shape[1:]} or {shape}: one for "
+            "every token"
+        )
+    if positions.min() < 0 or positions.max() >= block_size:
+        raise IndexError(
+            f"positions run from {positions.min()} to {positions.max()}, but the context has "
+            f"block_size={block_size} places, 0 to {block_size - 1}"
+        )
+    return positions
 
 
 def _key_mask(attention_mask: Array | None, batch: int, n_keys: int) -> Array | None:

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from minigpt.autograd import Array
+from minigpt.nn.layers import check_size
 
 
 class KeyValueCache:
@@ -34,6 +35,13 @@ class KeyValueCache:
         head_size: int,
         dtype: np.dtype[np.floating] | type = np.float32,
     ) -> None:
+        check_size(
+            n_layer=n_layer,
+            batch_size=batch_size,
+            n_head=n_head,
+            capacity=capacity,
+            head_size=head_size,
+        )
         shape = (n_layer, batch_size, n_head, capacity, head_size)
         self.keys = np.zeros(shape, dtype)
         self.values = np.zeros(shape, dtype)

@@ -1,6 +1,7 @@
 """Elementwise primitives: the value, and right below it the derivative in the same symbols.
 
 Every binary operation broadcasts as NumPy does. ``g`` is the gradient ∂L/∂y that comes from above.
+Constants have x's own type: NumPy 1 would make a float64 of a float32 without axes and a plain 1.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def add(a: Operand, b: Operand) -> Tensor:
-    """Y = a + b."""
+    """y = a + b."""
     a, b = operands(a, b)
     a_shape, b_shape = a.shape, b.shape
 
@@ -30,7 +31,7 @@ def add(a: Operand, b: Operand) -> Tensor:
 
 
 def subtract(a: Operand, b: Operand) -> Tensor:
-    """Y = a − b."""
+    """y = a − b."""
     a, b = operands(a, b)
     a_shape, b_shape = a.shape, b.shape
 
@@ -41,42 +42,53 @@ def subtract(a: Operand, b: Operand) -> Tensor:
 
 
 def multiply(a: Operand, b: Operand) -> Tensor:
-    """Y = a·b, with ∂y/∂a = b and ∂y/∂b = a."""
+    """y = a·b, with ∂y/∂a = b and ∂y/∂b = a."""
     a, b = operands(a, b)
-    x, y = a.data, b.data
+    x, y = _kept(a, for_gradient_of=b), _kept(b, for_gradient_of=a)
+    a_shape, b_shape = a.shape, b.shape
 
-    def vjp(g: Array) -> tuple[Array, Array]:
-        return unbroadcast(g * y, x.shape), unbroadcast(g * x, y.shape)
+    def vjp(g: Array) -> tuple[Array | None, Array | None]:
+        return (
+            None if y is None else unbroadcast(g * y, a_shape),
+            None if x is None else unbroadcast(g * x, b_shape),
+        )
 
-    return record(x * y, (a, b), vjp)
+    return record(a.data * b.data, (a, b), vjp)
 
 
 def divide(a: Operand, b: Operand) -> Tensor:
-    """Y = a / b, with ∂y/∂a = 1/b and ∂y/∂b = −a/b²."""
+    """y = a / b, with ∂y/∂a = 1/b and ∂y/∂b = −a/b²."""
     a, b = operands(a, b)
-    x, y = a.data, b.data
+    x, y = _kept(a, for_gradient_of=b), b.data
+    a_shape, b_shape = a.shape, b.shape
 
-    def vjp(g: Array) -> tuple[Array, Array]:
+    def vjp(g: Array) -> tuple[Array, Array | None]:
         gx = g / y
-        return unbroadcast(gx, x.shape), unbroadcast(-gx * x / y, y.shape)
+        gy = None if x is None else unbroadcast(-gx * x / y, b_shape)
+        return unbroadcast(gx, a_shape), gy
 
-    return record(x / y, (a, b), vjp)
+    return record(a.data / y, (a, b), vjp)
 
 
 def maximum(a: Operand, b: Operand) -> Tensor:
-    """Y = max(a, b), entry by entry; where both are equal each gets half of the gradient."""
+    """y = max(a, b), entry by entry; where both are equal each gets half of the gradient."""
     a, b = operands(a, b)
     x, y = a.data, b.data
 
     def vjp(g: Array) -> tuple[Array, Array]:
-        share = ((x > y) + 0.5 * (x == y)).astype(g.dtype)
-        return unbroadcast(g * share, x.shape), unbroadcast(g * (1 - share), y.shape)
+        gx = g * ((x > y) + 0.5 * (x == y)).astype(g.dtype)
+        return unbroadcast(gx, x.shape), unbroadcast(g - gx, y.shape)
 
     return record(np.maximum(x, y), (a, b), vjp)
 
 
+def _kept(x: Tensor, for_gradient_of: Tensor) -> Array | None:
+    """The array of x, if the other operand's gradient needs it; else it need not stay alive."""
+    return x.data if for_gradient_of.requires_grad else None
+
+
 def power(x: Tensor, exponent: float) -> Tensor:
-    """Y = xⁿ for a number n, with dy/dx = n·xⁿ⁻¹.
+    """y = xⁿ for a number n, with dy/dx = n·xⁿ⁻¹.
 
     Raises:
         TypeError: ``exponent`` is not a number.
@@ -86,7 +98,9 @@ def power(x: Tensor, exponent: float) -> Tensor:
     a, n = x.data, float(exponent)
 
     def vjp(g: Array) -> tuple[Array]:
-        return (g * (n * _power(a, n - 1)),)
+        if n == 0:  # a constant; the formula would give 0·∞ at 0
+            return (np.zeros_like(a),)
+        return (g * (a.dtype.type(n) * _power(a, n - 1)),)
 
     return record(_power(a, n), (x,), vjp)
 
@@ -98,61 +112,63 @@ def _power(a: Array, n: float) -> Array:
         for _ in range(int(n)):
             y = y * a
         return y
-    return np.sqrt(a) if n == 0.5 else np.power(a, n)
+    return np.sqrt(a) if n == 0.5 else np.power(a, a.dtype.type(n))
 
 
 # ── of one operand: y = f(x), and g · f′(x) ───────────────────────────────────────────────────
 
 
 def negative(x: Tensor) -> Tensor:
-    """Y = −x."""
+    """y = −x."""
     return record(-x.data, (x,), lambda g: (-g,))
 
 
 def absolute(x: Tensor) -> Tensor:
-    """Y = |x|, with dy/dx = sign(x)."""
+    """y = |x|, with dy/dx = sign(x)."""
     a = x.data
     return record(np.abs(a), (x,), lambda g: (g * np.sign(a),))
 
 
 def exp(x: Tensor) -> Tensor:
-    """Y = eˣ, with dy/dx = y."""
+    """y = eˣ, with dy/dx = y."""
     y = np.exp(x.data)
     return record(y, (x,), lambda g: (g * y,))
 
 
 def log(x: Tensor) -> Tensor:
-    """Y = ln x, with dy/dx = 1/x."""
+    """y = ln x, with dy/dx = 1/x."""
     a = x.data
     return record(np.log(a), (x,), lambda g: (g / a,))
 
 
 def sqrt(x: Tensor) -> Tensor:
-    """Y = √x, with dy/dx = 1/(2y)."""
+    """y = √x, with dy/dx = 1/(2y)."""
     y = np.sqrt(x.data)
-    return record(y, (x,), lambda g: (g / (2 * y),))
+    return record(y, (x,), lambda g: (g / (y + y),))
 
 
 def tanh(x: Tensor) -> Tensor:
-    """Y = tanh x, with dy/dx = 1 − y²."""
-    y = np.tanh(x.data)
-    return record(y, (x,), lambda g: (g * (1 - y * y),))
+    """y = tanh x, with dy/dx = 1 − y²."""
+    y, one = np.tanh(x.data), x.dtype.type(1)
+    return record(y, (x,), lambda g: (g * (one - y * y),))
 
 
 def sigmoid(x: Tensor) -> Tensor:
-    """Y = 1/(1 + e⁻ˣ) = (1 + tanh(x/2))/2, which no x overflows; dy/dx = y(1 − y)."""
-    y = 0.5 * (1 + np.tanh(0.5 * x.data))
-    return record(y, (x,), lambda g: (g * (y * (1 - y)),))
+    """y = 1/(1 + e⁻ˣ), written as eˣ/(1 + eˣ) below 0, so that no x overflows; dy/dx = y(1 − y)."""
+    one = x.dtype.type(1)
+    e = np.exp(-np.abs(x.data))  # at most 1
+    y = np.where(x.data >= 0, one, e) / (one + e)
+    return record(y, (x,), lambda g: (g * (y * (one - y)),))
 
 
 def relu(x: Tensor) -> Tensor:
-    """Y = max(x, 0), with dy/dx = 1 where x > 0 and 0 elsewhere, at 0 too."""
+    """y = max(x, 0), with dy/dx = 1 where x > 0 and 0 elsewhere, at 0 too."""
     positive = x.data > 0
     return record(np.where(positive, x.data, x.data.dtype.type(0)), (x,), lambda g: (g * positive,))
 
 
 def astype(x: Tensor, dtype: np.dtype[np.floating] | type) -> Tensor:
-    """X as float32 or float64; its gradient comes back in x's own type.
+    """x as float32 or float64; its gradient comes back in x's own type.
 
     Raises:
         TypeError: ``dtype`` is neither float32 nor float64.
@@ -168,7 +184,7 @@ def astype(x: Tensor, dtype: np.dtype[np.floating] | type) -> Tensor:
 
 
 def where(condition: Array, a: Operand, b: Operand) -> Tensor:
-    """Y = a where ``condition`` holds and b elsewhere; each gets the gradient of its own places.
+    """y = a where ``condition`` holds and b elsewhere; each gets the gradient of its own places.
 
     Raises:
         TypeError: ``condition`` is not an array of booleans.
@@ -188,7 +204,7 @@ def where(condition: Array, a: Operand, b: Operand) -> Tensor:
 
 
 def masked_fill(x: Tensor, mask: Array, value: float) -> Tensor:
-    """X with ``value`` in the places where ``mask`` (booleans, broadcast) is True."""
+    """x with ``value`` in the places where ``mask`` (booleans, broadcast) is True."""
     return where(mask, as_tensor(value, x.data.dtype), x)
 
 

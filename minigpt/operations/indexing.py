@@ -13,14 +13,14 @@ if TYPE_CHECKING:
 
 
 def getitem(x: Tensor, index: Any) -> Tensor:
-    """Y = x[index], as NumPy indexes.
+    """y = x[index], as NumPy indexes.
 
     ∂L/∂x is zero but in the places that ``index`` names, and has g there; a place that an array
     of integers names several times gets the sum.
 
     Raises:
-        TypeError: the index is a Tensor, or an array of something else than integers or booleans.
-        IndexError: the index is out of range.
+        TypeError: the index is a Tensor.
+        IndexError: the index is out of range, or not made of integers or booleans.
 
     Example:
         >>> import minigpt as mg

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def matmul(a: Operand, b: Operand) -> Tensor:
-    """Y = A B over the last two axes, with ∂L/∂A = G Bᵀ and ∂L/∂B = Aᵀ G.
+    """y = A B over the last two axes, with ∂L/∂A = G Bᵀ and ∂L/∂B = Aᵀ G.
 
     Batch axes broadcast; a vector on the left is a row and on the right a column, as in NumPy.
 
@@ -37,6 +37,13 @@ def matmul(a: Operand, b: Operand) -> Tensor:
             f"{a.shape[-1]} and {inner}"
         )
     x, y = a.data, b.data
+    try:
+        value = x @ y
+    except ValueError:
+        raise ValueError(
+            f"matmul of shapes {a.shape} and {b.shape}: the batch axes {a.shape[:-2]} and "
+            f"{b.shape[:-2]} do not broadcast"
+        ) from None
     rows = x[None, :] if x.ndim == 1 else x
     columns = y[:, None] if y.ndim == 1 else y
     needs_a, needs_b = a.requires_grad, b.requires_grad
@@ -53,4 +60,4 @@ def matmul(a: Operand, b: Operand) -> Tensor:
             gb = unbroadcast(rows.swapaxes(-1, -2) @ g, columns.shape).reshape(y.shape)
         return ga, gb
 
-    return record(np.asarray(x @ y), (a, b), vjp)
+    return record(value, (a, b), vjp)

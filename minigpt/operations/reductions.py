@@ -16,7 +16,7 @@ Axis = int | tuple[int, ...] | None
 
 
 def sum(x: Tensor, axis: Axis = None, keepdims: bool = False) -> Tensor:
-    """Y = Σ x over ``axis`` (all axes where None); each term has derivative 1.
+    """y = Σ x over ``axis`` (all axes where None); each term has derivative 1.
 
     Example:
         >>> import minigpt as mg
@@ -29,7 +29,7 @@ def sum(x: Tensor, axis: Axis = None, keepdims: bool = False) -> Tensor:
 
 
 def mean(x: Tensor, axis: Axis = None, keepdims: bool = False) -> Tensor:
-    """Y = (1/n) Σ x over ``axis`` (all axes where None)."""
+    """y = (1/n) Σ x over ``axis`` (all axes where None)."""
     return sum(x, axis, keepdims) * (1.0 / _count(x, _axes(axis, x.ndim)))
 
 
@@ -43,12 +43,13 @@ def var(x: Tensor, axis: Axis = None, keepdims: bool = False, correction: int = 
     n = _count(x, axes) - correction
     if n <= 0:
         raise ValueError(f"the variance of {n + correction} numbers with correction={correction}")
+    scale = x.dtype.type(2 / n)
     centred = x.data - x.data.mean(axis=axes, keepdims=True)
     value = np.asarray((centred * centred).sum(axis=axes, keepdims=keepdims) / n)
     return record(
         value.astype(x.dtype, copy=False),
         (x,),
-        lambda g: (_kept(g, axes, keepdims) * (2.0 / n) * centred,),
+        lambda g: (_kept(g, axes, keepdims) * scale * centred,),
     )
 
 
@@ -70,6 +71,8 @@ def _axes(axis: Axis, ndim: int) -> tuple[int, ...]:
         return tuple(range(ndim))
     axes = axis if isinstance(axis, tuple) else (axis,)
     for i in axes:
+        if isinstance(i, bool) or not isinstance(i, (int, np.integer)):
+            raise TypeError(f"axis must be an integer, a tuple of integers or None, got {axis!r}")
         if not -ndim <= i < ndim:
             raise ValueError(f"axis {i} is out of range for a tensor of {ndim} dimensions")
     axes = tuple(i % ndim for i in axes)

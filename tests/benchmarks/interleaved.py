@@ -1,0 +1,110 @@
+"""Timing programs in turn, A B A B …, so that a machine whose speed drifts is fair to both.
+
+A contender is a function that prepares its work and returns another that does it once. Each lives
+in a process of its own, with its own threads and memory, and works only while the other one waits.
+"""
+
+from __future__ import annotations
+
+import json
+import platform
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+Work = Callable[[], object]
+
+
+def serve(prepare: Callable[[], Work]) -> None:
+    """Be a contender: for every line on standard input, do the work so often and tell the times."""
+    before = resident_memory()
+    work = prepare()
+    print(json.dumps({"ready": before}), flush=True)
+    for line in sys.stdin:
+        times = []
+        for _ in range(int(line)):
+            start = time.perf_counter()
+            work()
+            times.append(time.perf_counter() - start)
+        print(json.dumps({"times": times, "peak": peak_memory()}), flush=True)
+
+
+@dataclass
+class Contender:
+    """A program under way in its own process, and what it has shown so far."""
+
+    name: str
+    arguments: list[str]
+    times: list[float] = field(default_factory=list)
+    imported: float = 0.0  # MB resident after the imports, before any of the work
+    peak: float = 0.0  # MB resident at most
+
+    def start(self) -> None:
+        """Start the process and wait until it is ready to work."""
+        self._process = subprocess.Popen(
+            [sys.executable, *self.arguments],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        self.imported = self._answer()["ready"]
+
+    def run(self, count: int, counted: bool = True) -> None:
+        """Do the work ``count`` times."""
+        assert self._process.stdin is not None
+        self._process.stdin.write(f"{count}\n")
+        self._process.stdin.flush()
+        answer = self._answer()
+        self.peak = answer["peak"]
+        if counted:
+            self.times += answer["times"]
+
+    def stop(self) -> None:
+        """End the process."""
+        self._process.communicate()
+
+    @property
+    def median(self) -> float:
+        """Seconds that the work takes, in the middle of all runs."""
+        return statistics.median(self.times)
+
+    def _answer(self) -> dict:
+        assert self._process.stdout is not None
+        line = self._process.stdout.readline()
+        if not line:
+            raise SystemExit(f"{self.name} ended early, see its message above")
+        return json.loads(line)
+
+
+def compare(contenders: list[Contender], rounds: int, each: int, warmup: int = 3) -> None:
+    """Let the contenders work in turn: ``rounds`` times, ``each`` runs at a time."""
+    for contender in contenders:
+        contender.start()
+        contender.run(warmup, counted=False)
+    for _ in range(rounds):
+        for contender in contenders:
+            contender.run(each)
+    for contender in contenders:
+        contender.stop()
+
+
+def resident_memory() -> float:
+    """MB of memory that this process holds now (0 where the system does not tell)."""
+    try:
+        with open("/proc/self/status") as status:
+            return next(int(line.split()[1]) / 1024 for line in status if "VmRSS" in line)
+    except OSError:
+        return 0.0
+
+
+def peak_memory() -> float:
+    """MB of memory that this process held at most (0 where the system does not tell)."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return 0.0
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / (1024 * 1024 if platform.system() == "Darwin" else 1024)

@@ -1,0 +1,228 @@
+"""Scaled dot-product and multi-head attention: derivatives, masks, and equality with plain."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import minigpt.functional as F
+from minigpt import Tensor, gradcheck
+from minigpt.functional import plain
+from tests.strategies import assert_same_function, seeds, tensors
+
+TOLERANCE = {np.float64: 1e-12, np.float32: 1e-5}
+
+
+@st.composite
+def attentions(draw, every_query_sees_a_key=False):
+    """Shapes of Q, K and V with batches that broadcast, a mask or none, causal or not."""
+    causal = draw(st.booleans())
+    n_keys = draw(st.integers(1, 4))
+    n_queries = draw(st.integers(1, n_keys if causal else 4))
+    d_k, d_v = draw(st.integers(1, 3)), draw(st.integers(1, 3))
+    batch = draw(st.sampled_from([((), (), ()), ((2,), (2,), (2,)), ((2, 1), (2,), (1,)),
+                                  ((1, 2), (3, 1), ()), ((2, 2), (2, 2), (2, 2))]))  # fmt: skip
+    shapes = [
+        (*batch[0], n_queries, d_k),
+        (*batch[1], n_keys, d_k),
+        (*batch[2], n_keys, d_v),
+    ]
+    mask = None
+    if draw(st.booleans()):
+        full = (*np.broadcast_shapes(*batch), n_queries, n_keys)
+        mask_shape = full[draw(st.integers(0, len(full) - 1)) :]
+        mask_shape = tuple(1 if draw(st.booleans()) else n for n in mask_shape)
+        mask = np.random.default_rng(draw(seeds)).random(mask_shape) < 0.6
+        if every_query_sees_a_key:
+            mask = np.broadcast_to(mask, full[-2:] if len(mask_shape) < 2 else mask.shape[:-2]
+                                   + full[-2:]).copy()  # fmt: skip
+            mask[..., 0] = True
+    return shapes, mask, causal
+
+
+@settings(max_examples=60)
+@given(attentions(), seeds)
+def test_gradient(drawn, seed):
+    shapes, mask, causal = drawn
+    inputs = tensors(shapes, seed)
+    assert gradcheck(lambda q, k, v: F.scaled_dot_product_attention(q, k, v, mask, causal), inputs)
+
+
+@given(attentions(), seeds, st.sampled_from([0.2, 0.7]))
+def test_gradient_with_dropout(drawn, seed, p):
+    shapes, mask, causal = drawn
+
+    def attention(q, k, v):
+        rng = np.random.default_rng(seed)
+        return F.scaled_dot_product_attention(q, k, v, mask, causal, dropout=p, rng=rng)
+
+    assert gradcheck(attention, tensors(shapes, seed))
+
+
+@pytest.mark.parametrize("dtype", TOLERANCE)
+@given(attentions(every_query_sees_a_key=True), seeds)
+def test_equals_plain(dtype, drawn, seed):
+    shapes, mask, causal = drawn
+    assert_same_function(
+        lambda q, k, v: F.scaled_dot_product_attention(q, k, v, mask, causal),
+        lambda q, k, v: plain.attention(q, k, v, mask, causal),
+        tensors(shapes, seed, dtype),
+        seed,
+        TOLERANCE[dtype],
+    )
+
+
+@st.composite
+def multi_head_attentions(draw):
+    b, t, n_head, d = (draw(st.integers(1, n)) for n in (2, 4, 3, 2))
+    mask = None
+    if draw(st.booleans()):
+        shape = (draw(st.sampled_from([1, b])), 1, draw(st.sampled_from([1, t])), t)
+        mask = np.random.default_rng(draw(seeds)).random(shape) < 0.6
+        mask[..., 0] = True
+    return (b, t, 3 * n_head * d), n_head, mask, draw(st.booleans())
+
+
+@given(multi_head_attentions(), seeds)
+def test_gradient_of_multi_head_attention(drawn, seed):
+    shape, n_head, mask, causal = drawn
+    inputs = tensors([shape], seed)
+    assert gradcheck(lambda x: F.multi_head_attention(x, n_head, mask, causal), inputs)
+
+    def with_dropout(x):
+        rng = np.random.default_rng(seed)
+        return F.multi_head_attention(x, n_head, mask, causal, dropout=0.4, rng=rng)
+
+    assert gradcheck(with_dropout, inputs)
+
+
+@pytest.mark.parametrize("dtype", TOLERANCE)
+@given(multi_head_attentions(), seeds)
+def test_multi_head_attention_equals_plain(dtype, drawn, seed):
+    shape, n_head, mask, causal = drawn
+    assert_same_function(
+        lambda x: F.multi_head_attention(x, n_head, mask, causal),
+        lambda x: plain.multi_head_attention(x, n_head, mask, causal),
+        tensors([shape], seed, dtype),
+        seed,
+        TOLERANCE[dtype],
+    )
+
+
+def test_multi_head_attention_is_attention_of_each_head():
+    (qkv,) = tensors([(2, 5, 12)], seed=0)
+    heads = qkv.reshape(2, 5, 3, 2, 2).transpose(2, 0, 3, 1, 4)
+    o = F.scaled_dot_product_attention(heads[0], heads[1], heads[2], causal=True)
+    np.testing.assert_allclose(
+        F.multi_head_attention(qkv, 2, causal=True).data,
+        o.swapaxes(1, 2).reshape(2, 5, 4).data,
+        rtol=1e-13,
+    )
+
+
+# ── what the equation promises ────────────────────────────────────────────────────────────────
+
+
+def test_a_causal_query_sees_the_keys_up_to_its_own_place():
+    q, k, v = tensors([(3, 2), (5, 2), (5, 4)], seed=0)
+    weights = F.attention_weights(q.data, k.data, causal=True)
+    np.testing.assert_array_equal(weights > 0, np.tri(3, 5, 2, dtype=bool))
+    np.testing.assert_allclose(weights.sum(axis=-1), 1)
+    y = F.scaled_dot_product_attention(q, k, v, causal=True)
+    np.testing.assert_allclose(y.data, weights @ v.data)
+
+
+def test_a_mask_hides_keys_and_combines_with_the_causal_one():
+    q, k, v = tensors([(4, 2), (4, 2), (4, 3)], seed=0)
+    mask = np.array([True, False, True, True])
+    y = F.scaled_dot_product_attention(q, k, v, mask=mask, causal=True)
+    both = mask & np.tri(4, dtype=bool)
+    expected = F.scaled_dot_product_attention(q, k, v, mask=both)
+    np.testing.assert_array_equal(y.data, expected.data)
+    shown = [0, 2, 3]  # as if the hidden key were not there
+    expected = F.scaled_dot_product_attention(q[3:], k[shown], v[shown])
+    np.testing.assert_allclose(y.data[3:], expected.data, rtol=1e-14)
+
+
+@pytest.mark.parametrize("dtype", TOLERANCE)
+def test_a_query_without_keys_gets_zeros_and_passes_no_gradient(dtype):
+    q, k, v = tensors([(3, 2), (3, 2), (3, 2)], seed=0, dtype=dtype)
+    mask = np.ones((3, 3), bool)
+    mask[1] = False
+    with np.errstate(all="raise"):
+        y = F.scaled_dot_product_attention(q, k, v, mask=mask)
+        y.sum().backward()
+    np.testing.assert_array_equal(y.data[1], 0)
+    np.testing.assert_array_equal(q.grad[1], 0)
+    assert np.isfinite(k.grad).all()
+    assert np.isfinite(v.grad).all()
+
+
+def test_large_scores_do_not_overflow():
+    q = Tensor(np.array([[1e4, 0], [0, 1e4]], np.float32), requires_grad=True)
+    with np.errstate(over="raise", invalid="raise"):
+        y = F.scaled_dot_product_attention(q, q, q, causal=True)
+        y.sum().backward()
+    np.testing.assert_array_equal(y.data, q.data)
+
+
+def test_dropout_of_weights_keeps_the_mean():
+    q, k = Tensor(np.zeros((2000, 2))), Tensor(np.zeros((8, 2)))
+    rng = np.random.default_rng(0)
+    y = F.scaled_dot_product_attention(q, k, Tensor(np.ones((8, 1))), dropout=0.25, rng=rng)
+    # A weight is 1/8 or 0, scaled up by 4/3: one of 0, 1/6, … 8/6.
+    np.testing.assert_allclose(y.data * 6, np.round(y.data * 6), atol=1e-6)
+    assert y.data.mean() == pytest.approx(1, abs=0.02)
+    assert y.data.std() == pytest.approx(np.sqrt(0.25 / 0.75 / 8), abs=0.02)
+
+
+def test_the_same_generator_drops_the_same():
+    inputs = tensors([(2, 3, 4)] * 3, seed=0)
+    once, again = (
+        F.scaled_dot_product_attention(*inputs, dropout=0.5, rng=np.random.default_rng(3)).data
+        for _ in range(2)
+    )
+    np.testing.assert_array_equal(once, again)
+
+
+# ── errors ────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("shapes", "options", "error", "message"),
+    [
+        ([(3,), (3, 2), (3, 2)], {}, ValueError, r"q \(3,\), .*two axes at least"),
+        ([(3, 2), (3, 4), (3, 4)], {}, ValueError, "q and k differ in their last axis, d_k"),
+        ([(3, 2), (3, 2), (4, 2)], {}, ValueError, "k and v differ in their number of places"),
+        ([(2, 3, 2), (3, 3, 2), (3, 2)], {}, ValueError, "leading axes do not broadcast"),
+        ([(3, 2), (2, 2), (2, 2)], {"causal": True}, ValueError, "q has 3 places and k 2"),
+        ([(3, 2)] * 3, {"mask": np.ones((3, 3))}, TypeError, "array of booleans, got float64"),
+        ([(3, 2)] * 3, {"mask": np.ones((2, 3), bool)}, ValueError,
+         r"mask has shape \(2, 3\).*\(\.\.\., T, S\) = \(3, 3\)"),
+        ([(3, 2)] * 3, {"mask": np.ones((2, 3, 3), bool)}, ValueError,
+         r"mask has shape \(2, 3, 3\)"),
+        ([(3, 2)] * 3, {"dropout": 0.5}, TypeError, r"needs rng=np\.random\.default_rng\(seed\)"),
+        ([(3, 2)] * 3, {"dropout": 0.5, "rng": 3}, TypeError, "Generator, got int"),
+        ([(3, 2)] * 3, {"dropout": 1.0}, ValueError, "dropout=1.0 must be a probability"),
+        ([(3, 2)] * 3, {"dropout": "0.5"}, TypeError, "dropout must be a number, got '0.5'"),
+    ],
+)  # fmt: skip
+def test_wrong_arguments(shapes, options, error, message):
+    with pytest.raises(error, match=message):
+        F.scaled_dot_product_attention(*(Tensor(np.ones(s)) for s in shapes), **options)
+
+
+def test_mixed_types():
+    x, y = Tensor(np.ones((3, 2))), Tensor(np.ones((3, 2), np.float32))
+    with pytest.raises(TypeError, match="q is float64, k float64, v float32: use astype"):
+        F.scaled_dot_product_attention(x, x, y)
+
+
+@pytest.mark.parametrize(
+    ("shape", "n_head"), [((2, 3, 8), 1), ((2, 3, 12), 3), ((3, 12), 2), ((2, 3, 12), 0)]
+)
+def test_multi_head_attention_names_shape_and_heads(shape, n_head):
+    with pytest.raises(ValueError, match=rf"qkv has shape \(.*\): expected .*n_head={n_head}"):
+        F.multi_head_attention(Tensor(np.ones(shape)), n_head)

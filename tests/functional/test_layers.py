@@ -1,0 +1,331 @@
+"""Linear, layer norm, embedding, dropout, activations, softmax: derivatives, and plain forms."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import minigpt.functional as F
+from minigpt import Tensor, gradcheck
+from minigpt.functional import plain
+from minigpt.functional.activations import BLOCK
+from tests.strategies import assert_same_function, seeds, shape_and_axis, shapes, tensors
+
+TOLERANCE = {np.float64: 1e-12, np.float32: 1e-5}
+both_types = pytest.mark.parametrize("dtype", TOLERANCE)
+
+
+def same(fused, composed, shapes, seed, dtype):
+    assert_same_function(fused, composed, tensors(shapes, seed, dtype), seed, TOLERANCE[dtype])
+
+
+# ── softmax ───────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("fn", [F.softmax, F.log_softmax], ids=lambda fn: fn.__name__)
+@given(shape_and_axis(max_dims=4), seeds)
+def test_gradient_of_softmax(fn, drawn, seed):
+    shape, axis = drawn
+    assert gradcheck(lambda x: fn(x, axis=axis), tensors([shape], seed))
+
+
+@both_types
+@pytest.mark.parametrize(
+    ("fused", "composed"), [(F.softmax, plain.softmax), (F.log_softmax, plain.log_softmax)]
+)
+@given(shape_and_axis(), seeds)
+def test_softmax_equals_plain(dtype, fused, composed, drawn, seed):
+    shape, axis = drawn
+    same(lambda x: fused(x, axis=axis), lambda x: composed(x, axis=axis), [shape], seed, dtype)
+
+
+@both_types
+def test_softmax_of_large_and_infinite_scores(dtype):
+    x = Tensor(np.array([1e30, 0.0, -np.inf], dtype), requires_grad=True)
+    with np.errstate(over="raise", invalid="raise"):
+        y = F.softmax(x)
+        y.backward(np.array([1, 2, 3], dtype))
+    np.testing.assert_array_equal(y.data, [1, 0, 0])
+    np.testing.assert_array_equal(x.grad, 0)
+    np.testing.assert_array_equal(F.log_softmax(x).data, np.array([0, -1e30, -np.inf], dtype))
+
+
+def test_softmax_does_not_see_a_shift():
+    (x,) = tensors([(3, 4)], seed=0)
+    np.testing.assert_allclose(F.softmax(x + 100.0).data, F.softmax(x).data, rtol=1e-12)
+    assert F.softmax(Tensor(3.0)).item() == 1
+
+
+# ── activations ───────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("name", F.ACTIVATIONS)
+@given(shapes(), seeds)
+def test_gradient_of_activations(name, shape, seed):
+    assert gradcheck(F.ACTIVATIONS[name], tensors([shape], seed, low=-4.0, high=4.0))
+
+
+@both_types
+@given(shapes(), seeds)
+def test_gelu_and_relu_equal_plain(dtype, shape, seed):
+    same(F.gelu, plain.gelu, [shape], seed, dtype)
+    same(F.ACTIVATIONS["relu"], plain.relu, [shape], seed, dtype)
+
+
+@both_types
+def test_exact_gelu_is_x_times_the_normal_distribution(dtype):
+    x = np.linspace(-7, 7, 1001, dtype=dtype)
+    phi = np.array([0.5 * math.erfc(-a / math.sqrt(2)) for a in x])
+    np.testing.assert_allclose(
+        F.gelu(Tensor(x), approximate="none").data,
+        x * phi,
+        atol=1e-6 if dtype == np.float32 else 1e-15,
+    )
+
+
+@both_types
+@pytest.mark.parametrize("approximate", ["tanh", "none"])
+def test_gelu_of_more_than_one_block_in_any_order_of_memory(dtype, approximate):
+    x = np.random.default_rng(0).standard_normal((5, BLOCK // 2)).astype(dtype)
+    x[0, 0] = 0
+    rows = Tensor(x, requires_grad=True)
+    columns = Tensor(np.asfortranarray(x), requires_grad=True)
+    for t in (rows, columns):
+        F.gelu(t, approximate).backward(np.ones_like(x))
+    each = [F.gelu(Tensor(row), approximate).data for row in x]
+    np.testing.assert_array_equal(F.gelu(rows, approximate).data, each)
+    np.testing.assert_array_equal(F.gelu(columns, approximate).data, each)
+    np.testing.assert_array_equal(rows.grad, columns.grad)
+    assert rows.grad[0, 0] == 0.5
+
+
+def test_gelu_names_its_forms():
+    with pytest.raises(ValueError, match="approximate='erf': expected \"tanh\""):
+        F.gelu(Tensor([1.0]), approximate="erf")
+
+
+@both_types
+def test_erf(dtype):
+    x = np.concatenate([np.linspace(-7, 7, 2001), np.geomspace(1e-30, 1, 200)]).astype(dtype)
+    expected = [math.erf(a) for a in x]
+    bits = 4 * np.finfo(dtype).eps
+    np.testing.assert_allclose(F.erf(x), expected, rtol=bits, atol=0)
+    np.testing.assert_array_equal(F.erf(np.array([np.inf, -np.inf, 0], dtype)), [1, -1, 0])
+    assert np.isnan(F.erf(np.array([np.nan], dtype)))
+    assert F.erf(x).dtype == dtype
+
+
+@pytest.mark.parametrize("wrong", [1.0, np.array([1]), [0.5]])
+def test_erf_takes_arrays_of_floats(wrong):
+    with pytest.raises(TypeError, match=r"x must be an array of floats, got (float|int64|list)"):
+        F.erf(wrong)
+
+
+# ── linear ────────────────────────────────────────────────────────────────────────────────────
+
+linear_shapes = st.tuples(shapes(min_dims=0, max_dims=2), st.integers(1, 3), st.integers(1, 3)).map(
+    lambda d: [(*d[0], d[1]), (d[1], d[2]), (d[2],)]
+)
+
+
+@given(linear_shapes, st.booleans(), seeds)
+def test_gradient_of_linear(three_shapes, bias, seed):
+    assert gradcheck(F.linear, tensors(three_shapes[: 2 + bias], seed))
+
+
+@both_types
+@given(linear_shapes, st.booleans(), seeds)
+def test_linear_equals_plain(dtype, three_shapes, bias, seed):
+    same(F.linear, plain.linear, three_shapes[: 2 + bias], seed, dtype)
+
+
+@pytest.mark.parametrize(
+    ("x", "weight", "bias", "message"),
+    [
+        ((2, 3), (4, 5), None, r"x has shape \(2, 3\) and weight \(4, 5\).*\(n_in, n_out\)"),
+        ((2, 3), (3,), None, r"weight \(3,\)"),
+        ((), (3, 4), None, r"x has shape \(\)"),
+        ((2, 3), (3, 4), (3,), r"bias has shape \(3,\), expected \(4,\)"),
+        ((2, 3), (3, 4), (1, 4), r"bias has shape \(1, 4\), expected \(4,\)"),
+    ],
+)
+def test_linear_names_the_shapes(x, weight, bias, message):
+    inputs = [Tensor(np.ones(shape)) for shape in (x, weight, bias) if shape is not None]
+    with pytest.raises(ValueError, match=message):
+        F.linear(*inputs)
+
+
+# ── layer norm ────────────────────────────────────────────────────────────────────────────────
+
+norm_shapes = shapes(min_dims=1).filter(lambda s: s[-1] > 1).map(lambda s: [s, s[-1:], s[-1:]])
+
+
+@given(norm_shapes, st.booleans(), seeds)
+def test_gradient_of_layer_norm(three_shapes, bias, seed):
+    inputs = tensors(three_shapes[: 2 + bias], seed)
+    assert gradcheck(lambda *xs: F.layer_norm(*xs, eps=1e-2), inputs)
+
+
+@both_types
+@given(norm_shapes, st.booleans(), seeds, st.sampled_from([1e-5, 0.1]))
+def test_layer_norm_equals_plain(dtype, three_shapes, bias, seed, eps):
+    x, *vectors = tensors(three_shapes[: 2 + bias], seed, dtype)
+    x.data[..., 0] += 1  # two numbers that lie close together blow rounding up
+    assert_same_function(
+        lambda x, w, b=None: F.layer_norm(x, w, b, eps),
+        lambda x, w, b=None: plain.layer_norm(x, w, b, eps),
+        [x, *vectors],
+        seed,
+        10 * TOLERANCE[dtype],
+    )
+
+
+@both_types
+def test_layer_norm_normalises(dtype):
+    x = (np.random.default_rng(0).standard_normal((4, 50)) * 5 + 30).astype(dtype)
+    y = F.layer_norm(Tensor(x), Tensor(np.full(50, 2, dtype)), Tensor(np.full(50, 3, dtype))).data
+    np.testing.assert_allclose(y.mean(axis=-1), 3, atol=1e-4)
+    np.testing.assert_allclose(y.std(axis=-1), 2, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("weight", "bias", "eps", "message"),
+    [
+        ((2,), None, 1e-5, r"weight has shape \(2,\), x \(2, 3\): expected \(3,\)"),
+        ((3,), (1, 3), 1e-5, r"bias has shape \(1, 3\), x \(2, 3\): expected \(3,\)"),
+        ((3,), (3,), 0, "eps=0 must be positive"),
+        ((3,), (3,), math.nan, "eps=nan must be positive"),
+    ],
+)
+def test_layer_norm_names_what_is_wrong(weight, bias, eps, message):
+    vectors = [Tensor(np.ones(shape)) if shape is not None else None for shape in (weight, bias)]
+    with pytest.raises(ValueError, match=message):
+        F.layer_norm(Tensor(np.ones((2, 3))), *vectors, eps=eps)
+
+
+# ── embedding ─────────────────────────────────────────────────────────────────────────────────
+
+
+@st.composite
+def embeddings(draw):
+    n, d = draw(st.integers(1, 4)), draw(st.integers(1, 3))
+    integers = draw(st.sampled_from([np.int64, np.uint8, np.int32, np.uint16]))
+    ids = np.random.default_rng(draw(seeds)).integers(0, n, draw(shapes(min_side=0)))
+    return ids.astype(integers), (n, d)
+
+
+@given(embeddings(), seeds)
+def test_gradient_of_embedding(drawn, seed):
+    ids, shape = drawn
+    assert gradcheck(lambda w: F.embedding(ids, w), tensors([shape], seed))
+
+
+@both_types
+@given(embeddings(), seeds)
+def test_embedding_equals_plain(dtype, drawn, seed):
+    ids, shape = drawn
+    same(lambda w: F.embedding(ids, w), lambda w: plain.embedding(ids, w), [shape], seed, dtype)
+
+
+@pytest.mark.parametrize(
+    ("ids", "weight", "error", "message"),
+    [
+        ([0, 3], (3, 2), IndexError, "ids holds 3, but the vocabulary has 3 entries, 0 to 2"),
+        ([-1], (3, 2), IndexError, "ids holds -1"),
+        ([0.0], (3, 2), TypeError, r"ids must be integers, got float64: use ids\.astype"),
+        ([True], (3, 2), TypeError, "ids must be integers, got bool"),
+        ([0], (3,), ValueError, r"weight has shape \(3,\), expected \(n, d\)"),
+    ],
+)
+def test_embedding_names_what_is_wrong(ids, weight, error, message):
+    with pytest.raises(error, match=message):
+        F.embedding(np.array(ids), Tensor(np.ones(weight)))
+
+
+# ── dropout ───────────────────────────────────────────────────────────────────────────────────
+
+probabilities = st.sampled_from([0.0, 0.1, 0.5, 0.9])
+
+
+@given(shapes(), probabilities, seeds)
+def test_gradient_of_dropout(shape, p, seed):
+    assert gradcheck(lambda x: F.dropout(x, p, np.random.default_rng(seed)), tensors([shape], seed))
+
+
+@both_types
+@given(shapes(), probabilities, seeds)
+def test_dropout_equals_plain(dtype, shape, p, seed):
+    same(
+        lambda x: F.dropout(x, p, np.random.default_rng(seed)),
+        lambda x: plain.dropout(x, p, np.random.default_rng(seed)),
+        [shape],
+        seed,
+        dtype,
+    )
+
+
+def test_dropout_drops_so_many_and_keeps_the_mean():
+    x = Tensor(np.ones(100_000, np.float32), requires_grad=True)
+    y = F.dropout(x, 0.3, np.random.default_rng(0))
+    assert (y.data == 0).mean() == pytest.approx(0.3, abs=0.01)
+    assert y.data.mean() == pytest.approx(1, abs=0.01)
+    y.sum().backward()
+    np.testing.assert_array_equal(x.grad, y.data)
+
+
+@pytest.mark.parametrize(
+    ("p", "rng", "error", "message"),
+    [
+        (1.0, np.random.default_rng(0), ValueError, "p=1.0 must be a probability, 0 <= p < 1"),
+        (-0.1, np.random.default_rng(0), ValueError, "p=-0.1 must be a probability"),
+        (math.nan, np.random.default_rng(0), ValueError, "p=nan"),
+        (True, np.random.default_rng(0), TypeError, "p must be a number, got True"),
+        ("0.5", np.random.default_rng(0), TypeError, "p must be a number, got '0.5'"),
+        (0.5, None, TypeError, r"numpy\.random\.Generator, got NoneType: pass"),
+        (0.5, 7, TypeError, "got int"),
+    ],
+)
+def test_dropout_names_what_is_wrong(p, rng, error, message):
+    with pytest.raises(error, match=message):
+        F.dropout(Tensor([1.0]), p, rng)
+
+
+# ── the rest of the page of plain equations ───────────────────────────────────────────────────
+
+
+def test_plain_feed_forward_and_residual_differentiate():
+    x, w1, b1, w2, b2 = tensors([(2, 3), (3, 4), (4,), (4, 3), (3,)], seed=0)
+
+    def block(x, w1, b1, w2, b2):
+        return plain.residual(x, lambda h: plain.feed_forward(h, (w1, b1), (w2, b2)))
+
+    assert gradcheck(block, [x, w1, b1, w2, b2])
+    hidden = F.gelu(F.linear(x, w1, b1))
+    np.testing.assert_allclose(
+        block(x, w1, b1, w2, b2).data, (x + F.linear(hidden, w2, b2)).data, rtol=1e-12
+    )
+
+
+def test_sinusoidal_positions():
+    table = F.sinusoidal_positions(50, 8)
+    assert table.shape == (50, 8)
+    assert table.dtype == np.float64
+    for pos in (0, 1, 49):
+        for i in range(4):
+            angle = pos / 10000 ** (2 * i / 8)
+            assert table[pos, 2 * i] == pytest.approx(math.sin(angle))
+            assert table[pos, 2 * i + 1] == pytest.approx(math.cos(angle))
+    # A step of k places is the same rotation wherever it starts: PE(a)·PE(a + k) depends on k.
+    products = table @ table.T
+    for k in (1, 7):
+        np.testing.assert_allclose(np.diag(products, k), products[0, k])
+
+
+@pytest.mark.parametrize(("length", "d_model"), [(0, 4), (3, 5), (3, 0), (3, -2)])
+def test_sinusoidal_positions_name_their_sizes(length, d_model):
+    with pytest.raises(ValueError, match=f"length={length}, d_model={d_model}: expected .*even"):
+        F.sinusoidal_positions(length, d_model)

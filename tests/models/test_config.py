@@ -1,0 +1,172 @@
+"""GPTConfig and the presets: every field is checked, and GPT-2's sizes come out to the last one."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+
+import numpy as np
+import pytest
+
+from minigpt import GPT, GPTConfig
+from minigpt.models import build_model
+
+SMALL = {"vocab_size": 11, "block_size": 8, "n_layer": 2, "n_head": 2, "n_embd": 8}
+
+
+def test_defaults_are_gpt2():
+    config = GPTConfig(**SMALL)
+    assert dataclasses.asdict(config) == SMALL | {
+        "dropout": 0.0,
+        "bias": True,
+        "activation": "gelu_tanh",
+        "norm": "pre",
+        "positions": "learned",
+        "tie_head": True,
+        "n_inner": None,
+        "layer_norm_eps": 1e-5,
+        "init_std": 0.02,
+    }
+
+
+def test_it_is_frozen():
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        GPTConfig(**SMALL).n_layer = 3
+
+
+def test_it_goes_to_json_and_back_whatever_numbers_it_was_made_of():
+    config = GPTConfig(
+        **{name: np.int64(value) for name, value in SMALL.items()},
+        dropout=np.float32(0.125),
+        bias=np.False_,
+        tie_head=np.True_,
+        n_inner=np.int32(5),
+        layer_norm_eps=np.float32(0.5),
+        init_std=1,
+    )
+    text = json.dumps(dataclasses.asdict(config))
+    assert GPTConfig(**json.loads(text)) == config
+    assert config.bias is False
+    assert config.dropout == 0.125
+
+
+@pytest.mark.parametrize("field", ["vocab_size", "block_size", "n_layer", "n_head", "n_embd"])
+@pytest.mark.parametrize(
+    ("value", "error", "message"),
+    [
+        (0, ValueError, "{}=0 must be 1 or more"),
+        (-3, ValueError, "{}=-3 must be 1 or more"),
+        (2.0, TypeError, r"{} must be an integer, got 2\.0"),
+        ("8", TypeError, "{} must be an integer, got '8'"),
+        (True, TypeError, "{} must be an integer, got True"),
+        (None, TypeError, "{} must be an integer, got None"),
+        (math.nan, TypeError, "{} must be an integer, got nan"),
+    ],
+)
+def test_sizes(field, value, error, message):
+    with pytest.raises(error, match=message.format(field)):
+        GPTConfig(**SMALL | {field: value})
+
+
+@pytest.mark.parametrize(
+    ("changes", "error", "message"),
+    [
+        ({"n_inner": 0}, ValueError, "n_inner=0 must be 1 or more"),
+        ({"n_inner": 2.5}, TypeError, r"n_inner must be an integer, got 2\.5"),
+        ({"n_embd": 130, "n_head": 4}, ValueError,
+         "n_embd=130 is not divisible by n_head=4: choose n_embd=128 or n_head=5"),
+        ({"dropout": 1.0}, ValueError, r"dropout=1\.0 must be a probability, 0 <= dropout < 1"),
+        ({"dropout": -0.1}, ValueError, r"dropout=-0\.1 must be a probability"),
+        ({"dropout": math.nan}, ValueError, "dropout=nan"),
+        ({"dropout": "0.1"}, TypeError, r"dropout must be a number, got '0\.1'"),
+        ({"dropout": True}, TypeError, "dropout must be a number, got True"),
+        ({"bias": 1}, TypeError, "bias must be True or False, got 1"),
+        ({"tie_head": "yes"}, TypeError, "tie_head must be True or False, got 'yes'"),
+        ({"activation": "swish"}, ValueError,
+         "activation='swish' is not known: choose one of 'gelu_tanh', 'gelu', 'relu'"),
+        ({"norm": "none"}, ValueError, "norm='none': expected \"pre\" .* or \"post\""),
+        ({"positions": "rotary"}, ValueError,
+         "positions='rotary': expected \"learned\" .* or \"sinusoidal\""),
+        ({"positions": "sinusoidal", "n_embd": 9, "n_head": 3}, ValueError,
+         "n_embd=9 must be even for sinusoidal positions"),
+        ({"layer_norm_eps": 0.0}, ValueError, r"layer_norm_eps=0\.0 must be a positive number"),
+        ({"layer_norm_eps": math.nan}, ValueError, "layer_norm_eps=nan"),
+        ({"layer_norm_eps": True}, TypeError, "layer_norm_eps must be a number, got True"),
+        ({"init_std": -0.02}, ValueError, r"init_std=-0\.02 must be a positive number"),
+        ({"init_std": math.inf}, ValueError, "init_std=inf"),
+        ({"init_std": "0.02"}, TypeError, r"init_std must be a number, got '0\.02'"),
+    ],
+)  # fmt: skip
+def test_the_other_fields(changes, error, message):
+    with pytest.raises(error, match=message):
+        GPTConfig(**SMALL | changes)
+
+
+# ── GPT-2's four sizes ────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("name", "count"),
+    [
+        ("gpt2", 124_439_808),
+        ("gpt2-medium", 354_823_168),
+        ("gpt2-large", 774_030_080),
+        ("gpt2-xl", 1_557_611_200),
+    ],
+)
+def test_presets_have_gpt2s_parameters(name, count, monkeypatch):
+    # Arrays of any shape that all lie on one number, so that no memory is taken.
+    monkeypatch.setattr(
+        "minigpt.nn.layers.normal",
+        lambda shape, std, seed: np.broadcast_to(np.float32(std), shape),
+    )
+    model = GPT(GPTConfig.preset(name))
+    assert model.num_parameters() == count
+    assert f"{count:,} parameters" in repr(model).split("\n")[0]
+
+
+def test_a_preset_can_be_changed():
+    config = GPTConfig.preset("gpt2", n_layer=2, dropout=0.1)
+    assert (config.n_layer, config.n_head, config.n_embd, config.dropout) == (2, 12, 768, 0.1)
+    assert (config.vocab_size, config.block_size) == (50257, 1024)
+    with pytest.raises(ValueError, match="not divisible by n_head=7"):
+        GPTConfig.preset("gpt2", n_head=7)
+
+
+def test_an_unknown_preset_names_the_known_ones():
+    with pytest.raises(
+        ValueError, match="'gpt3' is not known: choose one of 'gpt2', 'gpt2-medium'"
+    ):
+        GPTConfig.preset("gpt3")
+
+
+# ── building by name ──────────────────────────────────────────────────────────────────────────
+
+
+def test_build_model():
+    model = build_model("GPT", dataclasses.asdict(GPTConfig(**SMALL)), seed=3)
+    expected = GPT(GPTConfig(**SMALL), seed=3)
+    assert type(model) is GPT
+    assert model.config == expected.config
+    for name, array in expected.state_dict().items():
+        np.testing.assert_array_equal(model.state_dict()[name], array)
+
+
+@pytest.mark.parametrize(
+    ("name", "config", "message"),
+    [
+        ("LSTM?", SMALL, r"'LSTM\?' is not known: choose one of GPT"),
+        ("GPT", SMALL | {"n_layers": 2}, "does not fit GPT: .*n_layers"),
+        ("GPT", {}, "does not fit GPT: .*vocab_size"),
+        ("GPT", SMALL | {"n_head": 3}, "not divisible"),
+    ],
+)
+def test_build_model_of_what_is_not_there(name, config, message):
+    with pytest.raises(ValueError, match=message):
+        build_model(name, config)
+
+
+def test_a_model_needs_a_config():
+    with pytest.raises(TypeError, match="config must be a GPTConfig, got dict"):
+        GPT(SMALL)

@@ -1,0 +1,52 @@
+import math
+
+import numpy as np
+import pytest
+
+import minigpt as mg
+from minigpt.training import evaluate
+
+TOKENS = np.random.default_rng(0).integers(0, 7, 101)
+
+
+def model(dropout: float = 0.0) -> mg.GPT:
+    return mg.GPT(mg.GPTConfig(7, block_size=8, n_layer=1, n_head=1, n_embd=8, dropout=dropout))
+
+
+def test_the_loss_is_the_mean_over_every_token_but_the_first() -> None:
+    gpt, total = model(), 0.0
+    for start in range(0, 100, 8):  # 12 whole blocks, and one of 4
+        ids, targets = TOKENS[start : start + 8], TOKENS[start + 1 : start + 9]
+        ids = ids[: len(targets)]
+        total += gpt.loss(ids[None], targets[None]).item() * len(targets)
+    for batch_size, workers in ((1, 1), (5, 2), (64, None)):
+        metrics = evaluate(gpt, TOKENS, batch_size=batch_size, workers=workers)
+        assert metrics["loss"] == pytest.approx(total / 100, rel=1e-5)
+        assert metrics["perplexity"] == pytest.approx(math.exp(total / 100), rel=1e-5)
+        assert 0 <= metrics["accuracy"] <= 1
+
+
+def test_dropout_is_off_and_the_mode_comes_back() -> None:
+    gpt = model(dropout=0.5)
+    assert evaluate(gpt, TOKENS) == evaluate(gpt, TOKENS)
+    assert gpt.training
+    gpt.eval()
+    evaluate(gpt, TOKENS)
+    assert not gpt.training
+
+
+def test_a_shorter_block_may_be_asked_for() -> None:
+    assert evaluate(model(), TOKENS, block_size=4)["loss"] > 0
+
+
+@pytest.mark.parametrize(
+    ("tokens", "error", "says"),
+    [
+        ("text", TypeError, "encode the text"),
+        (TOKENS[:8], ValueError, "has 8 tokens"),
+        (TOKENS * 0.5, TypeError, "1-D array of integers"),
+    ],
+)
+def test_what_is_no_stream_of_tokens_is_refused(tokens: object, error: type, says: str) -> None:
+    with pytest.raises(error, match=says):
+        evaluate(model(), tokens)
