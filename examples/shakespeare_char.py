@@ -10,7 +10,10 @@ validation text, the last tenth, cut in blocks of the context's length.
 
 --recipe best takes the same time on the same processor and reaches a lower loss. What differs:
 
-RECIPE_NOTES
+- 2 layers of width 160 with 5 heads, in place of 4 of width 128: a little less arithmetic a token,
+  and far less that is not a matrix product;
+- twice the steps on batches of two thirds: 4,000 of 8 sequences;
+- a learning rate five times higher that falls in a straight line to almost nothing.
 """
 
 from __future__ import annotations
@@ -40,7 +43,17 @@ TRAINING = {
 }
 RECIPES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "nanogpt": (MODEL, TRAINING),
-    "best": (MODEL, TRAINING | {"learning_rate": 4e-3}),
+    "best": (
+        MODEL | {"n_layer": 2, "n_head": 5, "n_embd": 160},
+        TRAINING
+        | {
+            "max_steps": 4000,
+            "batch_size": 8,
+            "learning_rate": 5e-3,
+            "min_learning_rate": 1e-5,
+            "schedule": "linear",
+        },
+    ),
 }
 
 

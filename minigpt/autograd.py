@@ -161,14 +161,18 @@ def gradients(root: Tensor, gradient: Array | None = None) -> dict[Tensor, Array
             if source is None:
                 continue
             assert part is not None
+            is_fresh = part is not g and part.base is None
             if source not in pending:
                 pending[source] = part
-                if part is not g and part.base is None:
-                    owned.add(source)
             elif source in owned:
                 pending[source] += part
+            elif is_fresh:
+                part += pending[source]
+                pending[source] = part
             else:
-                pending[source] = pending[source] + part
+                pending[source] = part + pending[source]
+                is_fresh = True
+            if is_fresh:
                 owned.add(source)
             uses[source] -= 1
             if uses[source] == 0:

@@ -3,25 +3,21 @@
     Attention(Q, K, V) = softmax(Q Kᵀ / √d_k) V                       (Vaswani et al. 2017, §3.2.1)
 
 Composed from primitives, where autograd finds the derivative, it is :func:`plain.attention`. Here
-it is one operation: the same equation on arrays, and the derivative worked out by hand. With
-S = Q Kᵀ/√d_k, P = softmax(S), O = P V and G = ∂L/∂O,
-
-    ∂L/∂V = Pᵀ G
-    ∂L/∂P = G Vᵀ
-    ∂L/∂S = P ∘ (∂L/∂P − D),  D = Σⱼ Pᵢⱼ (∂L/∂P)ᵢⱼ = Σ G∘O  over the features of row i
-    ∂L/∂Q = ∂L/∂S K / √d_k,  ∂L/∂K = (∂L/∂S)ᵀ Q / √d_k
+it is one operation; ``attention_blocks.py`` has its arithmetic, and the derivative by hand.
 """
 
 from __future__ import annotations
 
-import math
-from functools import lru_cache
-
 import numpy as np
 
-from minigpt.autograd import Array, record
-from minigpt.functional.dropout import check_probability, keep_mask
-from minigpt.operations.elementwise import as_condition
+from minigpt.autograd import Array, is_recorded, record
+from minigpt.functional.attention_blocks import (
+    Attention,
+    causal_bias,
+    checked_mask,
+    scaled_scores,
+    softmax_of_scores,
+)
 from minigpt.tensor import Tensor
 
 
@@ -71,7 +67,7 @@ def scaled_dot_product_attention(
         q, k, v = (x.broadcast_to(batch + x.shape[-2:]) for x in (q, k, v))
     qd, kd, vd = q.data, k.data, v.data
     o = np.empty((*qd.shape[:-1], vd.shape[-1]), qd.dtype)
-    attention = Attention(qd, kd, vd, mask, causal, dropout, rng, out=o)
+    attention = Attention(qd, kd, vd, o, mask, causal, dropout, rng, is_recorded((q, k, v)))
 
     def vjp(g: Array) -> tuple[Array, Array, Array]:
         gq, gk, gv = np.empty_like(qd), np.empty_like(kd), np.empty_like(vd)
@@ -110,7 +106,8 @@ def multi_head_attention(
     b, t, width = qkv.shape
     q, k, v = heads_of(qkv.data, n_head)
     o = np.empty((b, t, width // 3), qkv.dtype)
-    attention = Attention(q, k, v, mask, causal, dropout, rng, out=split_heads(o, n_head))
+    heads = split_heads(o, n_head)
+    attention = Attention(q, k, v, heads, mask, causal, dropout, rng, is_recorded((qkv,)))
 
     def vjp(g: Array) -> tuple[Array]:
         g_qkv = np.empty((b, t, width), g.dtype)
@@ -121,69 +118,15 @@ def multi_head_attention(
 
 
 def attention_weights(q: Array, k: Array, mask: Array | None = None, causal: bool = False) -> Array:
-    """P = softmax(Q Kᵀ / √d_k), for looking at: each row says where its query looks."""
-    scores = (q * q.dtype.type(1 / math.sqrt(q.shape[-1]))) @ k.swapaxes(-1, -2)
+    """P = softmax(Q Kᵀ / √d_k), for looking at: each row says where its query looks.
+
+    Shapes:
+        q: (..., T, d_k), k: (..., S, d_k) -> (..., T, S)
+    """
+    scores = scaled_scores(q, k)
     if causal:
-        scores += causal_bias(q.shape[-2], k.shape[-2], scores.dtype.char)
-    if mask is not None:
-        mask = as_condition(mask)
-        try:
-            np.copyto(scores, -np.inf, where=~mask)
-        except ValueError:
-            raise ValueError(
-                f"attention: mask has shape {mask.shape}, which does not broadcast to that of the "
-                f"scores, (..., T, S) = {scores.shape}"
-            ) from None
-    top = scores.max(axis=-1, keepdims=True)
-    if mask is not None:  # a query that may see nothing: exp(−∞ − 0) = 0 everywhere
-        top[np.isneginf(top)] = 0
-    scores -= top
-    p = np.exp(scores, out=scores)
-    total = p.sum(axis=-1, keepdims=True)
-    if mask is not None:
-        total[total == 0] = 1
-    p /= total
-    return p
-
-
-class Attention:
-    """One attention on arrays: computed when made, and its derivative, which is taken once."""
-
-    def __init__(
-        self,
-        q: Array,
-        k: Array,
-        v: Array,
-        mask: Array | None,
-        causal: bool,
-        dropout: float,
-        rng: np.random.Generator | None,
-        out: Array,
-    ) -> None:
-        check_probability(dropout, "dropout")
-        self.q, self.k, self.v, self.o = q, k, v, out
-        self.p = attention_weights(q, k, mask, causal)
-        self.kept: Array | None = None
-        if dropout:
-            if rng is None:
-                raise TypeError("attention with dropout needs rng=np.random.default_rng(seed)")
-            self.kept = keep_mask(self.p.shape, dropout, rng)
-            self.keep_scale = q.dtype.type(1 / (1 - dropout))
-        np.matmul(self._dropped(self.p), v, out=out)
-
-    def _dropped(self, p: Array) -> Array:
-        return p if self.kept is None else p * self.kept * self.keep_scale
-
-    def backward(self, g: Array, gq: Array, gk: Array, gv: Array) -> None:
-        """Write ∂L/∂Q, ∂L/∂K and ∂L/∂V, given G = ∂L/∂O."""
-        p = self.p
-        np.matmul(self._dropped(p).swapaxes(-1, -2), g, out=gv)
-        gs = self._dropped(g @ self.v.swapaxes(-1, -2))  # ∂L/∂P
-        gs -= np.einsum("...d,...d->...", g, self.o)[..., None]
-        gs *= p
-        gs *= g.dtype.type(1 / math.sqrt(self.q.shape[-1]))
-        np.matmul(gs, self.k, out=gq)
-        np.matmul(gs.swapaxes(-1, -2), self.q, out=gk)
+        scores += causal_bias(*scores.shape[-2:], scores.dtype.char)
+    return softmax_of_scores(scores, checked_mask(mask, scores.shape))
 
 
 def split_heads(x: Array, n_head: int) -> Array:
@@ -197,14 +140,6 @@ def heads_of(qkv: Array, n_head: int) -> tuple[Array, Array, Array]:
     c = qkv.shape[-1] // 3
     q, k, v = (split_heads(qkv[..., i * c : (i + 1) * c], n_head) for i in range(3))
     return q, k, v
-
-
-@lru_cache(maxsize=16)
-def causal_bias(n_queries: int, n_keys: int, dtype: str) -> Array:
-    """0 where query i may see key j, −∞ where j lies after it: (n_queries, n_keys)."""
-    bias = np.triu(np.full((n_queries, n_keys), -np.inf, dtype), 1 + n_keys - n_queries)
-    bias.setflags(write=False)
-    return bias
 
 
 def check_shapes(q: Tensor, k: Tensor, v: Tensor) -> tuple[int, ...]:

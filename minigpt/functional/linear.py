@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from minigpt.autograd import Array, record
 from minigpt.tensor import Tensor
 
@@ -49,7 +51,10 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
 
     def vjp(g: Array) -> tuple[Array | None, ...]:
         g = g.reshape(-1, n_out)
-        gx = (g @ w.T).reshape(shape) if needs_x else None
+        gx = None
+        if needs_x:
+            gx = np.empty(shape, g.dtype)
+            np.matmul(g, w.T, out=gx.reshape(-1, n_in))
         gw = kept_rows.T @ g if kept_rows is not None else None
         return (gx, gw) if bias is None else (gx, gw, g.sum(axis=0))
 

@@ -29,8 +29,7 @@ def plot_history(history: History, path: str | os.PathLike[str]) -> Path:
     """
     if not history.steps and not history.evaluations:
         raise ValueError("the history is empty: train first, then draw")
-    figure_class = _figure_class()
-    figure = figure_class(figsize=(7, 4), layout="constrained")
+    figure = new_figure(figsize=(7, 4), layout="constrained")
     draw_history(figure.add_subplot(), history)
     figure.savefig(path, dpi=150)
     return Path(path)
@@ -56,9 +55,14 @@ def draw_history(axes: Any, history: History) -> None:
     axes.legend(frameon=False)
 
 
-def _figure_class() -> Any:
+def new_figure(**options: Any) -> Any:
+    """A matplotlib figure that needs no screen.
+
+    Raises:
+        ImportError: matplotlib is missing; says how to install it.
+    """
     try:
         from matplotlib.figure import Figure
     except ImportError:
         raise ImportError('no picture without matplotlib: pip install "minigpt[viz]"') from None
-    return Figure
+    return Figure(**options)

@@ -20,9 +20,8 @@ Work = Callable[[], object]
 
 def serve(prepare: Callable[[], Work]) -> None:
     """Be a contender: for every line on standard input, do the work so often and tell the times."""
-    before = resident_memory()
     work = prepare()
-    print(json.dumps({"ready": before}), flush=True)
+    print(json.dumps({"ready": resident_memory()}), flush=True)
     for line in sys.stdin:
         times = []
         for _ in range(int(line)):
@@ -39,7 +38,7 @@ class Contender:
     name: str
     arguments: list[str]
     times: list[float] = field(default_factory=list)
-    imported: float = 0.0  # MB resident after the imports, before any of the work
+    prepared: float = 0.0  # MB resident with everything imported and made, before any work
     peak: float = 0.0  # MB resident at most
 
     def start(self) -> None:
@@ -50,7 +49,7 @@ class Contender:
             stdout=subprocess.PIPE,
             text=True,
         )
-        self.imported = self._answer()["ready"]
+        self.prepared = self._answer()["ready"]
 
     def run(self, count: int, counted: bool = True) -> None:
         """Do the work ``count`` times."""

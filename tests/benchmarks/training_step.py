@@ -54,14 +54,14 @@ def main() -> None:
         tokens = batch_size * block_size / c.median
         print(
             f"{c.name:8} {1000 * c.median:8.1f} ms/step (fastest {1000 * min(c.times):.1f})  "
-            f"{tokens:9,.0f} tokens/s  peak {c.peak:6.0f} MB, {c.peak - c.imported:6.0f} MB above "
-            "its imports"
+            f"{tokens:9,.0f} tokens/s  peak {c.peak:6.0f} MB, {c.peak - c.prepared:6.0f} MB of it "
+            "for the steps"
         )
     ours, theirs = contenders
     print(f"speed ratio (torch / minigpt): {theirs.median / ours.median:.2f}")
     print(
         f"peak memory (minigpt / torch): {ours.peak / theirs.peak:.2f} of the process, "
-        f"{(ours.peak - ours.imported) / (theirs.peak - theirs.imported):.2f} above the imports"
+        f"{(ours.peak - ours.prepared) / (theirs.peak - theirs.prepared):.2f} of the steps alone"
     )
 
 

@@ -21,7 +21,7 @@ from torch import nn
 class ReferenceBlock(nn.Module):
     """Pre-norm: x + Attention(LN(x)), then x + MLP(LN(x))."""
 
-    def __init__(self, n_embd, n_head, bias, activation):
+    def __init__(self, n_embd, n_head, bias, activation, dropout):
         super().__init__()
         self.n_head = n_head
         self.activation = activation
@@ -31,6 +31,7 @@ class ReferenceBlock(nn.Module):
         self.mlp_norm = nn.LayerNorm(n_embd, bias=bias)
         self.mlp_up = nn.Linear(n_embd, 4 * n_embd, bias=bias)
         self.mlp_down = nn.Linear(4 * n_embd, n_embd, bias=bias)
+        self.dropout = nn.Dropout(dropout)
 
     def forward(self, x):
         b, t, c = x.shape
@@ -38,8 +39,9 @@ class ReferenceBlock(nn.Module):
             part.view(b, t, self.n_head, c // self.n_head).transpose(1, 2)
             for part in self.qkv(self.attention_norm(x)).split(c, dim=-1)
         )
-        heads = F.scaled_dot_product_attention(q, k, v, is_causal=True)
-        x = x + self.attention_out(heads.transpose(1, 2).reshape(b, t, c))
+        p = self.dropout.p if self.training else 0.0
+        heads = F.scaled_dot_product_attention(q, k, v, dropout_p=p, is_causal=True)
+        x = x + self.dropout(self.attention_out(heads.transpose(1, 2).reshape(b, t, c)))
         hidden = self.mlp_up(self.mlp_norm(x))
         if self.activation == "relu":
             hidden = F.relu(hidden)
@@ -47,7 +49,7 @@ class ReferenceBlock(nn.Module):
             hidden = F.gelu(
                 hidden, approximate="tanh" if self.activation == "gelu_tanh" else "none"
             )
-        return x + self.mlp_down(hidden)
+        return x + self.dropout(self.mlp_down(hidden))
 
 
 class ReferenceGPT(nn.Module):
@@ -55,22 +57,23 @@ class ReferenceGPT(nn.Module):
 
     def __init__(
         self, vocab_size, block_size, n_layer, n_head, n_embd, bias=True, activation="gelu_tanh",
-        tie_head=True,
+        tie_head=True, dropout=0.0,
     ):  # fmt: skip
         super().__init__()
         self.tokens = nn.Embedding(vocab_size, n_embd)
         self.positions = nn.Embedding(block_size, n_embd)
         self.blocks = nn.ModuleList(
-            ReferenceBlock(n_embd, n_head, bias, activation) for _ in range(n_layer)
+            ReferenceBlock(n_embd, n_head, bias, activation, dropout) for _ in range(n_layer)
         )
         self.last_norm = nn.LayerNorm(n_embd, bias=bias)
         self.head = nn.Linear(n_embd, vocab_size, bias=False)
         self.is_tied = tie_head
+        self.dropout = nn.Dropout(dropout)
         if tie_head:
             self.head.weight = self.tokens.weight
 
     def forward(self, ids):
-        x = self.tokens(ids) + self.positions(torch.arange(ids.shape[1]))
+        x = self.dropout(self.tokens(ids) + self.positions(torch.arange(ids.shape[1])))
         for block in self.blocks:
             x = block(x)
         return self.head(self.last_norm(x))
