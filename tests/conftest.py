@@ -7,10 +7,15 @@ holds scripts that measure, and is never collected.
 from __future__ import annotations
 
 import os
+import signal
 from pathlib import Path
 
 import numpy as np
 import pytest
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # So does a shell start its background jobs; the tests of Ctrl-C need it heard.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 from hypothesis import HealthCheck, settings
 
 collect_ignore = ["benchmarks"]

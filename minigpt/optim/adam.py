@@ -124,7 +124,7 @@ class Adam(Optimizer):
         regularisation, shrink = self._decay(slot.weight_decay, lr)
 
         m_all, v_all = (array.reshape(-1) for array in slot.arrays.values())
-        scratch = self._scratch[theta.dtype]
+        scratch = self._scratch(theta.dtype, 2)
         for p, g, m, v, gs, s in in_chunks(theta, gradient, m_all, v_all, scratch=scratch):
             if regularisation:
                 np.multiply(p, regularisation, out=gs)

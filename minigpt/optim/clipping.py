@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from minigpt.optim.checks import positive
-from minigpt.optim.chunks import CHUNK, Array, in_chunks
+from minigpt.optim.chunks import Array, in_chunks
 from minigpt.optim.parameters import ParameterLike, named_parameters
+from minigpt.optim.sharing import Apply, Scratch, one_by_one
+
+_scratch = Scratch()
 
 
 def gradient_norm(params: Iterable[Any]) -> float:
@@ -29,10 +33,10 @@ def gradient_norm(params: Iterable[Any]) -> float:
         >>> gradient_norm([a, b])
         5.0
     """
-    return _norm(_gradients(params))
+    return _norm(_gradients(params), one_by_one)
 
 
-def clip_grad_norm(params: Iterable[Any], max_norm: float) -> float:
+def clip_grad_norm(params: Iterable[Any], max_norm: float, apply: Apply = one_by_one) -> float:
     """Scale all gradients by one factor so that their global norm is at most ``max_norm``.
 
     g ← g · min(1, max_norm / ‖g‖)    (Pascanu, Mikolov & Bengio 2013, algorithm 1)
@@ -43,6 +47,7 @@ def clip_grad_norm(params: Iterable[Any], max_norm: float) -> float:
     Args:
         params: Parameters, or (name, Parameter) pairs; those without a gradient are left out.
         max_norm: above 0; ``math.inf`` measures and never clips.
+        apply: how to call a function with every gradient; see :meth:`Optimizer.step`.
 
     Returns:
         ‖g‖ before the clipping.
@@ -59,10 +64,9 @@ def clip_grad_norm(params: Iterable[Any], max_norm: float) -> float:
     """
     limit = math.inf if max_norm == math.inf else positive("max_norm", max_norm)
     gradients = _gradients(params)
-    norm = _norm(gradients)
+    norm = _norm(gradients, apply)
     if limit < norm < math.inf:
-        for gradient in gradients:
-            gradient *= limit / norm
+        apply(partial(_scale, limit / norm), gradients)
     return norm
 
 
@@ -71,13 +75,20 @@ def _gradients(params: Iterable[Any]) -> list[Array]:
     return [parameter.grad for _, parameter in pairs if parameter.grad is not None]
 
 
-def _norm(gradients: list[Array]) -> float:
-    squares = np.empty(CHUNK, dtype=np.float64)
+def _norm(gradients: list[Array], apply: Apply) -> float:
+    return math.sqrt(sum(apply(_sum_of_squares, gradients)))
+
+
+def _sum_of_squares(gradient: Array) -> float:
+    (squares,) = _scratch(np.dtype(np.float64), 1)
     total = 0.0
     with np.errstate(over="ignore"):  # a sum that is too large is inf, and is returned
-        for gradient in gradients:
-            # The order of the numbers does not matter, so a transposed gradient is not copied.
-            for g, g2 in in_chunks(gradient.ravel(order="K"), scratch=(squares,)):
-                np.square(g, out=g2, dtype=np.float64)
-                total += float(g2.sum())
-    return math.sqrt(total)
+        # The order of the numbers does not matter, so a transposed gradient is not copied.
+        for g, g2 in in_chunks(gradient.ravel(order="K"), scratch=(squares,)):
+            np.square(g, out=g2, dtype=np.float64)
+            total += float(g2.sum())
+    return total
+
+
+def _scale(factor: float, gradient: Array) -> None:
+    gradient *= factor

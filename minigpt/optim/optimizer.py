@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 
 from minigpt.optim.checks import not_negative
-from minigpt.optim.chunks import CHUNK, Array
+from minigpt.optim.chunks import Array
 from minigpt.optim.parameters import ParameterLike, as_list, named_parameters
+from minigpt.optim.sharing import Apply, Scratch, one_by_one
 from minigpt.optim.state import fitting_state
 
 GROUP_KEYS = {"params", "lr", "lr_scale", "weight_decay"}
@@ -56,9 +57,7 @@ class Optimizer(ABC):
         self.weight_decay = not_negative("weight_decay", weight_decay)
         self.steps = 0
         self.slots = self._make_slots(_as_groups(params), array_names)
-        # Intermediate results of an update; the same memory for every piece of every parameter.
-        dtypes = {slot.parameter.data.dtype for slot in self.slots}
-        self._scratch = {d: (np.empty(CHUNK, d), np.empty(CHUNK, d)) for d in dtypes}
+        self._scratch = Scratch()
 
     @property
     def lr(self) -> float:
@@ -69,10 +68,14 @@ class Optimizer(ABC):
     def lr(self, value: float) -> None:
         self._lr = not_negative("lr", value)
 
-    def step(self) -> None:
+    def step(self, apply: Apply = one_by_one) -> None:
         """Move every parameter that has a gradient; one whose ``.grad`` is None stays as it is.
 
         Parameters are changed in place, their gradients are not.
+
+        Args:
+            apply: calls a function with each of a list's items; one that does so from several
+                threads shares the work between them, and the outcome is the same.
 
         Raises:
             ValueError: a gradient has another shape or dtype than its parameter, or the parameter
@@ -86,13 +89,16 @@ class Optimizer(ABC):
                 _check_fits(slot, gradient)
                 with_gradient.append((slot, gradient))
         self.steps += 1
-        for slot, gradient in with_gradient:
-            slot.updates += 1
-            data = slot.parameter.data
-            theta = data.reshape(-1)
-            self._update(slot, theta, gradient.reshape(-1), self._lr * slot.lr_scale)
-            if not data.flags.c_contiguous:  # then theta was a copy
-                data[...] = theta.reshape(data.shape)
+        apply(self._move, with_gradient)
+
+    def _move(self, item: tuple[Slot, Array]) -> None:
+        slot, gradient = item
+        slot.updates += 1
+        data = slot.parameter.data
+        theta = data.reshape(-1)
+        self._update(slot, theta, gradient.reshape(-1), self._lr * slot.lr_scale)
+        if not data.flags.c_contiguous:  # then theta was a copy
+            data[...] = theta.reshape(data.shape)
 
     @abstractmethod
     def _update(self, slot: Slot, theta: Array, gradient: Array, lr: float) -> None:

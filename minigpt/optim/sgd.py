@@ -83,7 +83,7 @@ class SGD(Optimizer):
 
     def _update(self, slot: Slot, theta: Array, gradient: Array, lr: float) -> None:
         mu, decay = self.momentum, slot.weight_decay
-        scratch = self._scratch[theta.dtype]
+        scratch = self._scratch(theta.dtype, 2)
         memory = slot.arrays["momentum"].reshape(-1) if mu else gradient
         for p, g, b, regularised, s in in_chunks(theta, gradient, memory, scratch=scratch):
             if decay:

@@ -16,13 +16,8 @@ class Interrupt:
     """While it is entered, Ctrl-C sets a flag in place of tearing the program from its work.
 
     A second Ctrl-C raises KeyboardInterrupt at once. Outside the main thread, where Python does
-    not let signals be handled, and where they are ignored, nothing changes.
-
-    Example:
-        >>> with Interrupt() as interrupt:
-        ...     signal.raise_signal(signal.SIGINT)
-        ...     interrupt.requested
-        True
+    not let signals be handled, and where they are ignored (as in the background jobs of a shell),
+    nothing changes.
     """
 
     def __init__(self) -> None:

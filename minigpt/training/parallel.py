@@ -92,6 +92,18 @@ class Workers:
                 means[name] = means.get(name, 0.0) + metric * (weights[shard] / total)
         return total, means
 
+    def apply(self, function: Callable[[Any], T], items: Sequence[Any]) -> list[T]:
+        """``function`` of every item, in their order; a thread takes the next item when it can."""
+        results: list[Any] = [None] * len(items)
+        upcoming = iter(range(len(items)))  # next() of one iterator is safe between threads
+
+        def work() -> None:
+            for i in upcoming:
+                results[i] = function(items[i])
+
+        self._run([work] * min(self.count, len(items)))
+        return results
+
     def close(self) -> None:
         """End the threads; they are started again when needed."""
         if self._pool is not None:

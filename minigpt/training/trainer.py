@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from minigpt.memory import keep_freed_memory
 from minigpt.optim import clip_grad_norm
 from minigpt.training.batches import evaluation_batches, fingerprint, training_batches
 from minigpt.training.best import Best
@@ -71,6 +72,7 @@ class Trainer:
         tokenizer: Any = None,
         callbacks: Iterable[Any] = (),
     ) -> None:
+        keep_freed_memory()
         check_parts(model, val_tokens, config, tokenizer)
         config, block_size = resolved(config, model)
         self.model, self.tokenizer, self.config = model, tokenizer, config
@@ -152,7 +154,7 @@ class Trainer:
             loss, gradients = self.workers.gradients(self.model, batches, seed)
             for parameter in self.parameters:
                 parameter.grad = gradients.get(parameter)
-            norm = clip_grad_norm(self.parameters, config.grad_clip or math.inf)
+            norm = clip_grad_norm(self.parameters, config.grad_clip or math.inf, self.workers.apply)
             if not (math.isfinite(loss) and math.isfinite(norm)):
                 raise diverged(self, loss)
         except BaseException:
@@ -162,7 +164,7 @@ class Trainer:
 
         self._torn = True
         self.optimizer.lr = learning_rate
-        self.optimizer.step()
+        self.optimizer.step(self.workers.apply)
         self.optimizer.zero_grad()
         self.step += 1
         self._torn = False

@@ -128,7 +128,7 @@ def test_a_keyboard_interrupt_that_somebody_raises(tmp_path: Path) -> None:
 def test_half_a_step_is_never_saved(tmp_path: Path, monkeypatch) -> None:
     run = trainer(checkpoint_dir=tmp_path)
 
-    def torn() -> None:
+    def torn(*_: object) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr(run.optimizer, "step", torn)
