@@ -171,3 +171,12 @@ def test_blas_has_its_threads_back_afterwards(rng) -> None:
     run(2, Watched(), [batch(rng)])
     assert threads() == before
     assert all(n == 1 for counts in during for n in counts)
+
+
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_apply_calls_with_every_item_once_and_keeps_their_order(count: int) -> None:
+    with Workers(count) as workers:
+        assert workers.apply(lambda n: n * n, range(20)) == [n * n for n in range(20)]
+        assert workers.apply(lambda n: n, []) == []
+        with pytest.raises(ZeroDivisionError):
+            workers.apply(lambda n: 1 / n, [1, 0, 2])
