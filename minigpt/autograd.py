@@ -81,6 +81,16 @@ class no_grad(contextlib.ContextDecorator):
         return cast(Function, generator)
 
 
+@contextlib.contextmanager
+def recording() -> Iterator[None]:
+    """Operations inside are recorded, even within :class:`no_grad`."""
+    depth, _mode.no_grad_depth = getattr(_mode, "no_grad_depth", 0), 0
+    try:
+        yield
+    finally:
+        _mode.no_grad_depth = depth
+
+
 class Node:
     """One recorded operation: its VJP, and where the gradients that the VJP returns go.
 

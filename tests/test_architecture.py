@@ -20,7 +20,16 @@ PACKAGE = ROOT / "minigpt"
 # The ground floor first. A part imports from itself and from the floors below its own: parts of
 # one floor do not know each other, except on the ground, which is one thing in several files.
 FLOORS = [
-    {"atomic", "memory", "autograd", "tensor", "operations", "functional", "gradcheck"},
+    {
+        "atomic",
+        "memory",
+        "recompute",
+        "autograd",
+        "tensor",
+        "operations",
+        "functional",
+        "gradcheck",
+    },
     {"optim", "tokenizers", "datasets"},
     {"nn"},
     {"models"},

@@ -73,8 +73,9 @@ def cross_entropy(
     shape = logits.shape
 
     def vjp(g: Array) -> tuple[Array]:
-        each = g.reshape(-1, 1) if reduction == "none" else g * g.dtype.type(scale)
-        return ((probabilities * each).reshape(shape),)
+        nonlocal probabilities  # used up: written over, as the walk comes here once
+        probabilities *= g.reshape(-1, 1) if reduction == "none" else g * g.dtype.type(scale)
+        return (probabilities.reshape(shape),)
 
     return record(value, (logits,), vjp)
 

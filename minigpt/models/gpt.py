@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,7 @@ from minigpt.nn import (
     Module,
     SinusoidalPositions,
 )
+from minigpt.recompute import recomputed
 from minigpt.tensor import Tensor
 
 
@@ -116,8 +118,11 @@ class GPT(Module):
 
         x = self.embed(ids, positions)  # (B, T) -> (B, T, C)
         x = self.dropout(x, rng)
-        for layer, block in enumerate(self.blocks):
-            x = block(x, mask, cache, layer, rng)  # (B, T, C) -> (B, T, C)
+        for layer, block in enumerate(self.blocks):  # (B, T, C) -> (B, T, C)
+            if self.config.recompute and cache is None:
+                x = recomputed(partial(_apply, block, mask), x, block.parameters(), rng)
+            else:
+                x = block(x, mask, cache, layer, rng)
         if cache is not None:
             cache.advance(t)
         return self.unembed(x[:, -1:] if last_only else x)  # (B, T, C) -> (B, T, V)
@@ -211,6 +216,11 @@ class GPT(Module):
     def extra_repr(self) -> str:
         c = self.config
         return f"vocab_size={c.vocab_size}, block_size={c.block_size}"
+
+
+def _apply(block: Block, mask: Array | None, x: Tensor, rng: np.random.Generator | None) -> Tensor:
+    y: Tensor = block(x, mask, rng=rng)
+    return y
 
 
 def _checked_positions(positions: Array, shape: tuple[int, ...], block_size: int) -> Array:

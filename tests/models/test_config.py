@@ -27,6 +27,7 @@ def test_defaults_are_gpt2():
         "n_inner": None,
         "layer_norm_eps": 1e-5,
         "init_std": 0.02,
+        "recompute": False,
     }
 
 
