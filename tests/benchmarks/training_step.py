@@ -20,17 +20,18 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "benchmarks"), str(ROOT / "tests
 import numpy as np  # noqa: E402
 from interleaved import Contender, Work, compare, serve  # noqa: E402
 
-SIZES = {  # n_layer, n_head, n_embd, block_size, batch_size
-    "small": (4, 4, 128, 64, 12),
-    "baby": (6, 6, 384, 256, 8),
+SIZES = {  # vocab_size, n_layer, n_head, n_embd, block_size, batch_size
+    "small": (65, 4, 4, 128, 64, 12),
+    "baby": (65, 6, 6, 384, 256, 8),
+    "gpt2": (50257, 12, 12, 768, 256, 4),
 }
-VOCAB_SIZE = 65
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--size", choices=SIZES, default="small")
     parser.add_argument("--dropout", type=float, default=0.0)
+    parser.add_argument("--recompute", action="store_true", help="minigpt keeps no activations")
     parser.add_argument("--workers", default="auto", help='minigpt\'s threads: a number or "auto"')
     parser.add_argument("--threads", type=int, default=os.cpu_count(), help="PyTorch's threads")
     parser.add_argument("--rounds", type=int, default=10, help="turns that each of the two gets")
@@ -45,10 +46,11 @@ def main() -> None:
         Contender(name, [__file__, *sys.argv[1:], "--serve", name]) for name in ("minigpt", "torch")
     ]
     compare(contenders, args.rounds, args.each)
-    n_layer, n_head, n_embd, block_size, batch_size = SIZES[args.size]
+    vocab_size, n_layer, n_head, n_embd, block_size, batch_size = SIZES[args.size]
     print(
         f"{args.size}: {n_layer} layers, {n_head} heads, width {n_embd}, context {block_size}, "
-        f"batch {batch_size}, dropout {args.dropout}; {args.rounds} x {args.each} steps each"
+        f"batch {batch_size}, vocabulary {vocab_size}, dropout {args.dropout}; {args.rounds} x "
+        f"{args.each} steps each"
     )
     for c in contenders:
         tokens = batch_size * block_size / c.median
@@ -66,22 +68,29 @@ def main() -> None:
 
 
 def batch(args: argparse.Namespace) -> tuple[np.ndarray, np.ndarray]:
-    _, _, _, block_size, batch_size = SIZES[args.size]
-    tokens = np.random.default_rng(0).integers(0, VOCAB_SIZE, (batch_size, block_size + 1))
+    vocab_size, _, _, _, block_size, batch_size = SIZES[args.size]
+    tokens = np.random.default_rng(0).integers(0, vocab_size, (batch_size, block_size + 1))
     return tokens[:, :-1], tokens[:, 1:]
 
 
 def minigpt_step(args: argparse.Namespace) -> Work:
     import minigpt as mg
 
-    n_layer, n_head, n_embd, block_size, batch_size = SIZES[args.size]
+    vocab_size, n_layer, n_head, n_embd, block_size, batch_size = SIZES[args.size]
     config = mg.GPTConfig(
-        VOCAB_SIZE, block_size, n_layer, n_head, n_embd, dropout=args.dropout, bias=False
+        vocab_size,
+        block_size,
+        n_layer,
+        n_head,
+        n_embd,
+        dropout=args.dropout,
+        bias=False,
+        recompute=args.recompute,
     )
     workers = args.workers if args.workers == "auto" else int(args.workers)
     trainer = mg.Trainer(
         mg.GPT(config, seed=0),
-        np.random.default_rng(0).integers(0, VOCAB_SIZE, 100_000).astype(np.uint16),
+        np.random.default_rng(0).integers(0, vocab_size, 100_000).astype(np.uint16),
         None,
         mg.TrainerConfig(
             max_steps=10**6, batch_size=batch_size, workers=workers, progress=False, grad_clip=1.0
@@ -96,9 +105,9 @@ def torch_step(args: argparse.Namespace) -> Work:
 
     torch.set_num_threads(args.threads)
     torch.manual_seed(0)
-    n_layer, n_head, n_embd, block_size, _ = SIZES[args.size]
+    vocab_size, n_layer, n_head, n_embd, block_size, _ = SIZES[args.size]
     model = ReferenceGPT(
-        VOCAB_SIZE, block_size, n_layer, n_head, n_embd, bias=False, dropout=args.dropout
+        vocab_size, block_size, n_layer, n_head, n_embd, bias=False, dropout=args.dropout
     )
     matrices = [p for p in model.parameters() if p.ndim >= 2]
     vectors = [p for p in model.parameters() if p.ndim < 2]
