@@ -11,9 +11,10 @@ from typing import Any
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
-from numpy.typing import NDArray
 
-Batch = tuple[NDArray[np.int64], NDArray[np.int64]]
+from minigpt.autograd import Array
+
+Batch = tuple[Array, Array]
 
 
 def positive_int(name: str, value: object) -> int:
@@ -29,7 +30,7 @@ def positive_int(name: str, value: object) -> int:
     return number
 
 
-def check_tokens(tokens: Any, name: str = "tokens") -> NDArray[Any]:
+def check_tokens(tokens: Any, name: str = "tokens") -> Array:
     """``tokens`` as a plain 1-D integer array that shares the memory or the map of what came."""
     if isinstance(tokens, (str, bytes)):
         raise TypeError(
@@ -83,7 +84,7 @@ class BlockReader:
     def __len__(self) -> int:
         return len(self.tokens)
 
-    def read(self, starts: NDArray[np.int64]) -> Batch:
+    def read(self, starts: Array) -> Batch:
         """The blocks that begin at ``starts`` and their targets.
 
         Shapes:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -192,6 +191,8 @@ def _exists(path: Path) -> bool:
 
 def _not_found(name: str) -> str:
     shown = name if len(name) <= 80 else name[:77] + "..."
+    import difflib  # only for the mend of a misspelt name
+
     close = difflib.get_close_matches(name.lower(), _CORPORA, n=1)
     hint = f"did you mean {close[0]!r}? " if close else ""
     if "://" in name:

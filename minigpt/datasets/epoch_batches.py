@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from minigpt.autograd import Array
 from minigpt.datasets.batches import Batches, check_drop_last, check_full_batch
 from minigpt.datasets.blocks import Batch
 from minigpt.datasets.generator_state import make_generator
@@ -56,7 +56,7 @@ class EpochBatches(Batches):
             self._seed = int(generator.integers(2**63))
         else:
             self._seed = int(seed)
-        self._order: NDArray[np.int64] = np.empty(0, np.int64)
+        self._order: Array = np.empty(0, np.int64)
         self._order_of = (-1, -1)  # the seed and the epoch that _order was drawn for
 
     @property

@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib
 import sys
 import sysconfig
-import unicodedata
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -83,6 +82,8 @@ def python_stdlib() -> Iterator[str]:
 
 def unicode_names() -> Iterator[str]:
     """The names of the characters in the order of their code points, one a line."""
+    import unicodedata  # a megabyte that only this corpus needs
+
     for code_point in range(sys.maxunicode + 1):
         name = unicodedata.name(chr(code_point), "")
         if name and not name.startswith(NAMES_MADE_BY_RULE):

@@ -5,8 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from numpy.typing import NDArray
-
+from minigpt.autograd import Array
 from minigpt.datasets.blocks import check_length, check_tokens, positive_int
 
 
@@ -41,7 +40,7 @@ def split_point(length: int, val_fraction: float) -> int:
 
 def train_val_split(
     tokens: Any, val_fraction: float = 0.1, block_size: int | None = None
-) -> tuple[NDArray[Any], NDArray[Any]]:
+) -> tuple[Array, Array]:
     """The first part of the stream for training and the last for validation, as views.
 
     Shapes:

@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from minigpt.atomic import replacing
+from minigpt.autograd import Array
 from minigpt.datasets.blocks import positive_int
 from minigpt.datasets.errors import TokenFileError
 
@@ -55,7 +55,7 @@ class TokenWriter:
         self._file = file
         self._file.write(_header(self.dtype, 0))
 
-    def write(self, ids: Iterable[int] | NDArray[Any]) -> None:
+    def write(self, ids: Iterable[int] | Array) -> None:
         """Append a list or a (n,) array of ids."""
         array = np.asarray(ids if isinstance(ids, (np.ndarray, list)) else list(ids))
         if array.ndim != 1:
@@ -112,7 +112,7 @@ def token_writer(path: str | os.PathLike[str], vocab_size: int) -> Iterator[Toke
 
 def write_tokens(
     path: str | os.PathLike[str],
-    ids: Iterable[int] | Iterable[NDArray[Any]] | NDArray[Any],
+    ids: Iterable[int] | Iterable[Array] | Array,
     vocab_size: int,
 ) -> int:
     """Write a stream of ids to a token file, never holding it in memory; returns their number.

@@ -8,11 +8,8 @@ pieces, the first operation fetches a piece and the others find it in the cache.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
-import numpy as np
-
-Array = np.ndarray[Any, np.dtype[Any]]
+from minigpt.autograd import Array
 
 CHUNK = 1 << 16  # numbers in a piece: with float32, five arrays of it fit a cache of 1.25 MB
 
@@ -26,6 +23,7 @@ def in_chunks(*arrays: Array, scratch: tuple[Array, ...] = ()) -> Iterator[tuple
             length: room for intermediate results, the same memory for every piece.
 
     Example:
+        >>> import numpy as np
         >>> x = np.arange(100_000.0)
         >>> for piece, half in in_chunks(x, scratch=(np.empty(CHUNK),)):
         ...     _ = np.multiply(piece, 0.5, out=half)  # no array as long as x is made

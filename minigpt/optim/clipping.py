@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from minigpt.autograd import Array
 from minigpt.optim.checks import positive
-from minigpt.optim.chunks import Array, in_chunks
+from minigpt.optim.chunks import in_chunks
 from minigpt.optim.parameters import ParameterLike, named_parameters
 from minigpt.optim.sharing import Apply, Scratch, one_by_one
 

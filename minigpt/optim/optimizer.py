@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from minigpt.autograd import Array
 from minigpt.optim.checks import not_negative
-from minigpt.optim.chunks import Array
 from minigpt.optim.parameters import ParameterLike, as_list, named_parameters
 from minigpt.optim.sharing import Apply, Scratch, one_by_one
 from minigpt.optim.state import fitting_state

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from minigpt.optim.chunks import Array
+from minigpt.autograd import Array
 
 
 class ParameterLike(Protocol):

@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from minigpt.autograd import Array
 from minigpt.optim.checks import fraction
-from minigpt.optim.chunks import Array, in_chunks
+from minigpt.optim.chunks import in_chunks
 from minigpt.optim.optimizer import Optimizer, Slot
 
 

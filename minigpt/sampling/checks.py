@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 
-Array = np.ndarray[Any, np.dtype[Any]]
+from minigpt.autograd import Array
 
 
 def check_integer(name: str, value: object, minimum: int, mend: str = "") -> int:

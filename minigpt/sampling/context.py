@@ -18,8 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from minigpt.autograd import no_grad
-from minigpt.sampling.checks import Array
+from minigpt.autograd import Array, no_grad
 from minigpt.sampling.protocols import LanguageModel
 
 

@@ -7,7 +7,7 @@ from typing import cast
 
 import numpy as np
 
-from minigpt.sampling.checks import Array
+from minigpt.autograd import Array
 from minigpt.sampling.context import Context
 from minigpt.sampling.filters import sample_from
 from minigpt.sampling.options import SamplingConfig

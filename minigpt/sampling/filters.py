@@ -15,8 +15,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from minigpt.autograd import Array
 from minigpt.sampling.checks import (
-    Array,
     check_logits,
     check_min_p,
     check_repetition_penalty,

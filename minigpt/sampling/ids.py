@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 
 import numpy as np
 
-from minigpt.sampling.checks import Array
+from minigpt.autograd import Array
 from minigpt.sampling.protocols import Tokenizer
 
 

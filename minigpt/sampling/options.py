@@ -8,8 +8,8 @@ from typing import Any, cast
 
 import numpy as np
 
+from minigpt.autograd import Array
 from minigpt.sampling.checks import (
-    Array,
     check_flag,
     check_integer,
     check_min_p,

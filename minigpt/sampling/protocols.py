@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Protocol
 
-from minigpt.sampling.checks import Array
+from minigpt.autograd import Array
 
 
 class LanguageModel(Protocol):

@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from minigpt.sampling.checks import Array, check_integer
+from minigpt.autograd import Array
+from minigpt.sampling.checks import check_integer
 from minigpt.sampling.context import Context
 from minigpt.sampling.decoding import Decoder
 from minigpt.sampling.filters import apply_temperature, softmax

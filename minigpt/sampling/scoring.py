@@ -14,7 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from minigpt.sampling.checks import Array, check_integer, check_logits
+from minigpt.autograd import Array
+from minigpt.sampling.checks import check_integer, check_logits
 from minigpt.sampling.context import EvaluationMode
 from minigpt.sampling.ids import check_ids
 from minigpt.sampling.protocols import LanguageModel

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from minigpt.atomic import replacing
+from minigpt.autograd import Array
 
 IDS_PER_ARRAY = 65_536
 
@@ -36,7 +36,7 @@ class Tokenizer(ABC):
     def encode(self, text: str, allowed_special: str | Collection[str] = ()) -> list[int]:
         """The ids of ``text``."""
 
-    def encode_array(self, text: str, allowed_special: str | Collection[str] = ()) -> NDArray[Any]:
+    def encode_array(self, text: str, allowed_special: str | Collection[str] = ()) -> Array:
         """The ids of ``text`` as a (tokens,) array of the smallest unsigned type."""
         return np.array(self.encode(text, allowed_special), dtype=id_dtype(self.vocab_size))
 
@@ -48,14 +48,14 @@ class Tokenizer(ABC):
 
     def encode_arrays(
         self, iterable: Iterable[str], allowed_special: str | Collection[str] = ()
-    ) -> Iterator[NDArray[Any]]:
+    ) -> Iterator[Array]:
         """The same ids as :meth:`encode_iterable`, in arrays: for writing token files quickly."""
         ids = iter(self.encode_iterable(iterable, allowed_special))
         while block := list(islice(ids, IDS_PER_ARRAY)):
             yield np.array(block, dtype=id_dtype(self.vocab_size))
 
     @abstractmethod
-    def decode(self, ids: Iterable[int] | NDArray[Any], skip_special_tokens: bool = False) -> str:
+    def decode(self, ids: Iterable[int] | Array, skip_special_tokens: bool = False) -> str:
         """The text of ``ids``."""
 
     @abstractmethod

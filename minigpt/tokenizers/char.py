@@ -6,8 +6,8 @@ from collections.abc import Collection, Iterable, Iterator
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from minigpt.autograd import Array
 from minigpt.tokenizers.base import Tokenizer, id_dtype
 from minigpt.tokenizers.checks import (
     check_characters,
@@ -104,7 +104,7 @@ class CharTokenizer(Tokenizer):
         ids: list[int] = self.encode_array(text, allowed_special).tolist()
         return ids
 
-    def encode_array(self, text: str, allowed_special: str | Collection[str] = ()) -> NDArray[Any]:
+    def encode_array(self, text: str, allowed_special: str | Collection[str] = ()) -> Array:
         """The ids of ``text`` as a (tokens,) array of the smallest unsigned type, quickly."""
         allowed = self._special.check_allowed(allowed_special)
         parts = [
@@ -126,7 +126,7 @@ class CharTokenizer(Tokenizer):
 
     def encode_arrays(
         self, iterable: Iterable[str], allowed_special: str | Collection[str] = ()
-    ) -> Iterator[NDArray[Any]]:
+    ) -> Iterator[Array]:
         """The same ids as :meth:`encode_iterable`, an array a piece."""
         allowed = self._special.check_allowed(allowed_special)
         for part, start in self._special.split_iterable(check_texts(iterable), allowed):
@@ -135,7 +135,7 @@ class CharTokenizer(Tokenizer):
             else:
                 yield self._encode_characters(part, start)
 
-    def decode(self, ids: Iterable[int] | NDArray[Any], skip_special_tokens: bool = False) -> str:
+    def decode(self, ids: Iterable[int] | Array, skip_special_tokens: bool = False) -> str:
         """The text of ``ids``; special tokens and the unknown token as their names, or left out.
 
         Raises:
@@ -206,14 +206,14 @@ class CharTokenizer(Tokenizer):
         more += f", special_tokens={self.special_tokens!r}" if self.special_tokens else ""
         return f"CharTokenizer(vocab_size={self.vocab_size}{more})"
 
-    def _lookup_table(self) -> NDArray[np.int32]:
+    def _lookup_table(self) -> Array:
         """Entry c is the id of code point c; the last stands for all code points beyond."""
         missing = -1 if self.unknown_id is None else self.unknown_id
         table = np.full(int(self._code_points[-1]) + 2, missing, dtype=np.int32)
         table[self._code_points] = np.arange(len(self._code_points))
         return table
 
-    def _encode_characters(self, text: str, start: int) -> NDArray[Any]:
+    def _encode_characters(self, text: str, start: int) -> Array:
         """Ids of a text without special tokens that begins at ``start`` of the whole."""
         ids = np.empty(len(text), dtype=id_dtype(self.vocab_size))
         for first in range(0, len(text), CHARACTERS_AT_A_TIME):
@@ -240,11 +240,11 @@ class CharTokenizer(Tokenizer):
             + ": train it on text that has them, or with unknown_token='<unk>'"
         )
 
-    def _decode_characters(self, ids: NDArray[np.int64]) -> str:
+    def _decode_characters(self, ids: Array) -> str:
         return self._code_points[ids].astype("<u4").tobytes().decode("utf-32-le")
 
 
-def _code_points(text: str) -> NDArray[Any]:
+def _code_points(text: str) -> Array:
     """The code points of ``text``, lone surrogates too; a byte each where the text is ASCII."""
     if text.isascii():
         return np.frombuffer(text.encode("ascii"), dtype=np.uint8)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+
+from minigpt.autograd import Array
 
 
-def check_ids(ids: Iterable[int] | NDArray[Any], vocab_size: int) -> NDArray[np.int64]:
+def check_ids(ids: Iterable[int] | Array, vocab_size: int) -> Array:
     """``ids`` as a 1-D int64 array, each 0 <= id < vocab_size.
 
     Raises:

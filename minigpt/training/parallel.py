@@ -16,15 +16,17 @@ import importlib.util
 import itertools
 import os
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
 from minigpt.autograd import Array, gradients
 from minigpt.tensor import Tensor
 from minigpt.training.trainable import Batch, Trainable, loss_of, metrics_of, rows_of, weight_of
+
+if TYPE_CHECKING:
+    from concurrent.futures import ThreadPoolExecutor
 
 T = TypeVar("T")
 MAX_AUTO_WORKERS = 8  # more threads than that wait for each other's interpreter lock
@@ -143,6 +145,8 @@ class Workers:
         if len(calls) <= 1:
             return [call() for call in calls]
         if self._pool is None:
+            from concurrent.futures import ThreadPoolExecutor  # not before it is needed
+
             self._pool = ThreadPoolExecutor(self.count, thread_name_prefix="minigpt-worker")
         with self._one_blas_thread():
             futures = [self._pool.submit(call) for call in calls]

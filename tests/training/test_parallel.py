@@ -76,7 +76,7 @@ def test_dropout_differs_between_steps_batches_and_shards(rng) -> None:
 
 
 def test_one_worker_uses_no_threads(rng, monkeypatch) -> None:
-    monkeypatch.setattr(parallel, "ThreadPoolExecutor", None)
+    monkeypatch.setattr("concurrent.futures.ThreadPoolExecutor", None)
     run(1, Bigram(), [batch(rng)])
     run(4, Bigram(), [batch(rng, rows=1)])
 
