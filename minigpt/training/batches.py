@@ -153,7 +153,7 @@ def token_stream(name: str, tokens: Any, block_size: int | None) -> tuple[Array,
         )
     if len(array) <= block_size:
         raise ValueError(
-            f"{name} has {len(array)} tokens, a block with its targets takes "
-            f"{block_size + 1}: use more text or a smaller block_size"
+            f"{name}: the text has length {len(array)}, and a block with its targets takes "
+            f"{block_size + 1} tokens: use more text or a smaller block_size"
         )
     return array, block_size

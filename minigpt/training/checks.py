@@ -27,7 +27,7 @@ def check_parts(model: Any, val_tokens: Any, config: Any, tokenizer: Any) -> Non
     missing = [name for name in _NEEDED if not callable(getattr(model, name, None))]
     if isinstance(model, type) or missing:
         raise TypeError(
-            f"model must be an object that can be trained: {model!r:.80} lacks "
+            f"model must be an object that can be trained: {_named(model)} lacks "
             f"{', '.join(missing) or 'nothing, but is a class'} "
             "(see minigpt.training.Trainable)"
         )
@@ -43,6 +43,10 @@ def check_parts(model: Any, val_tokens: Any, config: Any, tokenizer: Any) -> Non
             f"tokenizer has {tokenizer.vocab_size} tokens, the model knows {known}: make the model "
             f"with vocab_size={tokenizer.vocab_size}"
         )
+
+
+def _named(model: Any) -> str:
+    return f"the class {model.__name__}" if isinstance(model, type) else type(model).__name__
 
 
 def resolved(config: TrainerConfig, model: Any) -> tuple[TrainerConfig, int | None]:

@@ -18,6 +18,9 @@ OptimizerName = Literal["adamw", "adam", "sgd"]
 class TrainerConfig:
     """How to train: everything but the model and the text.
 
+    The first dozen settings may be given by position, in the order of the signature; it is clearer
+    to name them.
+
     Args:
         max_steps: optimizer steps to take. Batches are then drawn at random from the text.
         epochs: passes over the text, in place of max_steps. Every epoch takes the text's blocks

@@ -53,7 +53,7 @@ def diverged(trainer: Trainer, loss: float, evaluated: str = "") -> TrainingDive
         worst = ", ".join(f"{name}: {norm:.3g}" for name, norm in list(norms.items())[:_SHOWN])
         message = (
             f"step {step}: the loss is {loss:.4g}, the gradient's norm "
-            f"{math.hypot(*norms.values()):.4g} (largest: {worst}). The step was not taken: the "
+            f"{math.hypot(*norms.values()):.4g} (worst: {worst}). The step was not taken: the "
             f"parameters are those after step {step - 1}. "
         )
     hurt = [n for n, p in trainer.model.named_parameters() if not np.isfinite(p.data).all()]

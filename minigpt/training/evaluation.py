@@ -47,9 +47,12 @@ def evaluate(
     """
     from tqdm import tqdm  # imported when needed: it takes as long as all the rest
 
-    tokens, block_size = token_stream(
-        "tokens", tokens, block_size or getattr(getattr(model, "config", None), "block_size", None)
-    )
+    if block_size is None:
+        block_size = getattr(getattr(model, "config", None), "block_size", None)
+    for name, value in (("batch_size", batch_size), ("block_size", block_size)):
+        if value is not None and value < 1:
+            raise ValueError(f"{name}={value} must be 1 or more")
+    tokens, block_size = token_stream("tokens", tokens, block_size)
     batches = SequentialBatches(tokens, block_size, batch_size)
     was_training = getattr(model, "training", True)
     model.eval()

@@ -110,7 +110,7 @@ class RunFolder:
         try:
             self.path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            reason = f"checkpoint_dir: cannot make this folder ({error.strerror})"
+            reason = f"checkpoint_dir cannot be made ({error.strerror}): name another folder"
             raise OSError(error.errno or 0, reason, str(self.path)) from error
         remove_stale_temporaries(self.path)
         steps = self._steps()

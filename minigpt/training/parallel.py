@@ -38,10 +38,15 @@ class Workers:
     Args:
         count: how many; 1 uses no threads at all.
 
+    Raises:
+        ValueError: count is below 1.
+
     Used as a context manager, or closed by :meth:`close`; threads are started when first needed.
     """
 
     def __init__(self, count: int) -> None:
+        if count < 1:
+            raise ValueError(f"workers={count} must be 1 or more")
         self.count = count
         self._pool: ThreadPoolExecutor | None = None
         self._blas: Any = None
@@ -66,6 +71,8 @@ class Workers:
         if not total > 0:
             raise ValueError("the loss of this batch is a mean over nothing: all targets are -1")
 
+        # What overflows shows in the loss, and is reported there; errstate is per thread.
+        @np.errstate(over="ignore", invalid="ignore", divide="ignore")
         def work(number: int, shard: int) -> tuple[float, dict[Tensor, Array]]:
             rng = np.random.default_rng([*seed, number, shard])
             loss = loss_of(model, shards[number][shard], rng)
@@ -86,7 +93,8 @@ class Workers:
         shards = self._shards(batch)
         weights = [weight_of(model, rows) for rows in shards]
         counted = [i for i, weight in enumerate(weights) if weight > 0]
-        results = self._run([_call(metrics_of, model, shards[i]) for i in counted])
+        measure = np.errstate(over="ignore", invalid="ignore", divide="ignore")(metrics_of)
+        results = self._run([_call(measure, model, shards[i]) for i in counted])
         total = sum(weights)
         means: dict[str, float] = {}
         for shard, result in zip(counted, results, strict=True):

@@ -32,6 +32,9 @@ from minigpt.training.snapshot import take_snapshot
 class Trainer:
     """Trains any model that has a loss (:class:`minigpt.training.Trainable`).
 
+    From the first Trainer on, the process keeps the memory that it frees, where the C library
+    allows it (:func:`minigpt.memory.keep_freed_memory`): a step is quicker for it.
+
     Args:
         model: changed in place.
         train_tokens: the text as a 1-D array of token ids (it may be memory-mapped), or an object

@@ -43,7 +43,7 @@ def test_a_shorter_block_may_be_asked_for() -> None:
     ("tokens", "error", "says"),
     [
         ("text", TypeError, "encode the text"),
-        (TOKENS[:8], ValueError, "has 8 tokens"),
+        (TOKENS[:8], ValueError, "has length 8"),
         (TOKENS * 0.5, TypeError, "1-D array of integers"),
     ],
 )

@@ -71,7 +71,7 @@ def test_fitting_again_is_the_same_run(tmp_path: Path) -> None:
 
 def test_a_file_where_the_folder_should_be(tmp_path: Path) -> None:
     (tmp_path / "run").write_text("a file")
-    with pytest.raises(FileExistsError, match=r"checkpoint_dir: cannot make this folder.*run"):
+    with pytest.raises(FileExistsError, match=r"checkpoint_dir cannot be made.*run"):
         trainer(checkpoint_dir=tmp_path / "run").fit()
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import threading
+import warnings
 
 import numpy as np
 import pytest
@@ -180,3 +181,18 @@ def test_apply_calls_with_every_item_once_and_keeps_their_order(count: int) -> N
         assert workers.apply(lambda n: n, []) == []
         with pytest.raises(ZeroDivisionError):
             workers.apply(lambda n: 1 / n, [1, 0, 2])
+
+
+def test_an_overflow_in_a_worker_is_told_by_the_loss_alone(rng) -> None:
+    model = tiny_gpt()
+    model.final_norm.weight.data *= 3e38
+    model.token_embedding.weight.data *= 1e3  # the logits are above what float32 can hold
+    with warnings.catch_warnings(), Workers(2) as workers:
+        warnings.simplefilter("error")
+        loss, _ = workers.gradients(model, [batch(rng)], seed=(0,))
+    assert not np.isfinite(loss)
+
+
+def test_no_worker_is_refused() -> None:
+    with pytest.raises(ValueError, match="workers=0 must be 1 or more"):
+        Workers(0)

@@ -358,8 +358,8 @@ def test_an_evaluation_that_is_not_finite_stops_the_run(tmp_path: Path) -> None:
         ({"train_tokens": None}, TypeError, "train_tokens must be a 1-D array of integers"),
         ({"train_tokens": np.zeros(50)}, TypeError, "float64"),
         ({"train_tokens": np.zeros((5, 50), int)}, TypeError, r"shape \(5, 50\)"),
-        ({"train_tokens": tokens(8)}, ValueError, "train_tokens has 8 tokens.* takes 9"),
-        ({"val_tokens": tokens(3)}, ValueError, "val_tokens has 3 tokens"),
+        ({"train_tokens": tokens(8)}, ValueError, "train_tokens: the text has length 8.* takes 9"),
+        ({"val_tokens": tokens(3)}, ValueError, "val_tokens: the text has length 3"),
         ({"tokenizer": "char"}, TypeError, "tokenizer must be one of minigpt's: got str"),
         (
             {"tokenizer": CharTokenizer.train("the quick brown fox jumps")},
