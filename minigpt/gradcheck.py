@@ -42,8 +42,10 @@ def gradcheck(
     Raises:
         GradcheckError: names the worst entry, with both values; or a gradient of wrong shape or
             dtype.
-        TypeError: an input is not a float64 Tensor.
+        TypeError: an input is not a float64 Tensor, or what ``fn`` returns is not one Tensor.
         ValueError: no input requires a gradient.
+        RuntimeError: ``fn`` gave a Tensor without a graph: it was computed from arrays, from
+            detached tensors or under no_grad().
 
     Example:
         >>> import numpy as np, minigpt as mg
@@ -60,6 +62,8 @@ def gradcheck(
         raise ValueError("no input has requires_grad=True: there is no gradient to check")
 
     output = fn(*tensors)
+    if not isinstance(output, Tensor):
+        raise TypeError(f"fn must return one Tensor, got {type(output).__name__}")
     v = np.random.default_rng(seed).standard_normal(output.shape)
     analytic = gradients(output, v.astype(output.dtype))
 

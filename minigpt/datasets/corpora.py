@@ -196,11 +196,8 @@ def _not_found(name: str) -> str:
     close = difflib.get_close_matches(name.lower(), _CORPORA, n=1)
     hint = f"did you mean {close[0]!r}? " if close else ""
     if "://" in name:
-        hint = "download the page first and pass the file. "
-    return (
-        f"{shown!r} is neither a file or folder nor a corpus: {hint}"
-        f"The corpora are {', '.join(_CORPORA)}"
-    )
+        hint = "download the page first and pass the file; "
+    return f"{shown!r} is no file, folder or corpus: {hint}the corpora are {', '.join(_CORPORA)}"
 
 
 def _not_empty(pieces: Iterable[str], path: Path) -> Iterator[str]:

@@ -15,6 +15,7 @@ import numpy as np
 from minigpt.autograd import Array, is_recorded, record
 from minigpt.functional.erf import erf
 from minigpt.operations import relu
+from minigpt.operations.operands import check_tensors
 from minigpt.tensor import Tensor
 
 __all__ = ["ACTIVATIONS", "gelu", "relu"]
@@ -23,16 +24,20 @@ BLOCK = 1 << 16  # numbers in a block: some such arrays of float32 fit a second-
 
 
 def gelu(x: Tensor, approximate: str = "tanh") -> Tensor:
-    """GELU(x) = x·Φ(x), exactly or by GPT-2's approximation.
+    """GELU(x) = x·Φ(x), by GPT-2's approximation (the default) or exactly.
 
-    approximate="none":  Φ(x) = ½(1 + erf(x/√2)), with dGELU/dx = Φ(x) + x·exp(−x²/2)/√(2π)
     approximate="tanh":  Φ(x) ≈ ½(1 + t), t = tanh u, u = √(2/π)·(x + 0.044715·x³), with
                          dGELU/dx = ½(1 + t) + ½·x·(1 − t²)·√(2/π)·(1 + 3·0.044715·x²)
+    approximate="none":  Φ(x) = ½(1 + erf(x/√2)), with dGELU/dx = Φ(x) + x·exp(−x²/2)/√(2π)
+
+    As a model's ``activation`` they are named "gelu_tanh" and "gelu_erf". The two differ by less
+    than 0.0005 anywhere.
 
     Value and derivative come out of one pass, and the derivative is all that is kept.
 
     Raises:
         ValueError: ``approximate`` is neither "tanh" nor "none".
+        TypeError: x is no Tensor.
 
     Example:
         >>> import minigpt as mg
@@ -40,6 +45,7 @@ def gelu(x: Tensor, approximate: str = "tanh") -> Tensor:
         >>> F.gelu(mg.Tensor([-1.0, 0.0, 1.0])).numpy().round(4)
         array([-0.1588,  0.    ,  0.8412], dtype=float32)
     """
+    check_tensors("gelu", x=x)
     if approximate not in ("tanh", "none"):
         raise ValueError(f'approximate={approximate!r}: expected "tanh" (GPT-2) or "none" (exact)')
     value_and_slope = _gelu_tanh if approximate == "tanh" else _gelu_erf
@@ -86,12 +92,12 @@ def _gelu_erf(x: Array, y: Array, slope: Array | None) -> None:
         np.add(phi, x * np.exp(-0.5 * x * x) / math.sqrt(2 * math.pi), out=slope)
 
 
-def _gelu_exact(x: Tensor) -> Tensor:
+def _exact_gelu(x: Tensor) -> Tensor:
     return gelu(x, approximate="none")
 
 
 ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "gelu_tanh": gelu,
-    "gelu": _gelu_exact,
+    "gelu_erf": _exact_gelu,
     "relu": relu,
 }

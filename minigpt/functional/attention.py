@@ -18,6 +18,7 @@ from minigpt.functional.attention_blocks import (
     scaled_scores,
     softmax_of_scores,
 )
+from minigpt.operations.operands import Operand, as_tensor, check_tensors
 from minigpt.tensor import Tensor
 
 
@@ -48,7 +49,8 @@ def scaled_dot_product_attention(
 
     Raises:
         ValueError: shapes that do not fit, or more queries than keys with ``causal``.
-        TypeError: dtypes that differ, a mask that is not boolean, dropout without ``rng``.
+        TypeError: an input that is no Tensor, dtypes that differ, a mask that is not boolean,
+            dropout without ``rng``.
 
     Example:
         >>> import numpy as np, minigpt as mg
@@ -57,12 +59,8 @@ def scaled_dot_product_attention(
         >>> F.scaled_dot_product_attention(x, x, x, causal=True).numpy()[0]  # sees itself alone
         array([1., 0., 0.], dtype=float32)
     """
-    batch = check_shapes(q, k, v)
-    if causal and q.shape[-2] > k.shape[-2]:
-        raise ValueError(
-            f"attention: q has {q.shape[-2]} places and k {k.shape[-2]}: with causal=True the "
-            "queries are the last of the keys' places, so there cannot be more of them"
-        )
+    check_tensors("scaled_dot_product_attention", q=q, k=k, v=v)
+    batch = check_shapes(q, k, v, causal)
     if not batch == q.shape[:-2] == k.shape[:-2] == v.shape[:-2]:
         q, k, v = (x.broadcast_to(batch + x.shape[-2:]) for x in (q, k, v))
     qd, kd, vd = q.data, k.data, v.data
@@ -96,8 +94,11 @@ def multi_head_attention(
         returns: (B, T, C)
 
     Raises:
-        ValueError: the last axis is not 3·C with C divisible by n_head.
+        ValueError: the last axis is not 3·C with C divisible by n_head, or a mask that does not
+            broadcast.
+        TypeError: qkv is no Tensor, a mask that is not boolean, dropout without ``rng``.
     """
+    check_tensors("multi_head_attention", qkv=qkv)
     if n_head < 1 or qkv.ndim != 3 or qkv.shape[-1] % (3 * n_head):
         raise ValueError(
             f"multi_head_attention: qkv has shape {qkv.shape}: expected (B, T, 3·C) with C "
@@ -117,13 +118,34 @@ def multi_head_attention(
     return record(o, (qkv,), vjp)
 
 
-def attention_weights(q: Array, k: Array, mask: Array | None = None, causal: bool = False) -> Array:
+def attention_weights(
+    q: Operand, k: Operand, mask: Array | None = None, causal: bool = False
+) -> Array:
     """P = softmax(Q Kᵀ / √d_k), for looking at: each row says where its query looks.
 
+    Args:
+        q, k: Tensors or arrays; no gradient passes through.
+        mask, causal: as in :func:`scaled_dot_product_attention`.
+
     Shapes:
-        q: (..., T, d_k), k: (..., S, d_k) -> (..., T, S)
+        q: (..., T, d_k)
+        k: (..., S, d_k)
+        returns: (..., T, S), rows that sum to 1 (or of zeros, where a query may see no key)
+
+    Raises:
+        ValueError: shapes that do not fit, or more queries than keys with ``causal``.
+        TypeError: dtypes that differ, or a mask that is not boolean.
+
+    Example:
+        >>> import numpy as np, minigpt.functional as F
+        >>> F.attention_weights(np.zeros((3, 2)), np.zeros((3, 2)), causal=True).round(2)
+        array([[1.  , 0.  , 0.  ],
+               [0.5 , 0.5 , 0.  ],
+               [0.33, 0.33, 0.33]])
     """
-    scores = scaled_scores(q, k)
+    queries, keys = as_tensor(q), as_tensor(k)
+    check_shapes(queries, keys, causal=causal)
+    scores = scaled_scores(queries.data, keys.data)
     if causal:
         scores += causal_bias(*scores.shape[-2:], scores.dtype.char)
     return softmax_of_scores(scores, checked_mask(mask, scores.shape))
@@ -142,15 +164,23 @@ def heads_of(qkv: Array, n_head: int) -> tuple[Array, Array, Array]:
     return q, k, v
 
 
-def check_shapes(q: Tensor, k: Tensor, v: Tensor) -> tuple[int, ...]:
+def check_shapes(
+    q: Tensor, k: Tensor, v: Tensor | None = None, causal: bool = False
+) -> tuple[int, ...]:
     """The leading axes that Q, K and V broadcast to; raise unless they fit together."""
-    shapes = f"q {q.shape}, k {k.shape}, v {v.shape}"
+    shapes = f"q {q.shape}, k {k.shape}" + ("" if v is None else f", v {v.shape}")
+    v = k if v is None else v
     if min(q.ndim, k.ndim, v.ndim) < 2:
         raise ValueError(f"attention: {shapes}: each needs two axes at least, (places, features)")
     if q.shape[-1] != k.shape[-1]:
         raise ValueError(f"attention: {shapes}: q and k differ in their last axis, d_k")
     if k.shape[-2] != v.shape[-2]:
         raise ValueError(f"attention: {shapes}: k and v differ in their number of places")
+    if causal and q.shape[-2] > k.shape[-2]:
+        raise ValueError(
+            f"attention: q has {q.shape[-2]} places and k {k.shape[-2]}: with causal=True the "
+            "queries are the last of the keys' places, so there cannot be more of them"
+        )
     if not q.dtype == k.dtype == v.dtype:
         raise TypeError(f"attention: q is {q.dtype}, k {k.dtype}, v {v.dtype}: use astype")
     try:

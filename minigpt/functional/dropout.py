@@ -7,6 +7,8 @@ import math
 import numpy as np
 
 from minigpt.autograd import Array, record
+from minigpt.functional.row_draws import row_words
+from minigpt.operations.operands import check_tensors
 from minigpt.tensor import Tensor
 
 
@@ -22,8 +24,9 @@ def dropout(x: Tensor, p: float, rng: np.random.Generator) -> Tensor:
 
     Raises:
         ValueError: p is outside [0, 1).
-        TypeError: p is no number, or rng is no ``numpy.random.Generator``.
+        TypeError: x is no Tensor, p no number, or rng is no ``numpy.random.Generator``.
     """
+    check_tensors("dropout", x=x)
     check_probability(p)
     if p == 0:
         return x
@@ -41,16 +44,17 @@ def dropout(x: Tensor, p: float, rng: np.random.Generator) -> Tensor:
 def keep_mask(shape: tuple[int, ...], p: float, rng: np.random.Generator) -> Array:
     """Booleans that are True with probability 1 − p, to the nearest 1/65,536.
 
-    Sixteen random bits for each, four to a draw: four times faster than drawing floats.
+    Sixteen random bits for each, four to a draw: four times faster than drawing floats. The first
+    axis is the rows of a batch, which :mod:`~minigpt.functional.row_draws` keeps apart.
     """
     if not isinstance(rng, np.random.Generator):
         raise TypeError(
             f"rng must be a numpy.random.Generator, got {type(rng).__name__}: pass "
             "np.random.default_rng(seed)"
         )
-    n = math.prod(shape)
-    words = rng.integers(0, 2**64, -(-n // 4), dtype=np.uint64)
-    return (words.view(np.uint16)[:n] >= round(p * 2**16)).reshape(shape)
+    n_rows, n = shape[0] if shape else 1, math.prod(shape[1:])
+    words = row_words(rng, n_rows, -(-n // 4))
+    return (words.view(np.uint16)[:, :n] >= round(p * 2**16)).reshape(shape)
 
 
 def check_probability(p: float, name: str = "p") -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from minigpt.autograd import Array, record
+from minigpt.operations.operands import check_tensors
 from minigpt.tensor import Tensor
 
 
@@ -17,7 +18,7 @@ def embedding(ids: Array, weight: Tensor) -> Tensor:
         returns: (..., d)
 
     Raises:
-        TypeError: ids are not integers.
+        TypeError: ids are not integers, or weight is no Tensor.
         IndexError: an id is negative, or n or more.
         ValueError: weight is not a table of two axes.
 
@@ -28,6 +29,7 @@ def embedding(ids: Array, weight: Tensor) -> Tensor:
         array([[2.],
                [0.]], dtype=float32)
     """
+    check_tensors("embedding", weight=weight)
     if weight.ndim != 2:
         raise ValueError(f"embedding: weight has shape {weight.shape}, expected (n, d)")
     n, d = weight.shape

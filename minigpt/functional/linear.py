@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from minigpt.autograd import Array, record
+from minigpt.operations.operands import check_tensors
 from minigpt.tensor import Tensor
 
 
@@ -22,7 +23,7 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
 
     Raises:
         ValueError: the sizes do not fit.
-        TypeError: the dtypes differ.
+        TypeError: an input is no Tensor, or the dtypes differ.
 
     Example:
         >>> import minigpt as mg
@@ -30,6 +31,9 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
         >>> F.linear(mg.Tensor([[1.0, 2.0]]), mg.Tensor([[3.0], [4.0]]), mg.Tensor([5.0])).item()
         16.0
     """
+    check_tensors("linear", x=x, weight=weight)
+    if bias is not None:
+        check_tensors("linear", bias=bias)
     if weight.ndim != 2 or x.ndim == 0 or x.shape[-1] != weight.shape[0]:
         raise ValueError(
             f"linear: x has shape {x.shape} and weight {weight.shape}: the last axis of x must be "

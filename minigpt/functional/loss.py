@@ -6,6 +6,7 @@ import numpy as np
 
 from minigpt.autograd import Array, is_recorded, record
 from minigpt.functional.embedding import check_ids, check_integers
+from minigpt.operations.operands import check_tensors
 from minigpt.tensor import Tensor
 
 
@@ -26,7 +27,7 @@ def cross_entropy(
     Raises:
         ValueError: shapes that do not fit, an unknown reduction, or a mean over no targets.
         IndexError: a target outside the vocabulary.
-        TypeError: targets that are not integers.
+        TypeError: targets that are not integers, or logits that are no Tensor.
 
     Example:
         >>> import numpy as np, minigpt as mg
@@ -34,6 +35,7 @@ def cross_entropy(
         >>> round(F.cross_entropy(mg.Tensor(np.zeros((1, 4))), np.array([2])).item(), 4)  # ln 4
         1.3863
     """
+    check_tensors("cross_entropy", logits=logits)
     if reduction not in ("mean", "sum", "none"):
         raise ValueError(f'reduction={reduction!r}: expected "mean", "sum" or "none"')
     targets = np.asarray(targets)
@@ -83,9 +85,24 @@ def cross_entropy(
 def log_likelihood(logits: Tensor, targets: Array, ignore_index: int = -1) -> Tensor:
     """Log P(y|x) = Σₜ log p(yₜ | y₍<ₜ₎, x) for each sequence (E6: the chain rule, exact).
 
+    Places whose target is ``ignore_index`` add nothing to the sum.
+
     Shapes:
         logits: (..., T, V), where place t scores targets[t]
-        targets: (..., T)
+        targets: (..., T), integers from 0 to V − 1, or ``ignore_index``
         returns: (...)
+
+    Raises:
+        ValueError: shapes that do not fit.
+        IndexError: a target outside the vocabulary.
+        TypeError: targets that are not integers, or logits that are no Tensor.
+
+    Example:
+        >>> import numpy as np, minigpt as mg
+        >>> import minigpt.functional as F
+        >>> logits = mg.Tensor(np.zeros((3, 4)))  # each of four tokens as likely as the others
+        >>> round(F.log_likelihood(logits, np.array([2, 0, 1])).item(), 4)  # 3·ln ¼
+        -4.1589
     """
+    check_tensors("log_likelihood", logits=logits)
     return -cross_entropy(logits, targets, ignore_index, reduction="none").sum(axis=-1)

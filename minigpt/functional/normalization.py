@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from minigpt.autograd import Array, record
+from minigpt.operations.operands import check_tensors
 from minigpt.tensor import Tensor
 
 
@@ -22,8 +23,11 @@ def layer_norm(x: Tensor, weight: Tensor, bias: Tensor | None = None, eps: float
 
     Raises:
         ValueError: weight or bias does not have x's last size; eps is not positive.
-        TypeError: the dtypes differ.
+        TypeError: an input is no Tensor, or the dtypes differ.
     """
+    check_tensors("layer_norm", x=x, weight=weight)
+    if bias is not None:
+        check_tensors("layer_norm", bias=bias)
     n = x.shape[-1] if x.ndim else 0
     for name, vector in (("weight", weight), ("bias", bias)):
         if vector is not None and vector.shape != (n,):

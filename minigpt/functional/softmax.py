@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from minigpt.autograd import Array, record
+from minigpt.operations.operands import check_axis, check_tensors
 from minigpt.tensor import Tensor
 
 
@@ -16,12 +17,18 @@ def softmax(x: Tensor, axis: int = -1) -> Tensor:
     Shapes:
         x and returns: any, normalised along ``axis``
 
+    Raises:
+        ValueError: there is no such axis.
+        TypeError: x is no Tensor, or ``axis`` no integer.
+
     Example:
         >>> import minigpt as mg
         >>> import minigpt.functional as F
         >>> F.softmax(mg.Tensor([0.0, 0.0])).numpy()
         array([0.5, 0.5], dtype=float32)
     """
+    check_tensors("softmax", x=x)
+    check_axis(axis, x.ndim or 1)  # a number is a row of one
     y = softmax_in_place(np.asarray(x.data - x.data.max(axis=axis, keepdims=True)), axis)
 
     def vjp(g: Array) -> tuple[Array]:
@@ -34,7 +41,16 @@ def log_softmax(x: Tensor, axis: int = -1) -> Tensor:
     """Log yᵢ = xᵢ − log Σⱼ exp(xⱼ), with ∂L/∂x = g − softmax(x)·Σ g.
 
     Computed directly: the logarithm of a softmax would be −∞ where the probability underflows.
+
+    Shapes:
+        x and returns: any, normalised along ``axis``
+
+    Raises:
+        ValueError: there is no such axis.
+        TypeError: x is no Tensor, or ``axis`` no integer.
     """
+    check_tensors("log_softmax", x=x)
+    check_axis(axis, x.ndim or 1)  # a number is a row of one
     y = x.data - x.data.max(axis=axis, keepdims=True)
     y -= np.log(np.exp(y).sum(axis=axis, keepdims=True))
 

@@ -16,15 +16,18 @@ def build_model(name: str, config: dict[str, Any], seed: int | np.random.Generat
     """A model from the name of its class and the fields of its configuration, as files hold them.
 
     Raises:
-        ValueError: no model of that name, or fields that its configuration does not have.
+        ValueError: no model of that name, fields that its configuration does not have, or a
+            negative seed.
+        TypeError: the seed is neither an integer nor a Generator.
     """
     if name not in MODELS:
         raise ValueError(f"model {name!r} is not known: choose one of {', '.join(MODELS)}")
     model_class, config_class = MODELS[name]
     try:
-        return model_class(config_class(**config), seed=seed)
+        checked = config_class(**config)
     except TypeError as error:
         raise ValueError(f"the configuration does not fit {name}: {error}") from None
+    return model_class(checked, seed=seed)
 
 
 __all__ = ["GPT", "MODELS", "GPTConfig", "build_model"]

@@ -34,7 +34,8 @@ class GPTConfig:
         n_embd: the width of the residual stream.
         dropout: the probability used on embeddings, attention weights and residual branches.
         bias: whether linear layers and layer norms have biases.
-        activation: of the feed-forward network: "gelu_tanh" (GPT-2), "gelu" (exact) or "relu".
+        activation: of the feed-forward network: "gelu_tanh" (GPT-2), "gelu_erf" (exact) or
+            "relu".
         norm: "pre" (GPT-2) or "post" (GPT-1, Vaswani et al. 2017).
         positions: "learned" (GPT-1, GPT-2) or "sinusoidal" (Vaswani et al. 2017, §3.5; the token
             embeddings are then multiplied by √n_embd, §3.4).

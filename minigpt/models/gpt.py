@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import math
 from functools import partial
-from typing import Any
 
 import numpy as np
 
 import minigpt.functional as F
 from minigpt.autograd import Array, is_grad_enabled, no_grad
-from minigpt.functional.embedding import check_ids, check_integers
+from minigpt.functional.embedding import check_ids
 from minigpt.models.config import GPTConfig
+from minigpt.models.inputs import checked_positions, key_mask
 from minigpt.nn import (
     Block,
     Dropout,
@@ -23,6 +23,7 @@ from minigpt.nn import (
     Module,
     SinusoidalPositions,
 )
+from minigpt.nn.layers import check_seed
 from minigpt.recompute import recomputed
 from minigpt.tensor import Tensor
 
@@ -41,6 +42,10 @@ class GPT(Module):
     Shapes:
         ids: (B, T) integers, T ≤ block_size -> logits (B, T, vocab_size)
 
+    Raises:
+        ValueError: the seed is negative.
+        TypeError: ``config`` is no GPTConfig, or the seed neither an integer nor a Generator.
+
     Example:
         >>> import numpy as np, minigpt as mg
         >>> model = mg.GPT(
@@ -55,6 +60,7 @@ class GPT(Module):
         if not isinstance(config, GPTConfig):
             raise TypeError(f"config must be a GPTConfig, got {type(config).__name__}")
         self.config = c = config
+        check_seed(seed)
         rng = np.random.default_rng(seed)
         std, out_std = c.init_std, c.init_std / math.sqrt(2 * c.n_layer)
         self.token_embedding = Embedding(c.vocab_size, c.n_embd, std=std, seed=rng)
@@ -98,7 +104,10 @@ class GPT(Module):
                 going on behind the cache.
             cache: from :meth:`new_cache`; the ids go on from what it holds, and are added to it.
             rng: of dropout, in training.
-            last_only: compute the logits of the last place alone, (B, 1, vocab_size).
+            last_only: compute the logits of the last place alone.
+
+        Shapes:
+            returns: (B, T, vocab_size), or (B, 1, vocab_size) with ``last_only``
 
         Raises:
             ValueError: ids, positions or mask of another shape, or more tokens than the context
@@ -112,8 +121,8 @@ class GPT(Module):
         if positions is None:
             positions = np.arange(past, past + t)
         else:
-            positions = _checked_positions(positions, ids.shape, self.config.block_size)
-        mask = _key_mask(attention_mask, ids.shape[0], past + t)
+            positions = checked_positions(positions, ids.shape, self.config.block_size)
+        mask = key_mask(attention_mask, ids.shape[0], past + t)
         rng = self.dropout_rng if rng is None else rng
 
         x = self.embed(ids, positions)  # (B, T) -> (B, T, C)
@@ -130,10 +139,10 @@ class GPT(Module):
     def embed(self, ids: Array, positions: Array) -> Tensor:
         """Token and position embeddings added up: (B, T) -> (B, T, C)."""
         tokens: Tensor = self.token_embedding(ids)
-        if self.config.positions == "learned":
-            return tokens + self.position_embedding(positions)
-        scale = math.sqrt(self.config.n_embd)
-        return tokens * scale + self.position_embedding(positions, tokens.dtype)
+        if self.config.positions == "sinusoidal":
+            tokens = tokens * math.sqrt(self.config.n_embd)  # Vaswani et al. 2017, §3.4
+        x: Tensor = self.position_embedding(tokens, positions)
+        return x
 
     def unembed(self, x: Tensor) -> Tensor:
         """From the residual stream to logits: (B, T, C) -> (B, T, V)."""
@@ -154,8 +163,23 @@ class GPT(Module):
     ) -> Tensor:
         """Mean cross-entropy of the next token (E7), over the targets that are not −1.
 
+        Args:
+            ids: what the model reads.
+            targets: targets[b, t] is the token that follows ids[b, t]; −1 leaves the place out.
+            attention_mask: 1 or True for a token and 0 for padding, which no token sees. It says
+                nothing of the targets: those of padding should be −1.
+            rng: of dropout, in training; the model's own where None.
+
         Shapes:
-            ids, targets: (B, T) integers; targets[b, t] is the token that follows ids[b, t]
+            ids, targets: (B, T) integers
+            attention_mask: (B, T)
+            returns: a scalar
+
+        Raises:
+            ValueError: shapes that do not fit, more tokens than the context holds, or no target
+                that counts.
+            IndexError: an id or a target outside the vocabulary.
+            TypeError: ids or targets that are not integers.
         """
         return F.cross_entropy(self(ids, attention_mask, rng=rng), targets)
 
@@ -184,9 +208,20 @@ class GPT(Module):
 
     @no_grad()
     def attention_weights(self, ids: Array) -> list[Array]:
-        """Where every token looks, for each layer: (B, n_head, T, T), rows that sum to 1.
+        """Where every token looks, for each layer: one array of attention weights.
 
         The model should be in evaluation mode: in training, dropout blurs what later layers see.
+
+        Args:
+            ids: (B, T) integers.
+
+        Shapes:
+            returns: n_layer arrays (B, n_head, T, T), rows that sum to 1
+
+        Raises:
+            ValueError: ids of another shape, or more tokens than the context holds.
+            IndexError: an id outside the vocabulary.
+            TypeError: ids that are not integers.
         """
         ids = self._checked(ids, None)
         x, maps = self.embed(ids, np.arange(ids.shape[1])), []
@@ -221,34 +256,3 @@ class GPT(Module):
 def _apply(block: Block, mask: Array | None, x: Tensor, rng: np.random.Generator | None) -> Tensor:
     y: Tensor = block(x, mask, rng=rng)
     return y
-
-
-def _checked_positions(positions: Array, shape: tuple[int, ...], block_size: int) -> Array:
-    positions = np.asarray(positions)
-    check_integers(positions, "positions")
-    if positions.shape not in (shape, shape[1:]):
-        raise ValueError(
-            f"positions have shape {positions.shape}, expected {shape[1:]} or {shape}: one for "
-            "every token"
-        )
-    if positions.min() < 0 or positions.max() >= block_size:
-        raise IndexError(
-            f"positions run from {positions.min()} to {positions.max()}, but the context has "
-            f"block_size={block_size} places, 0 to {block_size - 1}"
-        )
-    return positions
-
-
-def _key_mask(attention_mask: Array | None, batch: int, n_keys: int) -> Array | None:
-    """(B, S) of 0 and 1 -> (B, 1, 1, S) of booleans: the same for every head and query."""
-    if attention_mask is None:
-        return None
-    mask: Any = np.asarray(attention_mask)
-    if mask.shape != (batch, n_keys):
-        raise ValueError(
-            f"attention_mask has shape {mask.shape}, expected {(batch, n_keys)}: a place for every "
-            "token, those in the cache included"
-        )
-    if mask.dtype != np.bool_ and not ((mask == 0) | (mask == 1)).all():
-        raise ValueError("attention_mask must hold 1 (token) and 0 (padding) only")
-    return mask.astype(bool)[:, None, None, :]

@@ -9,7 +9,7 @@ from minigpt.autograd import Array
 from minigpt.functional.attention import attention_weights, heads_of
 from minigpt.functional.dropout import check_probability
 from minigpt.nn.cache import KeyValueCache
-from minigpt.nn.layers import Dropout, Linear, Seed, check_size
+from minigpt.nn.layers import Dropout, Linear, Seed, check_seed, check_size
 from minigpt.nn.module import Module
 from minigpt.tensor import Tensor
 
@@ -27,8 +27,9 @@ class CausalSelfAttention(Module):
         dropout: on the attention weights, and on y before it joins the residual stream.
         bias: whether the projections have biases.
         causal: False lets every token see all others, as in an encoder.
-        std, out_std: standard deviation of the initial projections.
-        seed: of the projections.
+        std: standard deviation of the initial projections; 1/√n_in by default.
+        out_std: that of W_out; the same as ``std`` by default.
+        seed: of the projections, a number or a Generator.
 
     Shapes:
         x: (B, T, n_embd) -> (B, T, n_embd)
@@ -55,6 +56,7 @@ class CausalSelfAttention(Module):
         check_size(n_embd=n_embd, n_head=n_head)
         check_probability(dropout, "dropout")
         check_heads(n_embd, n_head)
+        check_seed(seed)
         rng = np.random.default_rng(seed)
         self.n_head = n_head
         self.causal = causal
@@ -73,6 +75,17 @@ class CausalSelfAttention(Module):
         layer: int = 0,
         rng: np.random.Generator | None = None,
     ) -> Tensor:
+        """Attention of x to itself, and with a cache to the tokens before it.
+
+        Args:
+            x: (B, T, n_embd).
+            mask: as the class has it.
+            cache: holds the keys and values of the tokens before, and gets those of x. It is for
+                generation: no gradient goes through, and no attention weight is dropped, in
+                training mode either.
+            layer: which of the cache's layers this is.
+            rng: of dropout, in training.
+        """
         qkv = self.qkv_proj(x)  # (B, T, C) -> (B, T, 3·C)
         if cache is None:
             dropout = self.attention_dropout if self.training else 0.0
@@ -95,7 +108,13 @@ class CausalSelfAttention(Module):
     def weights(self, x: Tensor, mask: Array | None = None) -> Array:
         """The attention weights, for looking at: where each token looks, in each head.
 
+        Args:
+            x: what :meth:`forward` takes; no gradient passes through, and nothing is dropped.
+            mask: True where a key may be seen.
+
         Shapes:
+            x: (B, T, n_embd)
+            mask: (B, 1 or n_head, 1 or T, T)
             returns: (B, n_head, T, T), each row a distribution over the tokens
         """
         q, k, _ = heads_of(self.qkv_proj(x).data, self.n_head)

@@ -7,7 +7,7 @@ import numpy as np
 from minigpt.autograd import Array
 from minigpt.nn.attention import CausalSelfAttention
 from minigpt.nn.cache import KeyValueCache
-from minigpt.nn.layers import LayerNorm, Seed
+from minigpt.nn.layers import LayerNorm, Seed, check_seed
 from minigpt.nn.mlp import MLP
 from minigpt.nn.module import Module
 from minigpt.tensor import Tensor
@@ -24,14 +24,27 @@ class Block(Module):
     (Xiong et al. 2020).
 
     Args:
+        n_embd: the width of the residual stream, x.
+        n_head: how many attention heads; must divide n_embd.
+        n_inner: the width inside the feed-forward network; 4·n_embd by default.
+        activation: of the feed-forward network: "gelu_tanh", "gelu_erf" or "relu".
         norm: "pre" or "post".
-        The others as in :class:`CausalSelfAttention` and :class:`MLP`.
+        dropout: on the attention weights, and on what either part adds to x.
+        bias: whether projections and layer norms have biases.
+        causal: False lets every token see all others, as in an encoder.
+        eps: ε of the layer norms.
+        std: standard deviation of the initial projections; 1/√n_in of each by default.
+        out_std: that of the two projections back into the residual stream; the same as ``std`` by
+            default.
+        seed: of the projections, a number or a Generator.
 
     Shapes:
         x: (B, T, n_embd) -> (B, T, n_embd)
+        mask: as in :class:`CausalSelfAttention`
 
     Raises:
-        ValueError: ``norm`` is neither "pre" nor "post".
+        ValueError: ``norm`` is neither "pre" nor "post", n_head does not divide n_embd, or there
+            is no activation of that name.
     """
 
     def __init__(
@@ -52,6 +65,7 @@ class Block(Module):
     ) -> None:
         super().__init__()
         check_norm(norm)
+        check_seed(seed)
         rng = np.random.default_rng(seed)
         self.norm = norm
         self.attention_norm = LayerNorm(n_embd, bias, eps)

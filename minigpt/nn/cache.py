@@ -18,6 +18,10 @@ from minigpt.nn.layers import check_size
 class KeyValueCache:
     """Keys and values of every layer, for up to ``capacity`` tokens of each sequence.
 
+    Args:
+        n_layer, batch_size, n_head, capacity, head_size: the shape, as below.
+        dtype: of keys and values, that of the model's parameters.
+
     Attributes:
         length: how many tokens are held; the same for every sequence (shorter ones are padded on
             the left, with an attention mask).
@@ -62,6 +66,9 @@ class KeyValueCache:
 
         Shapes:
             k, v: (B, n_head, T, head_size) -> (B, n_head, length + T, head_size)
+
+        Raises:
+            ValueError: more tokens than fit the capacity, or another number of sequences.
         """
         start, stop = self.length, self.length + k.shape[2]
         if stop > self.capacity:

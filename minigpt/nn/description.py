@@ -31,9 +31,14 @@ def tree(module: Module, name: str = "", indent: int = 0) -> str:
     label = f"{name}: " if name else ""
     count = module.num_parameters()
     line = f"{'  ' * indent}{label}{type(module).__name__}({details})"
-    lines = [f"{line}  # {count:,} parameters" if count else line]
+    lines = [f"{line}  # {parameters(count)}" if count else line]
     lines += [tree(child, child_name, indent + 1) for child_name, child in children]
     return "\n".join(lines)
+
+
+def parameters(count: int) -> str:
+    """``count`` in words: "1 parameter", "1,234 parameters"."""
+    return f"{count:,} parameter{'' if count == 1 else 's'}"
 
 
 def summary_table(module: Module) -> Text:
@@ -54,5 +59,5 @@ def summary_table(module: Module) -> Text:
     memory = sum(p.data.nbytes for _, p in named) / 1e6
     dtypes = ", ".join(sorted({str(p.dtype) for _, p in named}))
     lines.append("─" * len(lines[0]))
-    lines.append(f"{type(module).__name__}: {total:,} parameters, {memory:,.1f} MB as {dtypes}")
+    lines.append(f"{type(module).__name__}: {parameters(total)}, {memory:,.1f} MB as {dtypes}")
     return Text("\n".join(lines))

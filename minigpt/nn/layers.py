@@ -49,6 +49,12 @@ class Linear(Module):
 class Embedding(Module):
     """y = W[id]: a learned vector for each of n ids.
 
+    Args:
+        n: how many ids there are, 0 to n − 1.
+        d: the size of a vector.
+        std: the standard deviation of the initial W.
+        seed: of W, a number or a Generator.
+
     Shapes:
         ids: (...) integers -> (..., d);  weight: (n, d)
     """
@@ -64,6 +70,11 @@ class Embedding(Module):
 
 class LayerNorm(Module):
     """y = γ ∘ (x − μ)/√(σ² + ε) + β over the last axis (Ba et al. 2016); γ starts at 1, β at 0.
+
+    Args:
+        n: the size of the last axis.
+        bias: whether there is a β.
+        eps: ε.
 
     Shapes:
         x: (..., n) -> (..., n);  weight (γ), bias (β): (n,)
@@ -82,6 +93,12 @@ class LayerNorm(Module):
 
 class Dropout(Module):
     """In training, each number is 0 with probability p and the others grow by 1/(1 − p).
+
+    Args:
+        p: the probability of a zero, 0 ≤ p < 1.
+
+    Shapes:
+        x: any -> the same
 
     Raises:
         TypeError: called in training without a Generator.
@@ -108,6 +125,7 @@ class Dropout(Module):
 
 def normal(shape: tuple[int, ...], std: float, seed: Seed) -> Array:
     """Normal numbers of mean 0, float32, from a seed or a Generator."""
+    check_seed(seed)
     draws = np.random.default_rng(seed).standard_normal(shape, dtype=np.float32)
     draws *= np.float32(std)
     return draws
@@ -120,3 +138,13 @@ def check_size(**sizes: int) -> None:
             raise TypeError(f"{name} must be an integer, got {size!r}")
         if size < 1:
             raise ValueError(f"{name}={size} must be 1 or more")
+
+
+def check_seed(seed: Seed) -> None:
+    """Raise unless ``seed`` is an integer of 0 or more, or a Generator."""
+    if isinstance(seed, np.random.Generator):
+        return
+    if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)):
+        raise TypeError(f"seed must be an integer or a numpy.random.Generator, got {seed!r}")
+    if seed < 0:
+        raise ValueError(f"seed={seed} must be 0 or more")

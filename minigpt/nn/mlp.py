@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from minigpt.functional.activations import ACTIVATIONS
-from minigpt.nn.layers import Dropout, Linear, Seed
+from minigpt.nn.layers import Dropout, Linear, Seed, check_seed
 from minigpt.nn.module import Module
 from minigpt.tensor import Tensor
 
@@ -16,8 +16,12 @@ class MLP(Module):
     Args:
         n_embd: the width of x and y.
         n_inner: the width in between; 4·n_embd by default.
-        activation: f: "gelu_tanh" (GPT-2), "gelu" (exact, with erf) or "relu" (Vaswani et al.).
+        activation: f: "gelu_tanh" (GPT-2), "gelu_erf" (exact) or "relu" (Vaswani et al.).
         dropout: on y, before it joins the residual stream.
+        bias: whether the projections have biases.
+        std: standard deviation of the initial W_up; 1/√n_in of each projection by default.
+        out_std: that of W_down; the same as ``std`` by default.
+        seed: of the projections, a number or a Generator.
 
     Shapes:
         x: (..., n_embd) -> (..., n_embd)
@@ -40,6 +44,7 @@ class MLP(Module):
     ) -> None:
         super().__init__()
         check_activation(activation)
+        check_seed(seed)
         rng = np.random.default_rng(seed)
         n_inner = 4 * n_embd if n_inner is None else n_inner
         self.activation = activation

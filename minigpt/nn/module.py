@@ -136,7 +136,13 @@ class Module:
 
         Raises:
             ValueError: lists the missing, unexpected and misshapen (or mistyped) names.
+            TypeError: ``state`` is no mapping.
         """
+        if not isinstance(state, Mapping):
+            raise TypeError(
+                f"state must be a dict of arrays by name, got {type(state).__name__}: pass what "
+                "state_dict() gave"
+            )
         own = dict(self.named_parameters())
         problems = []
         if strict:
@@ -150,8 +156,9 @@ class Module:
                     f"{own[name].dtype}{own[name].shape}"
                 )
         if problems:
+            names = "1 name does" if len(problems) == 1 else f"{len(problems)} names do"
             raise ValueError(
-                f"load_state_dict: {len(problems)} names do not fit {type(self).__name__}:\n  "
+                f"load_state_dict: {names} not fit {type(self).__name__}:\n  "
                 + "\n  ".join(sorted(problems))
             )
         for name in own.keys() & state.keys():

@@ -1,35 +1,53 @@
-"""Where a token stands: learned positions, and sinusoidal ones (E4)."""
+"""Where a token stands: learned positions, and sinusoidal ones (E4), added to what it is."""
 
 from __future__ import annotations
 
-import numpy as np
-
 import minigpt.functional as F
 from minigpt.autograd import Array
-from minigpt.nn.layers import Embedding, check_size
-from minigpt.nn.module import Module
+from minigpt.nn.layers import Seed, check_size, normal
+from minigpt.nn.module import Module, Parameter
 from minigpt.tensor import Tensor
 
 
-class LearnedPositions(Embedding):
-    """A learned vector for each place, as in GPT-1 and GPT-2.
+class LearnedPositions(Module):
+    """y = x + W[position]: a learned vector for each place, as in GPT-1 and GPT-2.
+
+    Args:
+        block_size: how many places there are.
+        n_embd: the width of x.
+        std: the standard deviation of the initial W.
+        seed: of W, a number or a Generator.
 
     Shapes:
-        positions: (...) integers below block_size -> (..., n_embd)
+        x: (B, T, n_embd) -> (B, T, n_embd);  weight: (block_size, n_embd)
+        positions: (T,) or (B, T), integers below block_size
     """
+
+    def __init__(self, block_size: int, n_embd: int, *, std: float = 0.02, seed: Seed) -> None:
+        super().__init__()
+        check_size(block_size=block_size, n_embd=n_embd)
+        self.weight = Parameter(normal((block_size, n_embd), std, seed))
+
+    def forward(self, x: Tensor, positions: Array) -> Tensor:
+        return x + F.embedding(positions, self.weight)
 
 
 class SinusoidalPositions(Module):
-    """Sines and cosines of the place (Vaswani et al. 2017, §3.5); nothing is learned.
+    """y = x + PE[position]: sines and cosines (Vaswani et al. 2017, §3.5); nothing is learned.
+
+    Args:
+        block_size: how many places there are.
+        n_embd: the width of x, even.
 
     Shapes:
-        positions: (...) integers below block_size -> (..., n_embd)
+        x: (B, T, n_embd) -> (B, T, n_embd)
+        positions: (T,) or (B, T), integers below block_size
     """
 
     def __init__(self, block_size: int, n_embd: int) -> None:
         super().__init__()
         check_size(block_size=block_size, n_embd=n_embd)
-        self.table = F.sinusoidal_positions(block_size, n_embd)
+        self.table = Tensor(F.sinusoidal_positions(block_size, n_embd))
 
-    def forward(self, positions: Array, dtype: np.dtype[np.floating] | None = None) -> Tensor:
-        return F.embedding(positions, Tensor(self.table.astype(dtype or np.float32)))
+    def forward(self, x: Tensor, positions: Array) -> Tensor:
+        return x + F.embedding(positions, self.table).astype(x.dtype)

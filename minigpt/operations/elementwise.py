@@ -1,6 +1,7 @@
 """Elementwise primitives: the value, and right below it the derivative in the same symbols.
 
-Every binary operation broadcasts as NumPy does. ``g`` is the gradient ∂L/∂y that comes from above.
+Every binary operation broadcasts as NumPy does, and raises a ValueError that names the shapes where
+they do not. ``g`` is the gradient ∂L/∂y that comes from above.
 Constants have x's own type: NumPy 1 would make a float64 of a float32 without axes and a plain 1.
 """
 
@@ -11,7 +12,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from minigpt.autograd import Array, record
-from minigpt.operations.operands import Operand, as_tensor, operands, unbroadcast
+from minigpt.operations.operands import (
+    Operand,
+    as_tensor,
+    broadcast,
+    check_tensors,
+    operands,
+    unbroadcast,
+)
 
 if TYPE_CHECKING:
     from minigpt.tensor import Tensor
@@ -27,7 +35,7 @@ def add(a: Operand, b: Operand) -> Tensor:
     def vjp(g: Array) -> tuple[Array, Array]:
         return unbroadcast(g, a_shape), unbroadcast(g, b_shape)
 
-    return record(a.data + b.data, (a, b), vjp)
+    return record(broadcast(np.add, a.data, b.data), (a, b), vjp)
 
 
 def subtract(a: Operand, b: Operand) -> Tensor:
@@ -38,13 +46,13 @@ def subtract(a: Operand, b: Operand) -> Tensor:
     def vjp(g: Array) -> tuple[Array, Array]:
         return unbroadcast(g, a_shape), unbroadcast(-g, b_shape)
 
-    return record(a.data - b.data, (a, b), vjp)
+    return record(broadcast(np.subtract, a.data, b.data), (a, b), vjp)
 
 
 def multiply(a: Operand, b: Operand) -> Tensor:
     """y = a·b, with ∂y/∂a = b and ∂y/∂b = a."""
     a, b = operands(a, b)
-    x, y = _kept(a, for_gradient_of=b), _kept(b, for_gradient_of=a)
+    x, y = _if_needed(a, for_gradient_of=b), _if_needed(b, for_gradient_of=a)
     a_shape, b_shape = a.shape, b.shape
 
     def vjp(g: Array) -> tuple[Array | None, Array | None]:
@@ -53,13 +61,13 @@ def multiply(a: Operand, b: Operand) -> Tensor:
             None if x is None else unbroadcast(g * x, b_shape),
         )
 
-    return record(a.data * b.data, (a, b), vjp)
+    return record(broadcast(np.multiply, a.data, b.data), (a, b), vjp)
 
 
 def divide(a: Operand, b: Operand) -> Tensor:
     """y = a / b, with ∂y/∂a = 1/b and ∂y/∂b = −a/b²."""
     a, b = operands(a, b)
-    x, y = _kept(a, for_gradient_of=b), b.data
+    x, y = _if_needed(a, for_gradient_of=b), b.data
     a_shape, b_shape = a.shape, b.shape
 
     def vjp(g: Array) -> tuple[Array, Array | None]:
@@ -67,7 +75,7 @@ def divide(a: Operand, b: Operand) -> Tensor:
         gy = None if x is None else unbroadcast(-gx * x / y, b_shape)
         return unbroadcast(gx, a_shape), gy
 
-    return record(a.data / y, (a, b), vjp)
+    return record(broadcast(np.divide, a.data, y), (a, b), vjp)
 
 
 def maximum(a: Operand, b: Operand) -> Tensor:
@@ -79,10 +87,10 @@ def maximum(a: Operand, b: Operand) -> Tensor:
         gx = g * ((x > y) + 0.5 * (x == y)).astype(g.dtype)
         return unbroadcast(gx, x.shape), unbroadcast(g - gx, y.shape)
 
-    return record(np.maximum(x, y), (a, b), vjp)
+    return record(broadcast(np.maximum, x, y), (a, b), vjp)
 
 
-def _kept(x: Tensor, for_gradient_of: Tensor) -> Array | None:
+def _if_needed(x: Tensor, for_gradient_of: Tensor) -> Array | None:
     """The array of x, if the other operand's gradient needs it; else it need not stay alive."""
     return x.data if for_gradient_of.requires_grad else None
 
@@ -93,6 +101,7 @@ def power(x: Tensor, exponent: float) -> Tensor:
     Raises:
         TypeError: ``exponent`` is not a number.
     """
+    check_tensors("power", x=x)
     if isinstance(exponent, bool) or not isinstance(exponent, (int, float, np.number)):
         raise TypeError(f"exponent must be a number, got {type(exponent).__name__}")
     a, n = x.data, float(exponent)
@@ -120,41 +129,48 @@ def _power(a: Array, n: float) -> Array:
 
 def negative(x: Tensor) -> Tensor:
     """y = −x."""
+    check_tensors("negative", x=x)
     return record(-x.data, (x,), lambda g: (-g,))
 
 
 def absolute(x: Tensor) -> Tensor:
     """y = |x|, with dy/dx = sign(x)."""
+    check_tensors("absolute", x=x)
     a = x.data
     return record(np.abs(a), (x,), lambda g: (g * np.sign(a),))
 
 
 def exp(x: Tensor) -> Tensor:
     """y = eˣ, with dy/dx = y."""
+    check_tensors("exp", x=x)
     y = np.exp(x.data)
     return record(y, (x,), lambda g: (g * y,))
 
 
 def log(x: Tensor) -> Tensor:
     """y = ln x, with dy/dx = 1/x."""
+    check_tensors("log", x=x)
     a = x.data
     return record(np.log(a), (x,), lambda g: (g / a,))
 
 
 def sqrt(x: Tensor) -> Tensor:
     """y = √x, with dy/dx = 1/(2y)."""
+    check_tensors("sqrt", x=x)
     y = np.sqrt(x.data)
     return record(y, (x,), lambda g: (g / (y + y),))
 
 
 def tanh(x: Tensor) -> Tensor:
     """y = tanh x, with dy/dx = 1 − y²."""
+    check_tensors("tanh", x=x)
     y, one = np.tanh(x.data), x.dtype.type(1)
     return record(y, (x,), lambda g: (g * (one - y * y),))
 
 
 def sigmoid(x: Tensor) -> Tensor:
     """y = 1/(1 + e⁻ˣ), written as eˣ/(1 + eˣ) below 0, so that no x overflows; dy/dx = y(1 − y)."""
+    check_tensors("sigmoid", x=x)
     one = x.dtype.type(1)
     e = np.exp(-np.abs(x.data))  # at most 1
     y = np.where(x.data >= 0, one, e) / (one + e)
@@ -163,6 +179,7 @@ def sigmoid(x: Tensor) -> Tensor:
 
 def relu(x: Tensor) -> Tensor:
     """y = max(x, 0), with dy/dx = 1 where x > 0 and 0 elsewhere, at 0 too."""
+    check_tensors("relu", x=x)
     positive = x.data > 0
     return record(np.where(positive, x.data, x.data.dtype.type(0)), (x,), lambda g: (g * positive,))
 
@@ -173,6 +190,7 @@ def astype(x: Tensor, dtype: np.dtype[np.floating] | type) -> Tensor:
     Raises:
         TypeError: ``dtype`` is neither float32 nor float64.
     """
+    check_tensors("astype", x=x)
     from minigpt.tensor import Tensor  # one floor up
 
     before = x.data.dtype
@@ -188,6 +206,7 @@ def where(condition: Array, a: Operand, b: Operand) -> Tensor:
 
     Raises:
         TypeError: ``condition`` is not an array of booleans.
+        ValueError: the three shapes do not broadcast.
     """
     chosen = as_condition(condition)
     a, b = operands(a, b)
@@ -200,11 +219,26 @@ def where(condition: Array, a: Operand, b: Operand) -> Tensor:
             unbroadcast(np.where(chosen, zero, g), b_shape),
         )
 
-    return record(np.where(chosen, a.data, b.data), (a, b), vjp)
+    return record(broadcast(np.where, chosen, a.data, b.data), (a, b), vjp)
 
 
 def masked_fill(x: Tensor, mask: Array, value: float) -> Tensor:
-    """x with ``value`` in the places where ``mask`` (booleans, broadcast) is True."""
+    """x with ``value`` in the places where ``mask`` is True; no gradient passes through these.
+
+    Shapes:
+        x: any, the mask: booleans of a shape that broadcasts with it
+        returns: what both broadcast to, which is x's own shape unless the mask is larger
+
+    Raises:
+        TypeError: ``mask`` is not an array of booleans, or ``value`` one of another float type.
+        ValueError: the shapes do not broadcast.
+
+    Example:
+        >>> import numpy as np, minigpt as mg
+        >>> mg.Tensor([1.0, 2.0]).masked_fill(np.array([True, False]), -np.inf).numpy()
+        array([-inf,   2.], dtype=float32)
+    """
+    check_tensors("masked_fill", x=x)
     return where(mask, as_tensor(value, x.data.dtype), x)
 
 

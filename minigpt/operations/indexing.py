@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from minigpt.autograd import Array, record
+from minigpt.operations.operands import check_tensors
 
 if TYPE_CHECKING:
     from minigpt.tensor import Tensor
@@ -31,6 +32,7 @@ def getitem(x: Tensor, index: Any) -> Tensor:
     """
     from minigpt.tensor import Tensor  # one floor up
 
+    check_tensors("getitem", x=x)
     parts = index if isinstance(index, tuple) else (index,)
     if any(isinstance(part, Tensor) for part in parts):
         raise TypeError("a Tensor holds floats and cannot index: use an array of integers")

@@ -1,4 +1,4 @@
-"""What an operation accepts beside a Tensor, and how shapes that were broadcast come back.
+"""What an operation accepts, and how shapes that were broadcast come back.
 
 The rule for types, everywhere in the library:
 
@@ -6,11 +6,14 @@ The rule for types, everywhere in the library:
 * float32 and float64 do not mix: that is a TypeError that says so, never a silent conversion;
 * a Python or NumPy number, and an array or list of integers or booleans, takes the dtype of the
   Tensor that it meets.
+
+An operation of two operands takes anything that :func:`as_tensor` makes a Tensor of; all others
+take Tensors, and say so by :func:`check_tensors`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Union
 
 import numpy as np
@@ -53,8 +56,29 @@ def as_tensor(value: Operand, dtype: np.dtype[Any] | None = None) -> Tensor:
     return Tensor(array.astype(dtype, copy=False))
 
 
+def check_tensors(function: str, **arguments: object) -> None:
+    """Raise a TypeError unless every argument, given by its name, is a Tensor.
+
+    A Tensor is known by its node: that takes one look, and no import from a floor up.
+    """
+    for name, value in arguments.items():
+        if not hasattr(value, "node"):
+            raise TypeError(
+                f"{function}: {name} must be a Tensor, got {type(value).__name__}: "
+                f"mg.Tensor({name})"
+            )
+
+
+def check_axis(axis: int, ndim: int) -> None:
+    """Raise unless ``axis`` is one of ``ndim`` dimensions, counted from either end."""
+    if isinstance(axis, bool) or not isinstance(axis, (int, np.integer)):
+        raise TypeError(f"axis must be an integer, got {axis!r}")
+    if not -ndim <= axis < ndim:
+        raise ValueError(f"axis {axis} is out of range for a tensor of {ndim} dimensions")
+
+
 def operands(a: Operand, b: Operand) -> tuple[Tensor, Tensor]:
-    """Both operands of a binary operation as Tensors of one dtype, checked to broadcast."""
+    """Both operands of a binary operation as Tensors of one dtype."""
     from minigpt.tensor import Tensor  # one floor up
 
     if isinstance(a, Tensor):
@@ -65,6 +89,19 @@ def operands(a: Operand, b: Operand) -> tuple[Tensor, Tensor]:
         a = as_tensor(a)
         b = as_tensor(b, a.data.dtype)
     return a, b
+
+
+def broadcast(function: Callable[..., Any], *arrays: Array) -> Any:
+    """``function(*arrays)``, NumPy's; shapes that do not broadcast are all named in the error."""
+    try:
+        return function(*arrays)
+    except ValueError:
+        shapes = " and ".join(str(array.shape) for array in arrays)
+        raise ValueError(
+            f"{function.__name__} of shapes {shapes}: they do not broadcast. Counted from the "
+            "last, axes must have equal lengths, or length 1 in one of them: use reshape or None "
+            "as an index to put axes of length 1 in"
+        ) from None
 
 
 def unbroadcast(gradient: Array, shape: tuple[int, ...]) -> Array:

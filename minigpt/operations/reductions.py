@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from minigpt.autograd import Array, record
+from minigpt.operations.operands import check_axis, check_tensors
 
 if TYPE_CHECKING:
     from minigpt.tensor import Tensor
@@ -18,27 +19,54 @@ Axis = int | tuple[int, ...] | None
 def sum(x: Tensor, axis: Axis = None, keepdims: bool = False) -> Tensor:
     """y = Σ x over ``axis`` (all axes where None); each term has derivative 1.
 
+    Args:
+        x: what is summed.
+        axis: one axis or several, counted from either end; None for all.
+        keepdims: whether the axes summed over stay, with length 1, so that y broadcasts with x.
+
+    Shapes:
+        x: any
+        returns: x's shape without ``axis``, or with length 1 there
+
+    Raises:
+        ValueError: there is no such axis, or it is named twice.
+        TypeError: ``axis`` is made of no integers.
+
     Example:
         >>> import minigpt as mg
         >>> mg.Tensor([[1.0, 2.0], [3.0, 4.0]]).sum(axis=0).numpy()
         array([4., 6.], dtype=float32)
     """
+    check_tensors("sum", x=x)
     shape, axes = x.shape, _axes(axis, x.ndim)
     value = np.asarray(x.data.sum(axis=axes, keepdims=keepdims))
-    return record(value, (x,), lambda g: (np.broadcast_to(_kept(g, axes, keepdims), shape),))
+    return record(value, (x,), lambda g: (np.broadcast_to(_restored(g, axes, keepdims), shape),))
 
 
 def mean(x: Tensor, axis: Axis = None, keepdims: bool = False) -> Tensor:
-    """y = (1/n) Σ x over ``axis`` (all axes where None)."""
+    """y = (1/n) Σ x over ``axis`` (all axes where None), n numbers each; dy/dx = 1/n.
+
+    Args and Shapes as of :func:`sum`.
+
+    Raises:
+        ValueError: there is no such axis, it is named twice, or there are no numbers to average.
+        TypeError: ``axis`` is made of no integers.
+    """
+    check_tensors("mean", x=x)
     return sum(x, axis, keepdims) * (1.0 / _count(x, _axes(axis, x.ndim)))
 
 
 def var(x: Tensor, axis: Axis = None, keepdims: bool = False, correction: int = 0) -> Tensor:
     """σ² = Σ(x − μ)² / (n − correction) over ``axis``; dσ²/dx = 2(x − μ) / (n − correction).
 
+    Args and Shapes as of :func:`sum`; ``correction=1`` is the estimate from a sample.
+
     Raises:
-        ValueError: ``correction`` leaves nothing to divide by.
+        ValueError: there is no such axis, it is named twice, or ``correction`` leaves nothing to
+            divide by.
+        TypeError: ``axis`` is made of no integers.
     """
+    check_tensors("var", x=x)
     axes = _axes(axis, x.ndim)
     n = _count(x, axes) - correction
     if n <= 0:
@@ -49,18 +77,26 @@ def var(x: Tensor, axis: Axis = None, keepdims: bool = False, correction: int = 
     return record(
         value.astype(x.dtype, copy=False),
         (x,),
-        lambda g: (_kept(g, axes, keepdims) * scale * centred,),
+        lambda g: (_restored(g, axes, keepdims) * scale * centred,),
     )
 
 
 def max(x: Tensor, axis: Axis = None, keepdims: bool = False) -> Tensor:
-    """The largest entry over ``axis``; where several are equal they share the gradient evenly."""
+    """The largest entry over ``axis``; where several are equal they share the gradient evenly.
+
+    Args and Shapes as of :func:`sum`.
+
+    Raises:
+        ValueError: there is no such axis, it is named twice, or there are no numbers.
+        TypeError: ``axis`` is made of no integers.
+    """
+    check_tensors("max", x=x)
     a, axes = x.data, _axes(axis, x.ndim)
     top = a.max(axis=axes, keepdims=True)
 
     def vjp(g: Array) -> tuple[Array]:
         is_top = (a == top).astype(g.dtype)
-        return (_kept(g, axes, keepdims) * is_top / is_top.sum(axis=axes, keepdims=True),)
+        return (_restored(g, axes, keepdims) * is_top / is_top.sum(axis=axes, keepdims=True),)
 
     return record(np.asarray(top if keepdims else a.max(axis=axes)), (x,), vjp)
 
@@ -73,8 +109,7 @@ def _axes(axis: Axis, ndim: int) -> tuple[int, ...]:
     for i in axes:
         if isinstance(i, bool) or not isinstance(i, (int, np.integer)):
             raise TypeError(f"axis must be an integer, a tuple of integers or None, got {axis!r}")
-        if not -ndim <= i < ndim:
-            raise ValueError(f"axis {i} is out of range for a tensor of {ndim} dimensions")
+        check_axis(i, ndim)
     axes = tuple(i % ndim for i in axes)
     if len(set(axes)) != len(axes):
         raise ValueError(f"axis {axis} names a dimension twice")
@@ -88,6 +123,6 @@ def _count(x: Tensor, axes: tuple[int, ...]) -> int:
     return n
 
 
-def _kept(g: Array, axes: tuple[int, ...], keepdims: bool) -> Array:
+def _restored(g: Array, axes: tuple[int, ...], keepdims: bool) -> Array:
     """``g`` with the reduced axes back in place, of length 1."""
     return g if keepdims else np.expand_dims(g, axes)

@@ -27,7 +27,7 @@ from minigpt.sampling.checks import (
 
 
 def softmax(logits: Array) -> Array:
-    r"""The probabilities $p_i = e^{z_i} / \sum_j e^{z_j}$, in float64.
+    """The probabilities pᵢ = exp(zᵢ) / Σⱼ exp(zⱼ), in float64.
 
     Shapes:
         logits: (…, V) → (…, V)
@@ -46,7 +46,7 @@ def softmax(logits: Array) -> Array:
 
 
 def apply_temperature(logits: Array, temperature: float) -> Array:
-    r"""Sharpen (T < 1) or flatten (T > 1) the distribution: $z_i / T$.
+    """Sharpen (T < 1) or flatten (T > 1) the distribution: zᵢ / T.
 
     Ackley, Hinton & Sejnowski 1985, "A Learning Algorithm for Boltzmann Machines". As T → 0 all
     the probability goes to the largest logit, so ``temperature=0`` keeps that token alone (greedy
@@ -80,9 +80,9 @@ def apply_temperature(logits: Array, temperature: float) -> Array:
 
 
 def top_k_filter(logits: Array, k: int) -> Array:
-    r"""Keep the k largest logits (Fan, Lewis & Dauphin 2018, §5.1).
+    """Keep the k largest logits (Fan, Lewis & Dauphin 2018, §5.1).
 
-    Kept is every token with $z_i \ge$ the k-th largest logit, so where several equal it all of them
+    Kept is every token with zᵢ ≥ the k-th largest logit, so where several equal it all of them
     stay, as in Transformers. A k above V keeps everything.
 
     Shapes:
@@ -102,10 +102,10 @@ def top_k_filter(logits: Array, k: int) -> Array:
 
 
 def top_p_filter(logits: Array, p: float) -> Array:
-    r"""Nucleus sampling: keep the smallest set of tokens that holds a mass of at least p.
+    """Nucleus sampling: keep the smallest set of tokens that holds a mass of at least p.
 
     With the tokens sorted by falling probability, token i is kept where those before it hold less
-    than p: $\sum_{j<i} p_j < p$. The token that crosses p is inside, so the first always stays
+    than p: p₁ + … + pᵢ₋₁ < p. The token that crosses p is inside, so the first always stays
     (Holtzman et al. 2020, "The Curious Case of Neural Text Degeneration", §3.1). Of equally
     probable tokens at the border the lower ids are kept. ``p=1`` keeps everything.
 
@@ -133,10 +133,10 @@ def top_p_filter(logits: Array, p: float) -> Array:
 
 
 def min_p_filter(logits: Array, min_p: float) -> Array:
-    r"""Keep the tokens at least ``min_p`` times as probable as the best one.
+    """Keep the tokens at least ``min_p`` times as probable as the best one.
 
-    $p_i \ge m \cdot p_{max}$, that is $z_i \ge z_{max} + \ln m$ (Nguyen et al. 2024, "Turning Up
-    the Heat: Min-p Sampling", §3).
+    pᵢ ≥ m·maxⱼ pⱼ, that is zᵢ ≥ maxⱼ zⱼ + ln m (Nguyen et al. 2024, "Turning Up the Heat: Min-p
+    Sampling", §3).
 
     Shapes:
         logits: (…, V) → (…, V)
@@ -156,11 +156,11 @@ def min_p_filter(logits: Array, min_p: float) -> Array:
 def repetition_penalty(
     logits: Array, ids: Array, penalty: float, mask: Array | None = None
 ) -> Array:
-    r"""Make the tokens that are already there less likely (Keskar et al. 2019, "CTRL", §4.1).
+    """Make the tokens that are already there less likely (Keskar et al. 2019, "CTRL", §4.1).
 
-    For every token that occurs in its row of ``ids``, once however often: $z_i / \theta$ where
-    $z_i > 0$, and $z_i \cdot \theta$ where $z_i \le 0$, so that θ > 1 lowers either. (The paper
-    only divides, which would raise a negative logit; this is Transformers' rule.)
+    For every token that occurs in its row of ``ids``, once however often: zᵢ / θ where zᵢ > 0,
+    and zᵢ·θ where zᵢ ≤ 0, so that θ > 1 lowers either. (The paper only divides, which would raise a
+    negative logit; this is Transformers' rule.)
 
     Args:
         logits: what the model predicts next.
@@ -203,10 +203,10 @@ def repetition_penalty(
 
 
 def sample_from(logits: Array, rng: np.random.Generator | Sequence[np.random.Generator]) -> Array:
-    r"""Draw one token id per row from softmax(logits), by inverting the cumulative distribution.
+    """Draw one token id per row from softmax(logits), by inverting the cumulative distribution.
 
-    With u uniform in [0, 1), token i is drawn where $\sum_{j<i} p_j \le u < \sum_{j\le i} p_j$: an
-    interval as long as its probability. One u is used per row.
+    With u uniform in [0, 1), token i is drawn where p₁ + … + pᵢ₋₁ ≤ u < p₁ + … + pᵢ: an interval
+    as long as its probability. One u is used per row.
 
     Args:
         logits: filtered or not; a token at -inf is never drawn.

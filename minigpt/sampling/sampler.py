@@ -212,6 +212,8 @@ class Sampler:
         Raises:
             ValueError: the text is empty, or a single token without a context.
         """
+        if text == "":
+            raise ValueError("the text is empty: there is nothing to score")
         before = self._encode(context) if context else []
         ids = before + self._encode(text)
         start = max(len(before), 1)

@@ -1,7 +1,7 @@
-r"""How likely a model finds a text: the chain rule, perplexity, bits per byte (E6).
+"""How likely a model finds a text: the chain rule, perplexity, bits per byte (E6).
 
-$P(y \mid x, \theta) = \prod_t p(y_t \mid y_{<t}, x; \theta)$ is exact, whatever the model: every
-joint probability is that product. In log form it is a sum of one term per token. The very first
+P(y | x, θ) = Πₜ p(yₜ | y₍<ₜ₎, x; θ) is exact, whatever the model: every joint probability is that
+product. In log form it is a sum of one term per token. The very first
 token of a text has nothing before it, so that a model gives no term for it: it is conditioned on,
 never scored.
 """
@@ -55,7 +55,7 @@ class Score:
 
 
 def bits_per_byte(total_nll_nats: float, n_bytes: int) -> float:
-    r"""$-\ln P / (n_{bytes} \cdot \ln 2)$: what an ideal coder using the model would need.
+    """−ln P / (n_bytes·ln 2): what an ideal coder using the model would need.
 
     Args:
         total_nll_nats: the negative log-likelihood -ln P of the whole text, not a mean.
@@ -74,7 +74,7 @@ def bits_per_byte(total_nll_nats: float, n_bytes: int) -> float:
 def token_log_probabilities(
     model: LanguageModel, ids: Array, stride: int | None = None
 ) -> np.ndarray[Any, np.dtype[np.float64]]:
-    r"""$\ln p(y_t \mid y_{<t})$ of every token but the first.
+    """The ln p(yₜ | y₍<ₜ₎) of every token but the first.
 
     A text longer than the model's context is covered by windows of ``block_size`` tokens, each
     ``stride`` further on, and every token is scored once, in the first window that reaches it: with
@@ -123,7 +123,7 @@ def token_log_probabilities(
 def log_probability(
     model: LanguageModel, ids: Array, start: int = 1, stride: int | None = None
 ) -> float:
-    r"""$\ln P(y \mid x)$ with x the first ``start`` tokens of ``ids`` and y the rest.
+    """The ln P(y | x) with x the first ``start`` tokens of ``ids`` and y the rest.
 
     Shapes:
         ids: (T,)
@@ -140,7 +140,7 @@ def log_probability(
 
 
 def perplexity(model: LanguageModel, ids: Array, stride: int | None = None) -> float:
-    r"""$\exp(-\frac{1}{N} \sum_t \ln p(y_t \mid y_{<t}))$ over all tokens but each text's first.
+    """exp(−(1/N)·Σₜ ln p(yₜ | y₍<ₜ₎)) over all tokens but each text's first.
 
     Jelinek et al. 1977, "Perplexity: a measure of the difficulty of speech recognition tasks". A
     model that gives each of V tokens 1/V has the perplexity V.

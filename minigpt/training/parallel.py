@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 
 from minigpt.autograd import Array, gradients
+from minigpt.functional.row_draws import RowsGenerator
 from minigpt.tensor import Tensor
 from minigpt.training.trainable import Batch, Trainable, loss_of, metrics_of, rows_of, weight_of
 
@@ -59,8 +60,7 @@ class Workers:
         Args:
             model: its parameters are read, and their ``.grad`` left alone.
             batches: one after another, each shared between the workers.
-            seed: with the numbers of batch and shard, the seed of the generator that the shard
-                draws dropout from.
+            seed: with the number of the batch, the seed of what its rows draw for dropout.
 
         Raises:
             ValueError: no batch has a term that the loss counts.
@@ -74,7 +74,10 @@ class Workers:
         # What overflows shows in the loss, and is reported there; errstate is per thread.
         @np.errstate(over="ignore", invalid="ignore", divide="ignore")
         def work(number: int, shard: int) -> tuple[float, dict[Tensor, Array]]:
-            rng = np.random.default_rng([*seed, number, shard])
+            rng = np.random.default_rng([*seed, number])
+            if len(shards[number]) > 1:  # each row's draws are the same in every shard
+                first = sum(rows_of(rows) for rows in shards[number][:shard])
+                rng = RowsGenerator([*seed, number], first, rows_of(batches[number]))
             loss = loss_of(model, shards[number][shard], rng)
             share = np.full(loss.shape, weights[number][shard] / total, dtype=loss.dtype)
             return loss.item(), gradients(loss, gradient=share)

@@ -13,6 +13,7 @@ from typing import Any
 
 from minigpt.memory import keep_freed_memory
 from minigpt.optim import clip_grad_norm
+from minigpt.optim.sharing import one_by_one
 from minigpt.training.batches import evaluation_batches, fingerprint, training_batches
 from minigpt.training.best import Best
 from minigpt.training.checkpoint import save_checkpoint
@@ -27,6 +28,8 @@ from minigpt.training.optimization import learning_rate_at, make_optimizer
 from minigpt.training.parallel import Workers
 from minigpt.training.resuming import resume
 from minigpt.training.snapshot import take_snapshot
+
+SHARED_FROM = 2_000_000  # parameters: with fewer, waking the threads takes longer than the update
 
 
 class Trainer:
@@ -86,6 +89,8 @@ class Trainer:
         self.optimizer = make_optimizer(config, model)
         self.parameters = [p for p in model.parameters() if p.requires_grad]
         self.workers = Workers(int(config.workers))
+        is_large = sum(p.size for p in self.parameters) > SHARED_FROM
+        self._apply = self.workers.apply if is_large else one_by_one
 
         self.run_id = secrets.token_hex(8)  # tells this run's checkpoints from another's
         self.step = 0
@@ -157,7 +162,7 @@ class Trainer:
             loss, gradients = self.workers.gradients(self.model, batches, seed)
             for parameter in self.parameters:
                 parameter.grad = gradients.get(parameter)
-            norm = clip_grad_norm(self.parameters, config.grad_clip or math.inf, self.workers.apply)
+            norm = clip_grad_norm(self.parameters, config.grad_clip or math.inf, self._apply)
             if not (math.isfinite(loss) and math.isfinite(norm)):
                 raise diverged(self, loss)
         except BaseException:
@@ -167,7 +172,7 @@ class Trainer:
 
         self._torn = True
         self.optimizer.lr = learning_rate
-        self.optimizer.step(self.workers.apply)
+        self.optimizer.step(self._apply)
         self.optimizer.zero_grad()
         self.step += 1
         self._torn = False

@@ -109,6 +109,20 @@ def test_inputs_that_are_no_float64_tensors_are_refused(bad, found):
         gradcheck(lambda x, y: x * y, [tensor(1.0), bad])
 
 
+@pytest.mark.parametrize(
+    ("fn", "found"),
+    [(lambda x: x.data, "ndarray"), (lambda x: (x, x), "tuple"), (lambda x: None, "NoneType")],
+)
+def test_a_function_gives_one_tensor(fn, found):
+    with pytest.raises(TypeError, match=f"fn must return one Tensor, got {found}"):
+        gradcheck(fn, tensor(1.0, 2.0))
+
+
+def test_a_function_without_a_graph_is_refused():
+    with pytest.raises(RuntimeError, match="without a graph"):
+        gradcheck(lambda x: x.detach() * 2, tensor(1.0, 2.0))
+
+
 def test_no_input_that_requires_a_gradient_is_refused():
     with pytest.raises(ValueError, match="requires_grad=True"):
         gradcheck(lambda x: x * 2, Tensor(np.ones(2)))

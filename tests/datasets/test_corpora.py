@@ -112,9 +112,9 @@ def test_a_name_is_a_corpus_and_a_path_is_a_path(
         ("shakespear", "did you mean 'shakespeare'"),
         ("Python_Docs", "did you mean 'python-docs'"),
         ("https://example.com/a.txt", "download the page first and pass the file"),
-        ("no such file.txt", "neither a file or folder nor a corpus: The corpora are python-docs"),
-        ("nul\0inside", "neither a file or folder nor a corpus"),
-        ("x" * 5000, "neither a file or folder nor a corpus"),
+        ("no such file.txt", "is no file, folder or corpus: the corpora are python-docs"),
+        ("nul\0inside", "no file, folder or corpus"),
+        ("x" * 5000, "no file, folder or corpus"),
     ],
 )
 def test_what_is_not_there(name: str, message: str) -> None:

@@ -223,7 +223,32 @@ def test_wrong_arguments(shapes, options, error, message):
         F.scaled_dot_product_attention(*(Tensor(np.ones(s)) for s in shapes), **options)
 
 
+def test_attention_weights_take_tensors_and_arrays():
+    q, k = tensors([(2, 3, 4), (5, 4)], seed=0)
+    expected = F.attention_weights(q.data, k.data)
+    assert type(expected) is np.ndarray
+    np.testing.assert_array_equal(F.attention_weights(q, k), expected)
+    np.testing.assert_array_equal(F.attention_weights(q, k.data), expected)
+
+
+@pytest.mark.parametrize(
+    ("shapes", "options", "error", "message"),
+    [
+        ([(3, 2), (2, 2)], {"causal": True}, ValueError, "q has 3 places and k 2: with causal"),
+        ([(3,), (3, 2)], {}, ValueError, r"q \(3,\), k \(3, 2\): each needs two axes at least"),
+        ([(3, 2), (3, 4)], {}, ValueError, "q and k differ in their last axis, d_k"),
+        ([(2, 3, 2), (3, 3, 2)], {}, ValueError, "leading axes do not broadcast"),
+        ([(3, 2)] * 2, {"mask": np.ones((3, 3))}, TypeError, "array of booleans, got float64"),
+    ],
+)
+def test_wrong_arguments_of_attention_weights(shapes, options, error, message):
+    with pytest.raises(error, match=message):
+        F.attention_weights(*(np.ones(s) for s in shapes), **options)
+
+
 def test_mixed_types():
+    with pytest.raises(TypeError, match="q is float64, k float32"):
+        F.attention_weights(np.ones((3, 2)), np.ones((3, 2), np.float32))
     x, y = Tensor(np.ones((3, 2))), Tensor(np.ones((3, 2), np.float32))
     with pytest.raises(TypeError, match="q is float64, k float64, v float32: use astype"):
         F.scaled_dot_product_attention(x, x, y)

@@ -7,6 +7,7 @@ to it that none is forgotten.
 from __future__ import annotations
 
 import itertools
+import re
 from typing import Any
 
 import numpy as np
@@ -47,11 +48,11 @@ CASES: dict[str, Any] = {
     "power 2": (lambda x: ops.power(x, 2), [(2, 3)]),
     "power -2": (lambda x: ops.power(x, -2), [(2, 3)]),
     "power 4.0": (lambda x: ops.power(x, 4.0), [(2, 3)]),
-    "power ½": (lambda x: ops.power(x.abs(), 0.5), [(2, 3)]),
+    "power ½": (lambda x: ops.power(ops.absolute(x), 0.5), [(2, 3)]),
     "power 0": (lambda x: ops.power(x, 0), [(2, 3)]),
     "exp": (ops.exp, [(2, 3)]),
-    "log": (lambda x: ops.log(x.abs()), [(2, 3)]),
-    "sqrt": (lambda x: ops.sqrt(x.abs()), [(2, 3)]),
+    "log": (lambda x: ops.log(ops.absolute(x)), [(2, 3)]),
+    "sqrt": (lambda x: ops.sqrt(ops.absolute(x)), [(2, 3)]),
     "tanh": (ops.tanh, [(2, 3)]),
     "sigmoid": (ops.sigmoid, [(2, 3)]),
     "relu": (ops.relu, [(2, 3)]),
@@ -122,6 +123,10 @@ CASES |= {
     f"{fn.__name__} of a number": (fn, [()])
     for fn in (ops.sum, ops.mean, ops.var, ops.max, ops.transpose)
 }
+# What takes a number or an array in place of a Tensor; all other operations refuse them.
+OF_OPERANDS = {
+    "add", "subtract", "multiply", "divide", "maximum", "where", "matmul", "concatenate", "stack",
+}  # fmt: skip
 every_case = pytest.mark.parametrize("name", CASES)
 
 
@@ -220,3 +225,33 @@ def test_mixed_types_are_refused(name):
         mixed = [x.astype(np.float32) if j == i else x for j, x in enumerate(inputs)]
         with pytest.raises(TypeError, match=r"float32.*float64|float64.*float32"):
             fn(*mixed)
+
+
+@pytest.mark.parametrize("name", [n for n in CASES if re.split("[ ,]", n)[0] not in OF_OPERANDS])
+def test_an_array_in_place_of_a_tensor_is_refused_in_one_way(name):
+    fn, inputs = inputs_of(name, np.float32)
+    for i in range(len(inputs)):
+        arguments = [x.data if j == i else x for j, x in enumerate(inputs)]
+        with pytest.raises(TypeError) as error:
+            fn(*arguments)
+        assert re.fullmatch(
+            r"\w+: (\w+) must be a Tensor, got ndarray: mg\.Tensor\(\1\)", str(error.value)
+        )
+
+
+def test_the_error_names_the_function():
+    x = np.ones((2, 2), np.float32)
+    for fn in (F.softmax, F.gelu, F.relu, F.mean, F.exp, ops.reshape, ops.transpose):
+        with pytest.raises(TypeError, match=rf"^{fn.__name__}: x must be a Tensor, got ndarray"):
+            fn(x)
+    with pytest.raises(TypeError, match=r"^linear: bias must be a Tensor, got list"):
+        F.linear(Tensor(x), Tensor(x), [0.0, 0.0])
+
+
+@pytest.mark.parametrize("name", [name for name in CASES if name in OF_OPERANDS])
+def test_operands_may_be_arrays(name):
+    fn, inputs = inputs_of(name, np.float32)
+    expected = fn(*inputs).data
+    for mixed in ([inputs[0].data, *inputs[1:]], [inputs[0], *(x.data for x in inputs[1:])]):
+        np.testing.assert_array_equal(fn(*mixed).data, expected)
+    np.testing.assert_array_equal(fn(*(x.data for x in inputs)).data, expected)

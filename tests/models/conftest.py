@@ -14,7 +14,7 @@ KINDS = {
     "untied head": {"tie_head": False},
     "sinusoidal": {"positions": "sinusoidal"},
     "relu": {"activation": "relu"},
-    "exact gelu": {"activation": "gelu", "n_inner": 10},
+    "exact gelu": {"activation": "gelu_erf", "n_inner": 10},
     "all at once": {
         "norm": "post",
         "bias": False,

@@ -85,7 +85,7 @@ def test_sizes(field, value, error, message):
         ({"bias": 1}, TypeError, "bias must be True or False, got 1"),
         ({"tie_head": "yes"}, TypeError, "tie_head must be True or False, got 'yes'"),
         ({"activation": "swish"}, ValueError,
-         "activation='swish' is not known: choose one of 'gelu_tanh', 'gelu', 'relu'"),
+         "activation='swish' is not known: choose one of 'gelu_tanh', 'gelu_erf', 'relu'"),
         ({"norm": "none"}, ValueError, "norm='none': expected \"pre\" .* or \"post\""),
         ({"positions": "rotary"}, ValueError,
          "positions='rotary': expected \"learned\" .* or \"sinusoidal\""),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from concurrent.futures import ThreadPoolExecutor
 
@@ -11,6 +12,7 @@ import pytest
 import minigpt.functional as F
 from minigpt import GPT, GPTConfig, gradcheck, no_grad
 from minigpt.autograd import gradients
+from minigpt.models import build_model
 
 # ── initial weights ───────────────────────────────────────────────────────────────────────────
 
@@ -175,7 +177,7 @@ def test_every_parameter_gets_a_gradient(any_gpt, ids):
     [
         {},
         {"norm": "post", "positions": "sinusoidal", "activation": "relu", "tie_head": False},
-        {"bias": False, "activation": "gelu", "dropout": 0.2},
+        {"bias": False, "activation": "gelu_erf", "dropout": 0.2},
     ],
     ids=lambda kind: ", ".join(map(str, kind.values())) or "GPT-2",
 )
@@ -309,6 +311,15 @@ def test_repr_and_summary_show_the_model(make_gpt):
 def test_wrong_arguments(make_gpt, ids, options, error, message):
     with pytest.raises(error, match=message):
         make_gpt()(np.array(ids), **options)
+
+
+@pytest.mark.parametrize(("seed", "error"), [(-1, ValueError), ("x", TypeError), (None, TypeError)])
+def test_wrong_seeds(make_gpt, seed, error):
+    with pytest.raises(error, match="seed"):
+        make_gpt(seed=seed)
+    config = make_gpt().config
+    with pytest.raises(error, match="seed"):
+        build_model("GPT", dataclasses.asdict(config), seed=seed)
 
 
 @pytest.mark.parametrize("targets", [[[1, 13]], [[1, -2]]])

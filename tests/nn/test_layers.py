@@ -97,14 +97,21 @@ def test_dropout_in_training_alone_and_with_a_generator_alone():
 
 
 def test_positions():
+    x = inputs(3, 2, 4)
     learned = LearnedPositions(8, 4, seed=0)
-    np.testing.assert_array_equal(learned(np.array([2, 0])).data, learned.weight.data[[2, 0]])
+    y = learned(x, np.array([2, 0]))
+    np.testing.assert_array_equal(y.data, x.data + learned.weight.data[[2, 0]])
     fixed = SinusoidalPositions(8, 4)
-    y = fixed(np.array([[2, 0]]))
+    y = fixed(x, np.array([2, 0]))
     assert y.dtype == np.float32
     assert not y.requires_grad
-    np.testing.assert_allclose(y.data, F.sinusoidal_positions(8, 4)[[[2, 0]]], atol=1e-7)
-    assert fixed(np.array([1]), np.dtype(np.float64)).dtype == np.float64
+    np.testing.assert_allclose(
+        y.data - x.data, [F.sinusoidal_positions(8, 4)[[2, 0]]] * 3, atol=1e-6
+    )
+    x = inputs(1, 1, 4, dtype=np.float64)
+    np.testing.assert_array_equal(
+        fixed(x, np.array([[1]])).data, x.data + F.sinusoidal_positions(8, 4)[1]
+    )
     assert fixed.num_parameters() == 0
 
 
@@ -198,7 +205,7 @@ def test_dropout_in_a_block_is_everywhere_and_ends_with_eval():
         (lambda: Embedding(-1, 2, seed=0), ValueError, "n=-1 must be 1 or more"),
         (lambda: LayerNorm("4"), TypeError, "n must be an integer, got '4'"),
         (lambda: Dropout(1), ValueError, "p=1 must be a probability"),
-        (lambda: MLP(4, activation="swish", seed=0), ValueError, "'swish'.*'gelu_tanh', 'gelu'"),
+        (lambda: MLP(4, activation="swish", seed=0), ValueError, "'swish'.*'gelu_erf'"),
         (lambda: Block(4, 2, norm="none", seed=0), ValueError, "norm='none': expected \"pre\""),
         (lambda: CausalSelfAttention(130, 4, seed=0), ValueError,
          "n_embd=130 is not divisible by n_head=4: choose n_embd=128 or n_head=5"),
@@ -210,6 +217,31 @@ def test_dropout_in_a_block_is_everywhere_and_ends_with_eval():
 def test_wrong_sizes(make, error, message):
     with pytest.raises(error, match=message):
         make()
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda seed: Linear(2, 2, seed=seed),
+        lambda seed: Embedding(2, 2, seed=seed),
+        lambda seed: LearnedPositions(2, 2, seed=seed),
+        lambda seed: MLP(4, seed=seed),
+        lambda seed: CausalSelfAttention(4, 2, seed=seed),
+        lambda seed: Block(4, 2, seed=seed),
+    ],
+)
+@pytest.mark.parametrize(
+    ("seed", "error", "message"),
+    [
+        (-1, ValueError, "seed=-1 must be 0 or more"),
+        ("x", TypeError, "seed must be an integer or a numpy.random.Generator, got 'x'"),
+        (None, TypeError, "got None"),
+        (True, TypeError, "got True"),
+    ],
+)
+def test_wrong_seeds(make, seed, error, message):
+    with pytest.raises(error, match=message):
+        make(seed)
 
 
 def test_a_seed_must_be_given():

@@ -175,8 +175,13 @@ def test_loading_a_part():
     np.testing.assert_array_equal(model.scale.data, [8, 9])
     for name in NAMES[1:]:
         np.testing.assert_array_equal(model.state_dict()[name], before[name])
-    with pytest.raises(ValueError, match="misshapen: scale"):
+    with pytest.raises(ValueError, match="1 name does not fit Everything:\n  misshapen: scale"):
         model.load_state_dict({"scale": np.zeros(3, np.float32)}, strict=False)
+
+
+def test_a_state_is_a_mapping():
+    with pytest.raises(TypeError, match="a dict of arrays by name, got list"):
+        Everything().load_state_dict([1])
 
 
 # ── modes ─────────────────────────────────────────────────────────────────────────────────────
@@ -217,6 +222,7 @@ def test_repr_shows_the_tree():
         "  layers.2: Linear(weight (3, 2))  # 6 parameters",
         "  by_name.a: LayerNorm(weight (2,), bias (2,))  # 4 parameters",
     ]
+    assert repr(Embedding(1, 1, seed=0)).endswith("# 1 parameter")
     assert repr(Embedding(70_000, 1, seed=0)).endswith("# 70,000 parameters")
 
 

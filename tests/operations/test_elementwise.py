@@ -168,8 +168,14 @@ def test_a_filled_place_passes_no_gradient_not_even_through_infinity():
 
 @pytest.mark.parametrize("fn", BINARY, ids=lambda fn: fn.__name__)
 def test_shapes_that_do_not_broadcast_are_both_named(fn):
-    with pytest.raises(ValueError, match=r"\(2,\).*\(3,\)"):
+    message = rf"{fn.__name__} of shapes \(2,\) and \(3,\): they do not broadcast.*reshape"
+    with pytest.raises(ValueError, match=message):
         fn(Tensor([1.0, 2.0]), Tensor([1.0, 2.0, 3.0]))
+
+
+def test_three_shapes_that_do_not_broadcast_are_all_named():
+    with pytest.raises(ValueError, match=r"where of shapes \(2,\) and \(\) and \(3,\)"):
+        Tensor([1.0, 2.0, 3.0]).masked_fill(np.array([True, False]), 0.0)
 
 
 @pytest.mark.parametrize("mask", [np.ones(2), np.ones(2, int), [1, 0], Tensor([1.0, 0.0])])

@@ -23,7 +23,7 @@ KINDS = {
     "GPT-2": {},
     "no bias": {"bias": False},
     "untied head": {"tie_head": False},
-    "exact gelu": {"activation": "gelu"},
+    "exact gelu": {"activation": "gelu_erf"},
     "relu": {"activation": "relu"},
 }
 

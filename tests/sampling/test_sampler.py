@@ -190,6 +190,12 @@ def test_score_is_the_product_of_the_next_token_probabilities(letters):
     assert whole.n_tokens == 4
 
 
+def test_an_empty_text_has_no_score(letters):
+    for context in ("", "a"):
+        with pytest.raises(ValueError, match="the text is empty: there is nothing to score"):
+            letters.score("", context=context)
+
+
 # ── refusals ──────────────────────────────────────────────────────────────────────────────────
 
 

@@ -196,3 +196,14 @@ def test_an_overflow_in_a_worker_is_told_by_the_loss_alone(rng) -> None:
 def test_no_worker_is_refused() -> None:
     with pytest.raises(ValueError, match="workers=0 must be 1 or more"):
         Workers(0)
+
+
+def test_dropout_does_not_depend_on_the_number_of_workers(rng) -> None:
+    model, rows = tiny_gpt(dropout=0.4), batch(rng, rows=5)
+    alone = Workers(1).gradients(model, [rows], seed=(3, 1))
+    for count in (2, 3, 5):
+        with Workers(count) as workers:
+            loss, found = workers.gradients(model, [rows], seed=(3, 1))
+        assert loss == pytest.approx(alone[0], rel=1e-6)
+        for leaf, gradient in found.items():
+            np.testing.assert_allclose(gradient, alone[1][leaf], rtol=1e-4, atol=1e-7)

@@ -1,0 +1,42 @@
+"""What a model is given beside the ids: positions, and a mask over padding (E15)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from minigpt.autograd import Array
+from minigpt.functional.embedding import check_integers
+
+
+def checked_positions(positions: Array, shape: tuple[int, ...], block_size: int) -> Array:
+    """The places as integers of the context, one for every token, or an error that says why not."""
+    positions = np.asarray(positions)
+    check_integers(positions, "positions")
+    if positions.shape not in (shape, shape[1:]):
+        raise ValueError(
+            f"positions have shape {positions.shape}, expected {shape[1:]} or {shape}: one for "
+            "every token"
+        )
+    if positions.min() < 0 or positions.max() >= block_size:
+        raise IndexError(
+            f"positions run from {positions.min()} to {positions.max()}, but the context has "
+            f"block_size={block_size} places, 0 to {block_size - 1}"
+        )
+    return positions
+
+
+def key_mask(attention_mask: Array | None, batch: int, n_keys: int) -> Array | None:
+    """(B, S) of 0 and 1 -> (B, 1, 1, S) of booleans: the same for every head and query."""
+    if attention_mask is None:
+        return None
+    mask: Any = np.asarray(attention_mask)
+    if mask.shape != (batch, n_keys):
+        raise ValueError(
+            f"attention_mask has shape {mask.shape}, expected {(batch, n_keys)}: a place for every "
+            "token, those in the cache included"
+        )
+    if mask.dtype != np.bool_ and not ((mask == 0) | (mask == 1)).all():
+        raise ValueError("attention_mask must hold 1 (token) and 0 (padding) only")
+    return mask.astype(bool)[:, None, None, :]
