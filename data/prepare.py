@@ -10,6 +10,7 @@ twice (for the tokenizer, then to encode it) and never held in memory, so it may
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
@@ -157,9 +158,14 @@ def prepare(arguments: argparse.Namespace) -> str:
             raise ValueError(f"{arguments.text} changed while it was read: run this again")
         tokenizer.save(output / FILES[2])
     return (
-        f"{train.count:,} training tokens, {val.count:,} validation tokens, "
+        f"{tokens(train.count, 'training')}, {tokens(val.count, 'validation')}, "
         f"{tokenizer.vocab_size:,} in the vocabulary: {output}"
     )
+
+
+def tokens(count: int, kind: str) -> str:
+    """``1 training token``, ``2,000 training tokens``."""
+    return f"{count:,} {kind} token{'s' if count != 1 else ''}"
 
 
 def take_characters(pieces: Iterator[str], count: int, rest: list[str]) -> Iterator[str]:
@@ -184,7 +190,11 @@ def main(argv: list[str] | None = None) -> int:
         print("prepare.py: stopped, nothing was written", file=sys.stderr)
         return 130
     if not arguments.quiet:
-        print(summary)
+        try:
+            print(summary, flush=True)
+        except BrokenPipeError:  # whoever reads has gone: no word about it at the end either
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return 1
     return 0
 
 

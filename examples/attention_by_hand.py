@@ -9,13 +9,13 @@ are projections of all tokens, with a matrix each, and every token gets an outpu
 
 from __future__ import annotations
 
-import argparse
 import math
 
 import numpy as np
 
 import minigpt as mg
 import minigpt.functional as F
+from command_line import Parser, one_line_errors
 
 TOKENS = ["a1", "a2", "a3"]
 X = np.array([[1.0, 0.0], [0.0, 1.0], [1.0, 1.0]])  # a row for each token
@@ -25,8 +25,9 @@ W_V = np.array([[1.0, 2.0], [3.0, 4.0]])
 SENTENCE = ["The", "cat", "sat", "on", "the", "mat"]
 
 
+@one_line_errors()
 def main() -> None:
-    argparse.ArgumentParser(description=__doc__.splitlines()[0]).parse_args()
+    Parser(__doc__).parse_args()
     three_tokens()
     one_sentence()
 

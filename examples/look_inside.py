@@ -8,34 +8,35 @@ of the characters before it the head looks at: the darker, the more. Needs matpl
 
 from __future__ import annotations
 
-import argparse
-import sys
 from pathlib import Path
 
 import numpy as np
 
 import minigpt as mg
+from command_line import Parser, count, one_line_errors
+from inputs import load
 from minigpt.training.plots import draw_history, new_figure
 
 
+@one_line_errors()
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__.splitlines()[0], formatter_class=argparse.ArgumentDefaultsHelpFormatter
-    )
+    parser = Parser(__doc__)
     parser.add_argument("--checkpoint", type=Path, required=True, help="a run's folder")
     parser.add_argument("--text", default="The class statement is ", help="what the model reads")
     parser.add_argument("--output", type=Path, default=Path("inside.png"), help="the picture")
     args = parser.parse_args()
 
-    try:
-        model, tokenizer = mg.load_model(args.checkpoint)
-        history = mg.History.read(args.checkpoint)
-        ids = np.array([tokenizer.encode(args.text)])
-        maps = model.attention_weights(ids)  # for each layer (1, n_head, T, T)
-        draw(history, maps, [tokenizer.decode([i]) for i in ids[0]], args.output)
-    except (ValueError, OSError, ImportError) as error:
-        sys.exit(f"look_inside.py: {error}")
-    print(f"{args.output}: {len(maps)} layers of {maps[0].shape[1]} heads")
+    if not args.text:
+        parser.error("--text is empty: give the model something to read")
+    if args.checkpoint.is_file():
+        parser.error(f"{args.checkpoint} is a file: name the run's folder, which has the history")
+
+    model, tokenizer = load(args.checkpoint)
+    history = mg.History.read(args.checkpoint)
+    ids = np.array([tokenizer.encode(args.text)])
+    maps = model.attention_weights(ids)  # for each layer (1, n_head, T, T)
+    draw(history, maps, [tokenizer.decode([i]) for i in ids[0]], args.output)
+    print(f"{args.output}: {count(len(maps), 'layer')} of {count(maps[0].shape[1], 'head')}")
 
 
 def draw(history: mg.History, maps: list[np.ndarray], tokens: list[str], output: Path) -> None:

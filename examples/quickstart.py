@@ -10,29 +10,39 @@ history of the losses, and a picture of them where matplotlib is installed.
 
 from __future__ import annotations
 
-import argparse
+import shlex
 from pathlib import Path
 
 import minigpt as mg
+from command_line import Parser, at_least, count, one_line_errors, resume_command
 from minigpt.datasets import load_text, train_val_split
 from minigpt.training import plot_history
 
+DATA = "python-docs"
+OUTPUT = Path("runs/quickstart")
 
+
+@one_line_errors()
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--steps", type=int, default=1000, help="optimizer steps to take")
-    parser.add_argument("--seed", type=int, default=0, help="of weights, batches and samples")
-    parser.add_argument("--output", type=Path, default=Path("runs/quickstart"), help="folder")
+    parser = Parser(__doc__)
+    parser.add_argument("--steps", type=at_least(1), default=1000, help="optimizer steps to take")
+    parser.add_argument(
+        "--seed", type=at_least(0), default=0, help="of weights, batches and samples"
+    )
+    parser.add_argument(
+        "--output",
+        type=Path,
+        default=OUTPUT,
+        help="folder; in any other, an earlier run is moved to previous-N",
+    )
     args = parser.parse_args()
-    if args.steps < 1:
-        parser.error(f"--steps must be 1 or more, got {args.steps}")
 
     # 1. The text, as a stream of token ids: here a token is a character.
-    text = load_text("python-docs")
+    text = load_text(DATA)
     tokenizer = mg.CharTokenizer.train(text)
     tokens = tokenizer.encode_array(text)
     train_tokens, val_tokens = train_val_split(tokens, val_fraction=0.1)
-    print(f"{len(text):,} characters of text, {tokenizer.vocab_size} different ones")
+    print(f"{count(len(text), 'character')} of text, {tokenizer.vocab_size} different ones")
 
     # 2. The model: GPT-2's architecture, small.
     config = mg.GPTConfig(
@@ -40,7 +50,7 @@ def main() -> None:
     )
     model = mg.GPT(config, seed=args.seed)
     sampler = mg.Sampler(model, tokenizer)
-    print(f"a GPT of {model.num_parameters():,} parameters\n")
+    print(f"a GPT of {count(model.num_parameters(), 'parameter')}\n")
     print(f"Before training it writes:\n{sample(sampler, args.seed)}\n")
 
     # 3. Training: predict the next character, everywhere at once.
@@ -56,11 +66,13 @@ def main() -> None:
             eval_interval=max(1, args.steps // 8),
             seed=args.seed,
             checkpoint_dir=args.output,
-            overwrite=True,
+            overwrite=args.output == OUTPUT,  # its own: the next quickstart replaces it
         ),
         tokenizer=tokenizer,
     )
     history = trainer.fit()
+    if not trainer.finished:  # Ctrl-C
+        raise KeyboardInterrupt(f"go on with: {resume_command(DATA, args.output)}")
 
     # 4. What it learned.
     print("\nstep   train loss   validation loss   accuracy of the next character")
@@ -71,7 +83,8 @@ def main() -> None:
         )
     print(f"\nAfter training it writes:\n{sample(sampler, args.seed)}\n")
     print(f"Kept in {args.output}: go on with")
-    print(f'  python examples/generate.py --checkpoint {args.output} --prompt "The class"')
+    folder = shlex.quote(str(args.output))
+    print(f'  python examples/generate.py --checkpoint {folder} --prompt "The class"')
     try:
         print(f"The losses as a picture: {plot_history(history, args.output / 'loss.png')}")
     except ImportError as error:

@@ -10,66 +10,81 @@ Stopped with Ctrl-C, or killed, it goes on with --resume as if nothing had happe
 from __future__ import annotations
 
 import argparse
-import sys
+import shlex
 from pathlib import Path
-from typing import Literal
-
-import numpy as np
+from typing import Any, Literal
 
 import minigpt as mg
-from minigpt.datasets import corpora, load_text, open_tokens, train_val_split
-from minigpt.training import TrainingDiverged
+from command_line import Parser, at_least, count, one_line_errors, resume_command
+from inputs import VAL_FRACTION, read
+from minigpt.datasets import corpora
 
-Data = tuple[np.ndarray, np.ndarray, mg.Tokenizer]
+WITH_RESUME = {"resume", "data", "val_fraction", "output", "steps", "quiet"}
 
 
+@one_line_errors()
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__.splitlines()[0], formatter_class=argparse.ArgumentDefaultsHelpFormatter
-    )
+    parser = Parser(__doc__)
     parser.add_argument(
         "--data",
         default="python-docs",
         help=f"{', '.join(corpora())}, a file, a folder of text, or one made by data/prepare.py",
     )
-    parser.add_argument("--val-fraction", type=float, default=0.1, help="held out, the last part")
+    parser.add_argument(
+        "--val-fraction",
+        type=float,
+        help=f"held out at the end (default: {VAL_FRACTION}; data/prepare.py has split already)",
+    )
     parser.add_argument("--output", type=Path, default=Path("runs/train"), help="the run's folder")
     parser.add_argument("--resume", action="store_true", help="go on with the run in --output")
     parser.add_argument("--overwrite", action="store_true", help="replace the run in --output")
     model = parser.add_argument_group("model")
-    model.add_argument("--n-layer", type=int, default=4, help="blocks")
-    model.add_argument("--n-head", type=int, default=4, help="attention heads in a block")
-    model.add_argument("--n-embd", type=int, default=128, help="width")
-    model.add_argument("--block-size", type=int, default=128, help="context, in tokens")
+    model.add_argument("--n-layer", type=at_least(1), default=4, help="blocks")
+    model.add_argument("--n-head", type=at_least(1), default=4, help="attention heads in a block")
+    model.add_argument("--n-embd", type=at_least(1), default=128, help="width")
+    model.add_argument("--block-size", type=at_least(1), default=128, help="context, in tokens")
     model.add_argument("--dropout", type=float, default=0.0, help="against over-fitting")
     training = parser.add_argument_group("training")
-    training.add_argument("--steps", type=int, default=2000, help="optimizer steps")
-    training.add_argument("--batch-size", type=int, default=12, help="sequences in a batch")
-    training.add_argument("--accumulate", type=int, default=1, help="batches that make a step")
+    training.add_argument("--steps", type=at_least(1), default=2000, help="optimizer steps")
+    training.add_argument("--batch-size", type=at_least(1), default=12, help="sequences in a batch")
+    training.add_argument(
+        "--accumulate", type=at_least(1), default=1, help="batches that make a step"
+    )
     training.add_argument("--learning-rate", type=float, default=2e-3, help="the highest")
     training.add_argument("--weight-decay", type=float, default=0.1, help="on matrices alone")
-    training.add_argument("--eval-interval", type=int, default=250, help="steps in between")
+    training.add_argument("--eval-interval", type=at_least(1), default=250, help="steps in between")
     training.add_argument(
-        "--patience", type=int, help="evaluations without a better one, then stop"
+        "--patience", type=at_least(1), help="evaluations without a better one, then stop"
     )
     training.add_argument("--workers", type=workers, default="auto", help='threads, or "auto"')
-    training.add_argument("--seed", type=int, default=0, help="of weights, batches and dropout")
+    training.add_argument(
+        "--seed", type=at_least(0), default=0, help="of weights, batches and dropout"
+    )
     training.add_argument("--quiet", action="store_true", help="no bar")
     args = parser.parse_args()
+    given = parser.given()
+    if args.resume and (belonging := [name for name in given if name not in WITH_RESUME]):
+        option = belonging[0].replace("_", "-")
+        parser.error(f"--{option} belongs to the run: leave it out with --resume")
 
-    try:
-        trainer = resume(args) if args.resume else start(args)
-        history = trainer.fit()
-    except (ValueError, TypeError, OSError, TrainingDiverged) as error:
-        sys.exit(f"train.py: {error}")
+    changes = {"max_steps": args.steps} if "steps" in given else {}
+    trainer = resume(args, changes) if args.resume else start(args)
+    if trainer.step >= trainer.total_steps:
+        print(f"the run is finished after {count(trainer.step, 'step')}: --steps N goes further")
+    elif trainer.finished:
+        print(f"the run stopped early, after {count(trainer.step, 'step')}, as --patience asked")
+    history = trainer.fit()
+    if not trainer.finished:  # Ctrl-C
+        command = resume_command(args.data, args.output, args.val_fraction)
+        raise KeyboardInterrupt(f"go on with: {command}")
     if history.evaluations:
         last = history.evaluations[-1]
         print(f"step {last['step']}: validation loss {last['val_loss']:.4f}")
-    print(f'python examples/generate.py --checkpoint {args.output} --prompt "…"')
+    print(f"python examples/generate.py --checkpoint {shlex.quote(str(args.output))}")
 
 
 def start(args: argparse.Namespace) -> mg.Trainer:
-    train_tokens, val_tokens, tokenizer = read(args)
+    train_tokens, val_tokens, tokenizer = read(args.data, args.val_fraction)
     config = mg.GPTConfig(
         vocab_size=tokenizer.vocab_size,
         block_size=args.block_size,
@@ -93,32 +108,24 @@ def start(args: argparse.Namespace) -> mg.Trainer:
         progress=not args.quiet,
     )
     model = mg.GPT(config, seed=args.seed)
-    print(f"{args.data}: {len(train_tokens):,} tokens to train on, {len(val_tokens):,} held out")
-    print(f"a GPT of {model.num_parameters():,} parameters")
-    return mg.Trainer(model, train_tokens, val_tokens, training, tokenizer=tokenizer)
+    trainer = mg.Trainer(model, train_tokens, val_tokens, training, tokenizer=tokenizer)
+    tokens = count(len(train_tokens), "token")
+    print(f"{args.data}: {tokens} to train on, {len(val_tokens):,} held out")
+    print(f"a GPT of {count(model.num_parameters(), 'parameter')}")
+    return trainer
 
 
-def resume(args: argparse.Namespace) -> mg.Trainer:
+def resume(args: argparse.Namespace, changes: dict[str, Any]) -> mg.Trainer:
     _, tokenizer = mg.load_model(args.output)
-    train_tokens, val_tokens, _ = read(args, tokenizer)
-    return mg.Trainer.resume(args.output, train_tokens, val_tokens, progress=not args.quiet)
-
-
-def read(args: argparse.Namespace, tokenizer: mg.Tokenizer | None = None) -> Data:
-    """The text as tokens: from the token files that data/prepare.py writes, or from the text."""
-    if Path(args.data, "train.npy").exists():  # larger than memory, if need be
-        folder = Path(args.data)
-        return (
-            open_tokens(folder / "train.npy"),
-            open_tokens(folder / "val.npy"),
-            mg.load_tokenizer(folder / "tokenizer.json"),
-        )
-    text = load_text(args.data)
-    tokenizer = tokenizer or mg.CharTokenizer.train(text)
-    return *train_val_split(tokenizer.encode_array(text), args.val_fraction), tokenizer
+    train_tokens, val_tokens, _ = read(args.data, args.val_fraction, tokenizer)
+    return mg.Trainer.resume(
+        args.output, train_tokens, val_tokens, progress=not args.quiet, **changes
+    )
 
 
 def workers(value: str) -> int | Literal["auto"]:
+    if value != "auto" and not value.isdecimal():
+        raise argparse.ArgumentTypeError(f"must be a number or auto: got {value}")
     return "auto" if value == "auto" else int(value)
 
 

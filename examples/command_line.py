@@ -1,0 +1,103 @@
+"""What the command lines of the examples share: every failure is one line, and a non-zero exit."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shlex
+import sys
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NoReturn
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser that shows the defaults in ``--help``, and what is wrong in one line.
+
+    Args:
+        documentation: the script's docstring, whose first line describes it.
+    """
+
+    def __init__(self, documentation: str) -> None:
+        description = documentation.splitlines()[0]
+        super().__init__(description=description, formatter_class=_Help, allow_abbrev=False)
+
+    def error(self, message: str) -> NoReturn:
+        """Print ``message`` alone, and exit with 2."""
+        self.exit(2, f"{self.prog}: error: {message}\n")
+
+    def given(self) -> list[str]:
+        """The names of the arguments that stand on the command line, defaults left out."""
+        # argparse puts a default only where the namespace has nothing yet.
+        empty = argparse.Namespace(**dict.fromkeys(vars(self.parse_args())))
+        found = vars(self.parse_args(namespace=empty))
+        return [name for name, value in found.items() if value is not None]
+
+
+class _Help(argparse.ArgumentDefaultsHelpFormatter):
+    """Defaults are shown, but for those that say nothing: None, and False of a switch."""
+
+    def _get_help_string(self, action: argparse.Action) -> str | None:
+        if action.default is None or action.default is False:
+            return action.help
+        return super()._get_help_string(action)
+
+
+def at_least(least: int) -> Callable[[str], int]:
+    """The type of an argument that is an integer of at least ``least``."""
+
+    def integer(value: str) -> int:
+        try:
+            number = int(value)
+        except ValueError:
+            number = least - 1
+        if number < least:
+            raise argparse.ArgumentTypeError(f"must be an integer of at least {least}: got {value}")
+        return number
+
+    return integer
+
+
+@contextmanager
+def one_line_errors() -> Iterator[None]:
+    """As ``@one_line_errors()`` on a ``main``: failures become one line on stderr.
+
+    The exit code is 2 where what was asked for is wrong, 1 for other failures, 130 after Ctrl-C.
+    A reader of the output that goes away, as ``| head`` does, ends the script without a word.
+    """
+    script = Path(sys.argv[0]).name
+
+    def say(message: object) -> None:
+        print(f"{script}: {' '.join(str(message).splitlines())}", file=sys.stderr)
+
+    try:
+        with warnings.catch_warnings():
+            warnings.showwarning = lambda message, *_, **__: say(message)
+            try:
+                yield
+            finally:
+                sys.stdout.flush()  # here, not when Python shuts down and no error can be caught
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for what is still to flush
+        sys.exit(1)
+    except KeyboardInterrupt as stop:
+        say(stop if stop.args else "stopped by Ctrl-C")
+        sys.exit(130)
+    except (ValueError, TypeError, ArithmeticError, OSError, ImportError, MemoryError) as error:
+        say(f"error: {error if error.args else type(error).__name__}")
+        sys.exit(2 if isinstance(error, (ValueError, TypeError, FileNotFoundError)) else 1)
+
+
+def resume_command(data: str, output: Path, val_fraction: float | None = None) -> str:
+    """The command that goes on with a stopped run."""
+    command = ["python", "examples/train.py", "--resume", "--data", data, "--output", str(output)]
+    if val_fraction is not None:
+        command += ["--val-fraction", str(val_fraction)]
+    return shlex.join(command)
+
+
+def count(number: int, noun: str) -> str:
+    """``1 step``, ``2,000 steps``."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"

@@ -1,0 +1,65 @@
+"""What the examples read: a trained model, a text as tokens, and what a model may begin with."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import minigpt as mg
+from minigpt.datasets import corpora, load_text, open_tokens, train_val_split
+
+Tokens = np.ndarray[Any, np.dtype[Any]]
+VAL_FRACTION = 0.1  # where the command line does not say
+
+
+def load(checkpoint: Path, best: bool = False) -> tuple[Any, mg.Tokenizer]:
+    """The model and the tokenizer of a checkpoint, or of a run's folder."""
+    model, tokenizer = mg.load_model(checkpoint, best=best)
+    if tokenizer is None:
+        raise ValueError(f"{checkpoint} holds no tokenizer: train with Trainer(…, tokenizer=…)")
+    return model, tokenizer
+
+
+def read(
+    data: str, val_fraction: float | None = None, tokenizer: mg.Tokenizer | None = None
+) -> tuple[Tokens, Tokens, mg.Tokenizer]:
+    """The training part, the validation part, and the tokenizer.
+
+    Args:
+        data: a corpus's name, a file, a folder of text, or one of data/prepare.py's folders.
+        val_fraction: how much of a text is held out, at its end.
+        tokenizer: of a trained model; by default one is made from the text.
+    """
+    folder = Path(data)
+    if data not in corpora() and any((folder / name).exists() for name in ("train.npy", "val.npy")):
+        return read_token_files(folder, val_fraction, tokenizer)
+    text = load_text(data)
+    tokenizer = tokenizer or mg.CharTokenizer.train(text)
+    fraction = VAL_FRACTION if val_fraction is None else val_fraction
+    return *train_val_split(tokenizer.encode_array(text), fraction), tokenizer
+
+
+def read_token_files(
+    folder: Path, val_fraction: float | None, tokenizer: mg.Tokenizer | None
+) -> tuple[Tokens, Tokens, mg.Tokenizer]:
+    """What data/prepare.py wrote; the tokens stay on the disk, and may be more than the memory."""
+    files = [folder / name for name in ("train.npy", "val.npy", "tokenizer.json")]
+    if missing := [path.name for path in files if not path.exists()]:
+        raise FileNotFoundError(f"{folder} lacks {', '.join(missing)}: run data/prepare.py again")
+    if val_fraction is not None:
+        raise ValueError(f"{folder} is split already: leave --val-fraction out")
+    train, val, stored = open_tokens(files[0]), open_tokens(files[1]), mg.load_tokenizer(files[2])
+    if tokenizer is not None and tokenizer.to_dict() != stored.to_dict():
+        raise ValueError(f"{folder} was made with another tokenizer than the model's")
+    return train, val, stored
+
+
+def first_prompt(tokenizer: mg.Tokenizer) -> str:
+    """A new line; where the tokenizer does not know it, the first token of its vocabulary."""
+    try:
+        tokenizer.encode("\n")
+    except ValueError:
+        return tokenizer.decode([0])
+    return "\n"
