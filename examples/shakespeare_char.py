@@ -14,6 +14,9 @@ validation text, the last tenth, cut in blocks of the context's length.
   and far less that is not a matrix product;
 - smaller batches and more of them: 3,300 steps of 8 sequences;
 - a learning rate five times higher that falls in a straight line to almost nothing.
+
+These settings were chosen among about twenty by the loss on the same validation text, so the loss
+of the recipe is a little flattered by the choice.
 """
 
 from __future__ import annotations
