@@ -158,14 +158,17 @@ class Workers:
         if self._pool is None:
             from concurrent.futures import ThreadPoolExecutor  # not before it is needed
 
-            self._pool = ThreadPoolExecutor(self.count, thread_name_prefix="minigpt-worker")
+            self._pool = ThreadPoolExecutor(self.count - 1, thread_name_prefix="minigpt-worker")
         with self._one_blas_thread():
-            futures = [self._pool.submit(call) for call in calls]
-            errors = [future.exception() for future in futures]
-        for error in errors:
-            if error is not None:
-                raise error
-        return [future.result() for future in futures]
+            futures = [self._pool.submit(call) for call in calls[1:]]
+            try:
+                # The calling thread is one of the workers: it need not be woken up, and no two
+                # that are woken at once can land on one core.
+                first = calls[0]()
+            finally:
+                for future in futures:
+                    future.exception()  # waits until it is over
+        return [first, *(future.result() for future in futures)]
 
     @contextlib.contextmanager
     def _one_blas_thread(self) -> Iterator[None]:
