@@ -115,7 +115,12 @@ def is_recorded(inputs: Iterable[Tensor]) -> bool:
     return is_grad_enabled() and any(x.requires_grad for x in inputs)
 
 
-def record(value: Array, inputs: tuple[Tensor, ...], vjp: VJP) -> Tensor:
+def record(
+    value: Array,
+    inputs: tuple[Tensor, ...],
+    vjp: VJP,
+    rebuild: Callable[[], Array] | None = None,
+) -> Tensor:
     """The Tensor that holds ``value``, the outcome of an operation on ``inputs``.
 
     Args:
@@ -125,16 +130,30 @@ def record(value: Array, inputs: tuple[Tensor, ...], vjp: VJP) -> Tensor:
             dtype (None is allowed where the input requires no gradient). What it returns is its
             argument, or a view of any array, or a fresh array for that input alone. It must not
             write to its argument, and is called once at most.
+        rebuild: computes ``value`` again, cheaply, from arrays that ``vjp`` keeps anyway; see
+            :func:`kept`.
     """
     from minigpt.tensor import Tensor  # one floor up: a Tensor is made of these operations
 
     output = Tensor.__new__(Tensor)
     output.data = np.asarray(value)  # NumPy gives a scalar, not an array, where all axes are gone
-    output.grad, output.requires_grad, output.node = None, False, None
+    output.grad, output.requires_grad, output.node, output.rebuild = None, False, None, None
     if is_recorded(inputs):
-        output.requires_grad = True
+        output.requires_grad, output.rebuild = True, rebuild
         output.node = Node(tuple((x.node or x) if x.requires_grad else None for x in inputs), vjp)
     return output
+
+
+def kept(x: Tensor) -> Callable[[], Array]:
+    """How a VJP that needs the array of x gets it: a function that returns the array.
+
+    Where the operation that computed x offers to rebuild it, only that offer is kept, so that the
+    array need not stay in memory until the walk back; else the array itself.
+    """
+    if x.rebuild is not None:
+        return x.rebuild
+    array = x.data
+    return lambda: array
 
 
 def gradients(root: Tensor, gradient: Array | None = None) -> dict[Tensor, Array]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, cast
 
 import numpy as np
@@ -41,7 +41,7 @@ class Tensor:
         (14.0, array([2., 4., 6.], dtype=float32))
     """
 
-    __slots__ = ("__weakref__", "data", "grad", "node", "requires_grad")
+    __slots__ = ("__weakref__", "data", "grad", "node", "rebuild", "requires_grad")
     __array_ufunc__ = None  # array + tensor is the tensor's business
 
     def __init__(self, array: Any, requires_grad: bool = False) -> None:
@@ -49,6 +49,7 @@ class Tensor:
         self.grad: Array | None = None
         self.requires_grad: bool = requires_grad
         self.node: Node | None = None  # the operation that computed it; None for a leaf
+        self.rebuild: Callable[[], Array] | None = None  # computes the array again: autograd.kept
 
     # ── the array ─────────────────────────────────────────────────────────────────────────────
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from minigpt.autograd import Array, record
+from minigpt.autograd import Array, kept, record
 from minigpt.operations.operands import check_tensors
 from minigpt.tensor import Tensor
 
@@ -51,7 +51,7 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     if bias is not None:
         y += bias.data
     needs_x, needs_weight = x.requires_grad, weight.requires_grad
-    kept_rows = rows if needs_weight else None
+    x_again = kept(x) if needs_weight else None
 
     def vjp(g: Array) -> tuple[Array | None, ...]:
         g = g.reshape(-1, n_out)
@@ -59,7 +59,7 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
         if needs_x:
             gx = np.empty(shape, g.dtype)
             np.matmul(g, w.T, out=gx.reshape(-1, n_in))
-        gw = kept_rows.T @ g if kept_rows is not None else None
+        gw = x_again().reshape(-1, n_in).T @ g if x_again is not None else None
         return (gx, gw) if bias is None else (gx, gw, g.sum(axis=0))
 
     inputs = (x, weight) if bias is None else (x, weight, bias)

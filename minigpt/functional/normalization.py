@@ -17,6 +17,9 @@ def layer_norm(x: Tensor, weight: Tensor, bias: Tensor | None = None, eps: float
         ∂L/∂x = (gx̂ − mean(gx̂) − x̂·mean(gx̂∘x̂)) / √(σ² + ε),
         ∂L/∂γ = Σ g∘x̂,  ∂L/∂β = Σ g  over the rows.
 
+    x̂ is kept for the derivative. y is not, where the next operation would keep it for its own:
+    y = γ∘x̂ + β is cheap to compute again.
+
     Shapes:
         x and returns: (..., n)
         weight (γ), bias (β): (n,)
@@ -38,14 +41,17 @@ def layer_norm(x: Tensor, weight: Tensor, bias: Tensor | None = None, eps: float
             raise TypeError(f"layer_norm: x is {x.dtype}, {name} {vector.dtype}: use x.astype(...)")
     if not eps > 0:
         raise ValueError(f"layer_norm: eps={eps} must be positive")
-    gamma = weight.data
+    gamma, beta = weight.data, None if bias is None else bias.data
     normal = x.data - x.data.mean(axis=-1, keepdims=True)
     variance = np.einsum("...i,...i->...", normal, normal)[..., None] / n
     inverse = (1 / np.sqrt(variance + eps)).astype(x.dtype, copy=False)
     normal *= inverse
-    y = normal * gamma
-    if bias is not None:
-        y += bias.data
+
+    def scaled() -> Array:
+        y = normal * gamma
+        if beta is not None:
+            y += beta
+        return y
 
     def vjp(g: Array) -> tuple[Array, ...]:
         g_normal = g * gamma
@@ -54,6 +60,7 @@ def layer_norm(x: Tensor, weight: Tensor, bias: Tensor | None = None, eps: float
         gx *= inverse
         rows = g.reshape(-1, n)
         g_weight = np.einsum("ri,ri->i", rows, normal.reshape(-1, n))
-        return (gx, g_weight) if bias is None else (gx, g_weight, rows.sum(axis=0))
+        return (gx, g_weight) if beta is None else (gx, g_weight, rows.sum(axis=0))
 
-    return record(y, (x, weight) if bias is None else (x, weight, bias), vjp)
+    inputs = (x, weight) if bias is None else (x, weight, bias)
+    return record(scaled(), inputs, vjp, rebuild=scaled)
