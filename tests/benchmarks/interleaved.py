@@ -7,6 +7,7 @@ in a process of its own, with its own threads and memory, and works only while t
 from __future__ import annotations
 
 import json
+import os
 import platform
 import statistics
 import subprocess
@@ -80,6 +81,7 @@ class Contender:
 
 def compare(contenders: list[Contender], rounds: int, each: int, warmup: int = 3) -> None:
     """Let the contenders work in turn: ``rounds`` times, ``each`` runs at a time."""
+    print(machine())
     for contender in contenders:
         contender.start()
         contender.run(warmup, counted=False)
@@ -88,6 +90,31 @@ def compare(contenders: list[Contender], rounds: int, each: int, warmup: int = 3
             contender.run(each)
     for contender in contenders:
         contender.stop()
+
+
+def machine() -> str:
+    """What the readings depend on; above all the kernels that NumPy's BLAS has chosen.
+
+    OpenBLAS takes those that fit the processor, unless the environment variable OPENBLAS_CORETYPE
+    names others, which may be half as fast.
+    """
+    import numpy as np
+
+    blas = "BLAS unknown (threadpoolctl is not installed)"
+    try:
+        import threadpoolctl
+    except ImportError:
+        pass
+    else:
+        libraries = [lib for lib in threadpoolctl.threadpool_info() if lib["user_api"] == "blas"]
+        blas = ", ".join(
+            f"{lib['internal_api']} {lib['version']} with {lib.get('architecture')} kernels"
+            for lib in libraries
+        )
+    forced = os.environ.get("OPENBLAS_CORETYPE")
+    chosen = f" (OPENBLAS_CORETYPE={forced})" if forced else ""
+    python = platform.python_version()
+    return f"{os.cpu_count()} cores, Python {python}, NumPy {np.__version__}, {blas}{chosen}"
 
 
 def resident_memory() -> float:

@@ -42,7 +42,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=10, help="turns that each rung gets")
     parser.add_argument("--each", type=int, default=2, help="steps in a turn")
     parser.add_argument("--serve", help=argparse.SUPPRESS)
-    parser.set_defaults(dropout=0.0, recompute=False)
+    parser.set_defaults(context=None, dropout=0.0, recompute=False)
     args = parser.parse_args()
     if args.serve:
         serve(lambda: torch_step(args) if args.serve == "torch" else rung(int(args.serve), args))
@@ -157,6 +157,7 @@ def calls_of_primitives(trainer: Any) -> Calls:
         (PLAIN, "cross_entropy"): 1,
         GELU: 0,
         ATTENTION: 0,
+        (__name__, "hold_array"): 0,
     }
 
 
@@ -169,6 +170,18 @@ def no_blocks() -> None:
 def calls_without_blocks(trainer: Any) -> Calls:
     # A generator is called once for each piece and once for the end: for norm and for update.
     return {GELU: trainer.model.config.n_layer, PIECES: 2 * (1 + 1) * len(trainer.parameters)}
+
+
+def hold_array(x: Any) -> Callable[[], Any]:
+    """Stands for ``kept``, and keeps the array itself, whether or not it could be rebuilt."""
+    array = x.data
+    return lambda: array
+
+
+def rebuild_nothing() -> None:
+    from minigpt.autograd import kept
+
+    replace(kept, hold_array)
 
 
 def memory_goes_back() -> bool:
@@ -196,6 +209,11 @@ TRICKS = [
         "what the causal mask hides is skipped",
         lambda: set_constant("ROWS", WHOLE),
         lambda trainer: {ATTENTION: trainer.model.config.n_layer},
+    ),
+    Trick(
+        "what is cheap to compute again is not kept",
+        rebuild_nothing,
+        lambda trainer: {(__name__, "hold_array"): 4 * trainer.model.config.n_layer + 1},
     ),
     Trick(
         "freed memory is kept",

@@ -30,6 +30,7 @@ SIZES = {  # vocab_size, n_layer, n_head, n_embd, block_size, batch_size
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--size", choices=SIZES, default="small")
+    parser.add_argument("--context", type=int, help="tokens of a sequence; that of the size else")
     parser.add_argument("--dropout", type=float, default=0.0)
     parser.add_argument("--recompute", action="store_true", help="minigpt keeps no activations")
     parser.add_argument("--workers", default="auto", help='minigpt\'s threads: a number or "auto"')
@@ -46,7 +47,7 @@ def main() -> None:
         Contender(name, [__file__, *sys.argv[1:], "--serve", name]) for name in ("minigpt", "torch")
     ]
     compare(contenders, args.rounds, args.each)
-    vocab_size, n_layer, n_head, n_embd, block_size, batch_size = SIZES[args.size]
+    vocab_size, n_layer, n_head, n_embd, block_size, batch_size = shape_of(args)
     print(
         f"{args.size}: {n_layer} layers, {n_head} heads, width {n_embd}, context {block_size}, "
         f"batch {batch_size}, vocabulary {vocab_size}, dropout {args.dropout}; {args.rounds} x "
@@ -67,8 +68,14 @@ def main() -> None:
     )
 
 
+def shape_of(args: argparse.Namespace) -> tuple[int, ...]:
+    """The numbers of SIZES, with the context that was asked for."""
+    *model, block_size, batch_size = SIZES[args.size]
+    return (*model, args.context or block_size, batch_size)
+
+
 def batch(args: argparse.Namespace) -> tuple[np.ndarray, np.ndarray]:
-    vocab_size, _, _, _, block_size, batch_size = SIZES[args.size]
+    vocab_size, _, _, _, block_size, batch_size = shape_of(args)
     tokens = np.random.default_rng(0).integers(0, vocab_size, (batch_size, block_size + 1))
     return tokens[:, :-1], tokens[:, 1:]
 
@@ -76,7 +83,7 @@ def batch(args: argparse.Namespace) -> tuple[np.ndarray, np.ndarray]:
 def minigpt_step(args: argparse.Namespace) -> Work:
     import minigpt as mg
 
-    vocab_size, n_layer, n_head, n_embd, block_size, batch_size = SIZES[args.size]
+    vocab_size, n_layer, n_head, n_embd, block_size, batch_size = shape_of(args)
     config = mg.GPTConfig(
         vocab_size,
         block_size,
@@ -105,7 +112,7 @@ def torch_step(args: argparse.Namespace) -> Work:
 
     torch.set_num_threads(args.threads)
     torch.manual_seed(0)
-    vocab_size, n_layer, n_head, n_embd, block_size, _ = SIZES[args.size]
+    vocab_size, n_layer, n_head, n_embd, block_size, _ = shape_of(args)
     model = ReferenceGPT(
         vocab_size, block_size, n_layer, n_head, n_embd, bias=False, dropout=args.dropout
     )

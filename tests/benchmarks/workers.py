@@ -38,7 +38,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5, help="turns that each of them gets")
     parser.add_argument("--each", type=int, default=3, help="steps, or matrix products, in a turn")
     parser.add_argument("--serve", choices=CONTENDERS, help=argparse.SUPPRESS)
-    parser.set_defaults(threads=2, dropout=0.0, recompute=False)
+    parser.set_defaults(threads=2, context=None, dropout=0.0, recompute=False)
     args = parser.parse_args()
     if args.serve:
         serve(lambda: work_of(args.serve, args))
