@@ -2,6 +2,7 @@
 
     python data/prepare.py shakespeare
     python data/prepare.py my_texts/ --suffix .txt --output prepared/mine
+    python data/prepare.py python-stdlib --tokenizer bpe --vocab-size 8192
 
 writes ``train.npy``, ``val.npy`` and ``tokenizer.json`` into the output folder. The text is read
 twice (for the tokenizer, then to encode it) and never held in memory, so it may be of any size.
@@ -12,6 +13,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+import warnings
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from itertools import chain
@@ -21,8 +23,9 @@ from typing import NoReturn
 from tqdm import tqdm
 
 from minigpt.datasets import corpora, iter_text, split_point, token_writer
-from minigpt.tokenizers import CharTokenizer, Tokenizer
+from minigpt.tokenizers import BPETokenizer, CharTokenizer, Tokenizer
 
+VOCAB_SIZE = 8192
 FILES = ("train.npy", "val.npy", "tokenizer.json")
 
 
@@ -31,8 +34,15 @@ def train_char(pieces: Iterable[str], arguments: argparse.Namespace) -> Tokenize
     return CharTokenizer.train(pieces, unknown_token=arguments.unknown_token)
 
 
+def train_bpe(pieces: Iterable[str], arguments: argparse.Namespace) -> Tokenizer:
+    """Byte pairs, learned from the whole text."""
+    size = arguments.vocab_size or VOCAB_SIZE
+    return BPETokenizer.train(pieces, size, progress=not arguments.quiet)
+
+
 # --tokenizer NAME: how to make one from the text.
 TOKENIZERS: dict[str, Callable[[Iterable[str], argparse.Namespace], Tokenizer]] = {
+    "bpe": train_bpe,
     "char": train_char,
 }
 
@@ -64,6 +74,12 @@ def parse_arguments(argv: list[str] | None) -> argparse.Namespace:
         "--tokenizer", choices=sorted(TOKENIZERS), default="char", help="default: %(default)s"
     )
     parser.add_argument(
+        "--vocab-size",
+        type=int,
+        metavar="N",
+        help=f"of the byte pairs (default: {VOCAB_SIZE}, with --tokenizer bpe)",
+    )
+    parser.add_argument(
         "--val-fraction",
         type=float,
         default=0.1,
@@ -88,6 +104,13 @@ def parse_arguments(argv: list[str] | None) -> argparse.Namespace:
         parser.error(
             f"--val-fraction {arguments.val_fraction} must be between 0 and 1, for example 0.1"
         )
+    if arguments.tokenizer == "bpe":
+        if arguments.unknown_token is not None:
+            parser.error("--unknown-token is for --tokenizer char: byte pairs know every character")
+        if arguments.vocab_size is not None and arguments.vocab_size < 256:
+            parser.error(f"--vocab-size {arguments.vocab_size} must be at least 256: all the bytes")
+    elif arguments.vocab_size is not None:
+        parser.error("--vocab-size is of byte pairs: add --tokenizer bpe")
     if not arguments.text:
         parser.error(f"text is empty: name a file, a folder or one of {', '.join(corpora())}")
     if arguments.output is None:
@@ -136,7 +159,9 @@ def prepare(arguments: argparse.Namespace) -> str:
 
     def pieces(what: str, total: int | None, counted: list[int]) -> Iterator[str]:
         text = iter_text(arguments.text, suffixes=arguments.suffix)
-        return progress(text, what, total, arguments.quiet, counted)
+        # Learning byte pairs shows a bar of its own.
+        quiet = arguments.quiet or (what == "reading" and arguments.tokenizer == "bpe")
+        return progress(text, what, total, quiet, counted)
 
     counted = [0]
     tokenizer = TOKENIZERS[arguments.tokenizer](pieces("reading", None, counted), arguments)
@@ -182,7 +207,11 @@ def main(argv: list[str] | None = None) -> int:
     """Run the script; the exit code is 2 for wrong arguments, 1 for failures."""
     arguments = parse_arguments(argv)
     try:
-        summary = prepare(arguments)
+        with warnings.catch_warnings():
+            warnings.showwarning = lambda message, *_, **__: print(
+                f"prepare.py: {message}", file=sys.stderr
+            )
+            summary = prepare(arguments)
     except (OSError, ValueError) as error:
         print(f"prepare.py: error: {error}", file=sys.stderr)
         return 2 if isinstance(error, (ValueError, FileNotFoundError)) else 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +10,10 @@ import numpy as np
 
 import minigpt as mg
 from minigpt.datasets import corpora, load_text, open_tokens, train_val_split
+from minigpt.interop import pretrained_folder
 
 Tokens = np.ndarray[Any, np.dtype[Any]]
+MakeTokenizer = Callable[[str], mg.Tokenizer]
 VAL_FRACTION = 0.1  # where the command line does not say
 
 
@@ -22,8 +25,20 @@ def load(checkpoint: Path, best: bool = False) -> tuple[Any, mg.Tokenizer]:
     return model, tokenizer
 
 
+def load_gpt2(folder_or_name: str) -> tuple[mg.GPT, mg.BPETokenizer]:
+    """A published GPT-2, fetched if it is no folder, and the tokenizer that lies beside it."""
+    folder = pretrained_folder(folder_or_name)
+    vocab, merges = folder / "vocab.json", folder / "merges.txt"
+    if missing := [path.name for path in (vocab, merges) if not path.exists()]:
+        raise FileNotFoundError(f"{folder} lacks {' and '.join(missing)}, GPT-2's tokenizer")
+    return mg.GPT.from_pretrained(folder), mg.BPETokenizer.from_gpt2(vocab, merges)
+
+
 def read(
-    data: str, val_fraction: float | None = None, tokenizer: mg.Tokenizer | None = None
+    data: str,
+    val_fraction: float | None = None,
+    tokenizer: mg.Tokenizer | None = None,
+    make_tokenizer: MakeTokenizer = mg.CharTokenizer.train,
 ) -> tuple[Tokens, Tokens, mg.Tokenizer]:
     """The training part, the validation part, and the tokenizer.
 
@@ -31,14 +46,20 @@ def read(
         data: a corpus's name, a file, a folder of text, or one of data/prepare.py's folders.
         val_fraction: how much of a text is held out, at its end.
         tokenizer: of a trained model; by default one is made from the text.
+        make_tokenizer: makes it.
     """
-    folder = Path(data)
-    if data not in corpora() and any((folder / name).exists() for name in ("train.npy", "val.npy")):
-        return read_token_files(folder, val_fraction, tokenizer)
+    if has_token_files(data):
+        return read_token_files(Path(data), val_fraction, tokenizer)
     text = load_text(data)
-    tokenizer = tokenizer or mg.CharTokenizer.train(text)
+    tokenizer = tokenizer or make_tokenizer(text)
     fraction = VAL_FRACTION if val_fraction is None else val_fraction
     return *train_val_split(tokenizer.encode_array(text), fraction), tokenizer
+
+
+def has_token_files(data: str) -> bool:
+    """Whether ``data`` is a folder that data/prepare.py has made."""
+    files = (Path(data, name) for name in ("train.npy", "val.npy"))
+    return data not in corpora() and any(file.exists() for file in files)
 
 
 def read_token_files(

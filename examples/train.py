@@ -1,6 +1,7 @@
 """Train a GPT on any text: a corpus by name, a file, or a folder of files.
 
     python examples/train.py --data python-stdlib --output runs/stdlib
+    python examples/train.py --data python-stdlib --tokenizer bpe --vocab-size 1024
     python examples/train.py --data my-notes.txt --n-layer 6 --n-embd 192 --steps 5000
     python examples/train.py --resume --data python-stdlib --output runs/stdlib
 
@@ -16,9 +17,10 @@ from typing import Any, Literal
 
 import minigpt as mg
 from command_line import Parser, at_least, count, one_line_errors, resume_command
-from inputs import VAL_FRACTION, read
+from inputs import VAL_FRACTION, Tokens, has_token_files, read
 from minigpt.datasets import corpora
 
+VOCAB_SIZE = 1024
 WITH_RESUME = {"resume", "data", "val_fraction", "output", "steps", "quiet"}
 
 
@@ -38,6 +40,14 @@ def main() -> None:
     parser.add_argument("--output", type=Path, default=Path("runs/train"), help="the run's folder")
     parser.add_argument("--resume", action="store_true", help="go on with the run in --output")
     parser.add_argument("--overwrite", action="store_true", help="replace the run in --output")
+    parser.add_argument(
+        "--tokenizer",
+        choices=("char", "bpe"),
+        help="characters, or byte pairs (default: char; data/prepare.py has made one already)",
+    )
+    parser.add_argument(
+        "--vocab-size", type=at_least(256), help=f"of byte pairs (default: {VOCAB_SIZE})"
+    )
     model = parser.add_argument_group("model")
     model.add_argument("--n-layer", type=at_least(1), default=4, help="blocks")
     model.add_argument("--n-head", type=at_least(1), default=4, help="attention heads in a block")
@@ -66,6 +76,8 @@ def main() -> None:
     if args.resume and (belonging := [name for name in given if name not in WITH_RESUME]):
         option = belonging[0].replace("_", "-")
         parser.error(f"--{option} belongs to the run: leave it out with --resume")
+    if args.vocab_size and args.tokenizer != "bpe":
+        parser.error("--vocab-size is of byte pairs: add --tokenizer bpe")
 
     changes = {"max_steps": args.steps} if "steps" in given else {}
     trainer = resume(args, changes) if args.resume else start(args)
@@ -84,7 +96,7 @@ def main() -> None:
 
 
 def start(args: argparse.Namespace) -> mg.Trainer:
-    train_tokens, val_tokens, tokenizer = read(args.data, args.val_fraction)
+    train_tokens, val_tokens, tokenizer = read_with_tokenizer(args)
     config = mg.GPTConfig(
         vocab_size=tokenizer.vocab_size,
         block_size=args.block_size,
@@ -113,6 +125,19 @@ def start(args: argparse.Namespace) -> mg.Trainer:
     print(f"{args.data}: {tokens} to train on, {len(val_tokens):,} held out")
     print(f"a GPT of {count(model.num_parameters(), 'parameter')}")
     return trainer
+
+
+def read_with_tokenizer(args: argparse.Namespace) -> tuple[Tokens, Tokens, mg.Tokenizer]:
+    if args.tokenizer and has_token_files(args.data):
+        raise ValueError(f"{args.data} has its tokenizer already: leave --tokenizer out")
+    if args.tokenizer != "bpe":
+        return read(args.data, args.val_fraction)
+
+    def byte_pairs(text: str) -> mg.BPETokenizer:
+        size = args.vocab_size or VOCAB_SIZE
+        return mg.BPETokenizer.train(text, size, progress=not args.quiet)
+
+    return read(args.data, args.val_fraction, make_tokenizer=byte_pairs)
 
 
 def resume(args: argparse.Namespace, changes: dict[str, Any]) -> mg.Trainer:

@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from minigpt.tokenizers.base import Tokenizer
+from minigpt.tokenizers.bpe import BPETokenizer
 from minigpt.tokenizers.char import CharTokenizer
+from minigpt.tokenizers.files import TokenizerFileError, read_json
+from minigpt.tokenizers.gpt2_files import added_names
+from minigpt.tokenizers.huggingface import read_tokenizer_json
 
 # A new kind of tokenizer is one more entry here.
 TOKENIZER_TYPES: dict[str, type[Tokenizer]] = {
+    BPETokenizer.type_name: BPETokenizer,
     CharTokenizer.type_name: CharTokenizer,
 }
-
-MAX_FILE_BYTES = 64 * 2**20  # a vocabulary of 250,000 tokens with its merges takes about 15 MB
-
-
-class TokenizerFileError(OSError, ValueError):
-    """A file that is not a tokenizer's."""
 
 
 def tokenizer_from_dict(data: Mapping[str, Any]) -> Tokenizer:
@@ -46,31 +44,38 @@ def tokenizer_from_dict(data: Mapping[str, Any]) -> Tokenizer:
 
 
 def load_tokenizer(path: str | os.PathLike[str]) -> Tokenizer:
-    """The tokenizer that ``save(path)`` wrote.
+    """The tokenizer that ``save(path)`` wrote, or a byte-level BPE of Hugging Face's.
+
+    The latter is a ``tokenizer.json``, or a folder that has one, or else ``vocab.json`` and
+    ``merges.txt``.
 
     Raises:
-        FileNotFoundError: there is no such file.
-        TokenizerFileError: it is not a tokenizer's file, or damaged (an OSError and a ValueError).
+        FileNotFoundError: there is no such file or folder.
+        TokenizerFileError: it is not a tokenizer's file, or damaged (an OSError and a ValueError),
+            or a tokenizer that this library has not got.
     """
     file_path = Path(path)
-    if file_path.exists() and not file_path.is_file():
-        raise TokenizerFileError(
-            f"{file_path} is not a regular file: pass the tokenizer's JSON file"
-        )
-    with open(file_path, "rb") as file:
-        content = file.read(MAX_FILE_BYTES + 1)
-    if len(content) > MAX_FILE_BYTES:
-        raise TokenizerFileError(
-            f"{file_path} is larger than {MAX_FILE_BYTES:,} bytes: it is not a tokenizer's file"
-        )
+    if file_path.is_dir():
+        return _load_folder(file_path)
+    data = read_json(file_path)
     try:
-        data = json.loads(content.decode("utf-8-sig"))
-    except (ValueError, RecursionError) as error:
-        raise TokenizerFileError(f"{file_path} is not JSON in UTF-8: {error}") from None
-    try:
+        if isinstance(data, dict) and "type" not in data and "model" in data:
+            return BPETokenizer(*read_tokenizer_json(data))
         return tokenizer_from_dict(data)
     except (ValueError, TypeError) as error:
         raise TokenizerFileError(f"{file_path} does not hold a tokenizer: {error}") from None
+
+
+def _load_folder(folder: Path) -> Tokenizer:
+    if (folder / "tokenizer.json").exists():
+        return load_tokenizer(folder / "tokenizer.json")
+    files = folder / "vocab.json", folder / "merges.txt"
+    if missing := [file.name for file in files if not file.exists()]:
+        raise TokenizerFileError(
+            f"{folder} has neither tokenizer.json nor {' and '.join(missing)}: "
+            "pass the tokenizer's JSON file"
+        )
+    return BPETokenizer.from_gpt2(*files, special_tokens=added_names(folder))
 
 
 def _known() -> str:

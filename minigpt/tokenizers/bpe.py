@@ -1,0 +1,302 @@
+"""Byte-level byte-pair encoding, the tokenizer of GPT-2: any text, and no token is unknown.
+
+A text becomes UTF-8, whose bytes are the first 256 tokens; frequent pairs of tokens become one.
+"""
+
+from __future__ import annotations
+
+import os
+import warnings
+from array import array
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from minigpt.autograd import Array
+from minigpt.tokenizers.base import Tokenizer, id_dtype
+from minigpt.tokenizers.bpe_checks import (
+    check_merges,
+    check_no_surrogates,
+    check_special,
+    check_vocab,
+    check_vocab_size,
+)
+from minigpt.tokenizers.bpe_description import describe, read_description
+from minigpt.tokenizers.bpe_merging import Merger, WordCache
+from minigpt.tokenizers.bpe_plain import Pair, single_bytes
+from minigpt.tokenizers.bpe_training import count_words, learn_merges
+from minigpt.tokenizers.bpe_whole_tokens import whole_tokens
+from minigpt.tokenizers.checks import check_special_names, check_text, check_texts
+from minigpt.tokenizers.files import TokenizerFileError
+from minigpt.tokenizers.gpt2_files import read_gpt2, write_gpt2
+from minigpt.tokenizers.ids import check_ids
+from minigpt.tokenizers.patterns import SplitPattern
+from minigpt.tokenizers.special import SpecialTokens
+
+
+class BPETokenizer(Tokenizer):
+    """Tokens that are strings of bytes, merged from single ones (Sennrich et al., 2016, §3.2).
+
+    A text is split into words by ``pattern``; each word begins as its bytes in UTF-8, and as long
+    as there is a pair of neighbours among ``merges``, the one that stands first there is merged.
+    ``bpe_plain`` has this as an equation.
+
+    Args:
+        vocab: the bytes of each id, 0 … n − 1, with all single bytes among them.
+        merges: pairs of tokens, the first learned first.
+        special_tokens: names, or names with their ids. A name that is not in ``vocab`` comes after
+            it. Special tokens are never merged or split; see :class:`Tokenizer`.
+        pattern: ``"gpt2"``, ``"gpt4"``, a regular expression (package ``regex``) whose matches are
+            the words, or None to split nothing. What it leaves out is a word too.
+
+    Attributes:
+        vocab: id to bytes, with the special tokens.
+        merges: the pairs of bytes.
+        special_tokens: name to id.
+        pattern: as given.
+
+    Raises:
+        TypeError: something is of a wrong type.
+        ValueError: ids have gaps, tokens are there twice, bytes are missing, a merge names an
+            unknown token, a special token is an ordinary one, or the pattern is wrong.
+
+    Example:
+        >>> tokenizer = BPETokenizer.train("low lower lowest " * 9, 260, progress=False)
+        >>> tokenizer.merges
+        [(b'o', b'w'), (b'l', b'ow'), (b' ', b'low'), (b' low', b'e')]
+        >>> tokenizer.encode("lowest"), tokenizer.decode([257, 101, 115, 116])
+        ([257, 101, 115, 116], 'lowest')
+    """
+
+    type_name = "bpe"
+    version = 1
+
+    def __init__(
+        self,
+        vocab: Mapping[int, bytes],
+        merges: Iterable[Pair],
+        special_tokens: Iterable[str] | Mapping[str, int] = (),
+        pattern: str | None = "gpt2",
+    ) -> None:
+        self.vocab = check_vocab(vocab)
+        id_of = {token: token_id for token_id, token in self.vocab.items()}
+        self.merges = check_merges(merges, id_of)
+        self.special_tokens = check_special(special_tokens, self.vocab, self.merges)
+        self._split_pattern = SplitPattern(pattern)
+        for name, token_id in sorted(self.special_tokens.items(), key=lambda item: item[1]):
+            self.vocab[token_id] = name.encode("utf-8")
+        self._dtype = id_dtype(len(self.vocab))
+        self._special = SpecialTokens(self.special_tokens)
+        self._is_special = np.zeros(len(self.vocab), dtype=bool)
+        self._is_special[list(self.special_tokens.values())] = True
+        self._id_of_byte = [id_of[bytes([byte])] for byte in range(256)]
+        pairs = [(id_of[a], id_of[b]) for a, b in self.merges]
+        merged = [id_of[a + b] for a, b in self.merges]
+        self._merge = Merger(pairs, merged)
+        whole = whole_tokens(pairs, merged, len(self.vocab))
+        self._whole_words = {self.vocab[i]: self._as_bytes([i]) for i in merged if whole[i]}
+        self._ids_of_word = WordCache(self._encode_word)
+
+    @classmethod
+    def train(
+        cls,
+        text_or_iterable: str | Iterable[str],
+        vocab_size: int,
+        special_tokens: Iterable[str] = (),
+        pattern: str | None = "gpt2",
+        progress: bool = True,
+    ) -> BPETokenizer:
+        """The tokenizer whose merges are learned from a text, or the texts of an iterable.
+
+        The texts of an iterable, such as an open file, are taken as one, cut into pieces. Special
+        tokens in it are left out, and no pair is counted across them. Ids: the bytes are
+        0 … 255, then come the merges as they are learned, and the special tokens last. Of equally
+        frequent pairs the lexicographically greater one is merged first.
+
+        Args:
+            text_or_iterable: what to learn from; memory goes with its different words.
+            vocab_size: tokens altogether; with a warning, fewer where the text has no more pairs.
+            special_tokens: names of tokens such as ``<|endoftext|>``.
+            pattern: as for the class.
+            progress: show a bar.
+
+        Raises:
+            TypeError: a text is not a str, or an argument is of a wrong type.
+            ValueError: the text is empty or holds a lone surrogate, ``vocab_size`` has no room for
+                the bytes and the special tokens, or the pattern is wrong.
+        """
+        split_pattern = SplitPattern(pattern)
+        single = dict(enumerate(single_bytes(bytes(range(256)))))
+        _, names = check_special_names(None, special_tokens, "")
+        special = check_special(names, single, ())
+        n_merges = check_vocab_size(vocab_size, len(special)) - 256 - len(special)
+        words = count_words(
+            check_texts(text_or_iterable), split_pattern, SpecialTokens(special), progress
+        )
+        if not words:
+            raise ValueError("text is empty: a tokenizer learns from at least one character")
+        merges = learn_merges(words, n_merges, progress)
+        if len(merges) < n_merges:
+            size = 256 + len(merges) + len(special)
+            warnings.warn(
+                f"the vocabulary has {size:,} tokens, not vocab_size={vocab_size:,}: each word of "
+                "the text is one token already; train on more text",
+                stacklevel=2,
+            )
+        tokens = [*single.values(), *(a + b for a, b in merges)]
+        return cls(dict(enumerate(tokens)), merges, names, pattern)
+
+    @classmethod
+    def from_gpt2(
+        cls,
+        vocab_json: str | os.PathLike[str],
+        merges_txt: str | os.PathLike[str],
+        special_tokens: Iterable[str] = (),
+    ) -> BPETokenizer:
+        """The tokenizer of GPT-2's two files, with the ids that it has there.
+
+        A token that no merge makes is special where ``special_tokens`` has it, or its name tells,
+        as ``<|endoftext|>``. Names that the files do not have get the ids after the last.
+
+        Raises:
+            FileNotFoundError: one of the files is not there.
+            TokenizerFileError: a file is damaged, or the two do not fit together.
+        """
+        names = list(special_tokens)
+        vocab, merges, special = read_gpt2(Path(vocab_json), Path(merges_txt), names)
+        try:
+            return cls(vocab, merges, list(dict.fromkeys([*special, *names])))
+        except (TypeError, ValueError) as error:
+            raise TokenizerFileError(
+                f"{vocab_json} and {merges_txt} do not hold a tokenizer: {error}"
+            ) from None
+
+    def to_gpt2(self, folder: str | os.PathLike[str]) -> None:
+        """Write ``vocab.json`` and ``merges.txt``, and what Transformers needs beside them.
+
+        That is ``tokenizer_config.json``, which names the class and the special tokens:
+        ``AutoTokenizer.from_pretrained(folder)`` then gives the same ids.
+
+        Raises:
+            ValueError: the pattern is not GPT-2's, which those files take for granted, or a special
+                token's name would be read as the bytes of a token.
+            OSError: a file cannot be written.
+        """
+        if self.pattern != "gpt2":
+            raise ValueError(
+                f"pattern={self.pattern!r:.80} cannot be told in GPT-2's files, whose readers "
+                "split as 'gpt2' does: use save(path)"
+            )
+        write_gpt2(Path(folder), self.vocab, self.merges, self.special_tokens)
+
+    @property
+    def pattern(self) -> str | None:
+        """How a text is split into words."""
+        return self._split_pattern.pattern
+
+    @property
+    def vocab_size(self) -> int:
+        """Bytes, merges and special tokens."""
+        return len(self.vocab)
+
+    def encode(self, text: str, allowed_special: str | Collection[str] = ()) -> list[int]:
+        """The ids of ``text``.
+
+        Raises:
+            TypeError: ``text`` is not a str.
+            ValueError: it holds a special token that is not allowed, or a lone surrogate.
+        """
+        ids: list[int] = self.encode_array(text, allowed_special).tolist()
+        return ids
+
+    def encode_array(self, text: str, allowed_special: str | Collection[str] = ()) -> Array:
+        """The ids of ``text`` as a (tokens,) array of the smallest unsigned type."""
+        arrays = self.encode_arrays([check_text(text)], allowed_special)
+        return np.concatenate([np.empty(0, self._dtype), *arrays])
+
+    def encode_iterable(
+        self, iterable: Iterable[str], allowed_special: str | Collection[str] = ()
+    ) -> Iterator[int]:
+        """The ids of the pieces' concatenation, wherever it is cut into pieces.
+
+        What is held in memory is a block of some 100,000 characters: with the patterns ``"gpt2"``
+        and ``"gpt4"`` at most from one end of a run of letters, digits, or other signs and white
+        space to the next; with another pattern, or None, all the text between special tokens.
+        """
+        for ids in self.encode_arrays(iterable, allowed_special):
+            yield from ids.tolist()
+
+    def encode_arrays(
+        self, iterable: Iterable[str], allowed_special: str | Collection[str] = ()
+    ) -> Iterator[Array]:
+        """The same ids as :meth:`encode_iterable`, an array a block."""
+        allowed = self._special.check_allowed(allowed_special)
+        parts = self._special.split_iterable(check_texts(iterable), allowed)
+        for is_text, run in groupby(parts, key=lambda part: isinstance(part[0], str)):
+            if not is_text:
+                yield np.array([part for part, _ in run], dtype=self._dtype)
+                continue
+            texts = (check_no_surrogates(part, start) for part, start in run)
+            for block in self._split_pattern.blocks(texts):
+                words = self._split_pattern.split(block)
+                joined = b"".join(map(self._ids_of_word.__getitem__, words))
+                yield np.frombuffer(joined, dtype=self._dtype)
+
+    def decode(self, ids: Iterable[int] | Array, skip_special_tokens: bool = False) -> str:
+        """The text of ``ids``; bytes that are no whole character become U+FFFD.
+
+        Raises:
+            TypeError: ids are not integers.
+            ValueError: an id is not below vocab_size, or the array is not 1-D.
+        """
+        array = check_ids(ids, self.vocab_size)
+        if skip_special_tokens:
+            array = array[~self._is_special[array]]
+        joined = b"".join(map(self.vocab.__getitem__, array.tolist()))
+        return joined.decode("utf-8", errors="replace")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Everything that makes this tokenizer, JSON-able; bytes as GPT-2's files write them."""
+        return {
+            "type": self.type_name,
+            "version": self.version,
+            **describe(self.vocab, self.merges, self.special_tokens, self.pattern),
+        }
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> BPETokenizer:
+        """The tokenizer that :meth:`to_dict` described; ValueError where it is not sound."""
+        parts = read_description(data, cls.type_name, cls.version)
+        try:
+            return cls(*parts)
+        except TypeError as error:
+            raise ValueError(str(error)) from None
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, BPETokenizer):
+            return NotImplemented
+        return self.to_dict() == other.to_dict()
+
+    def __hash__(self) -> int:
+        return hash((self.vocab_size, tuple(self.merges), self.pattern))
+
+    def __repr__(self) -> str:
+        special = f", special_tokens={list(self.special_tokens)}" if self.special_tokens else ""
+        return (
+            f"BPETokenizer(vocab_size={self.vocab_size}, merges={len(self.merges)}{special}, "
+            f"pattern={self.pattern!r:.80})"
+        )
+
+    def _encode_word(self, word: str) -> bytes:
+        """The ids of a word as the bytes of an array."""
+        data = word.encode("utf-8")
+        whole = self._whole_words.get(data)
+        if whole is not None:
+            return whole
+        return self._as_bytes(self._merge([self._id_of_byte[byte] for byte in data]))
+
+    def _as_bytes(self, ids: list[int]) -> bytes:
+        return array(self._dtype.char, ids).tobytes()
