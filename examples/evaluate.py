@@ -1,9 +1,13 @@
 """Measure a trained model on held-out text: loss, perplexity, accuracy, and bits per byte.
 
     python examples/evaluate.py --checkpoint runs/train
-    python examples/evaluate.py --checkpoint runs/train --data other.txt --part all
+    python examples/evaluate.py --checkpoint runs/train --data other.txt --part all --stride 16
+    python examples/evaluate.py --gpt2 gpt2 --data book.txt
 
-Every token of the text is predicted once, from up to block_size tokens before it.
+Every token of the text but the first is predicted once. The text is cut in blocks of block_size
+tokens, and a token is predicted from those before it in its block. With --stride S a window of
+block_size tokens slides over the text, S tokens at a time: slower, but after the first window every
+token is predicted from at least block_size - S + 1 before it.
 """
 
 from __future__ import annotations
@@ -13,16 +17,20 @@ from pathlib import Path
 import numpy as np
 
 from command_line import Parser, at_least, one_line_errors
-from inputs import VAL_FRACTION, load, read
+from inputs import VAL_FRACTION, load, load_gpt2, read
 from minigpt.datasets import corpora
-from minigpt.sampling import bits_per_byte
+from minigpt.sampling import bits_per_byte, token_log_probabilities
 from minigpt.training import evaluate
 
 
 @one_line_errors()
 def main() -> None:
     parser = Parser(__doc__)
-    parser.add_argument("--checkpoint", type=Path, required=True, help="a file, or a run's folder")
+    which = parser.add_mutually_exclusive_group(required=True)
+    which.add_argument("--checkpoint", type=Path, help="a file, or a run's folder")
+    which.add_argument(
+        "--gpt2", help="a folder with a GPT-2 of Hugging Face and its tokenizer, or a name: gpt2"
+    )
     parser.add_argument(
         "--best", action="store_true", help="of a folder, the best one, not the last"
     )
@@ -32,32 +40,54 @@ def main() -> None:
         help=f"{', '.join(corpora())}, a file, a folder of text, or one made by data/prepare.py",
     )
     parser.add_argument(
-        "--part", choices=("val", "train", "all"), default="val", help="of the text"
+        "--part",
+        choices=("val", "train", "all"),
+        help="of the text (default: val; all with --gpt2, which has seen none of it here)",
     )
     parser.add_argument(
         "--val-fraction",
         type=float,
         help=f"as it was in training (default: {VAL_FRACTION}; data/prepare.py has split already)",
     )
-    parser.add_argument("--batch-size", type=at_least(1), default=32, help="sequences at a time")
+    parser.add_argument(
+        "--stride",
+        type=at_least(1),
+        help="slide a window over the text (default with --gpt2: half of its context)",
+    )
+    parser.add_argument("--batch-size", type=at_least(1), help="blocks at a time (default: 32)")
     parser.add_argument("--quiet", action="store_true", help="no bar")
     args = parser.parse_args()
 
-    model, tokenizer = load(args.checkpoint, args.best)
+    slides = args.stride is not None or args.gpt2 is not None
+    if slides and args.batch_size is not None:
+        parser.error("--batch-size is for blocks: leave it out with --stride and --gpt2")
+    if args.gpt2 is not None and args.best:
+        parser.error("--best is for a run's folder: leave it out with --gpt2")
+    model, tokenizer = load_gpt2(args.gpt2) if args.gpt2 else load(args.checkpoint, args.best)
     train_tokens, val_tokens, _ = read(args.data, args.val_fraction, tokenizer)
-    if args.part == "all":
+    part = args.part or ("all" if args.gpt2 else "val")
+    if part == "all":
         tokens = np.concatenate([train_tokens, val_tokens])
     else:
-        tokens = train_tokens if args.part == "train" else val_tokens
-    metrics = evaluate(model, tokens, batch_size=args.batch_size, progress=not args.quiet)
+        tokens = train_tokens if part == "train" else val_tokens
+
+    accuracy = None
+    if slides:
+        scores = token_log_probabilities(model, tokens, args.stride, progress=not args.quiet)
+        loss = -float(scores.mean())
+    else:
+        batch_size = 32 if args.batch_size is None else args.batch_size
+        metrics = evaluate(model, tokens, batch_size=batch_size, progress=not args.quiet)
+        loss, accuracy = metrics["loss"], metrics["accuracy"]
 
     n_predicted = len(tokens) - 1  # all but the first
     n_bytes = len(tokenizer.decode(tokens[1:]).encode())
     print(f"tokens          {n_predicted:,} predicted")
-    print(f"loss            {metrics['loss']:.4f} nats a token")
-    print(f"perplexity      {metrics['perplexity']:.3f}")
-    print(f"accuracy        {metrics['accuracy']:.2%} of next tokens are the likeliest one")
-    print(f"bits per byte   {bits_per_byte(metrics['loss'] * n_predicted, n_bytes):.4f}")
+    print(f"loss            {loss:.4f} nats a token")
+    print(f"perplexity      {np.exp(loss):.3f}")
+    if accuracy is not None:
+        print(f"accuracy        {accuracy:.2%} of next tokens are the likeliest one")
+    print(f"bits per byte   {bits_per_byte(loss * n_predicted, n_bytes):.4f}")
 
 
 if __name__ == "__main__":

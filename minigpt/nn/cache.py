@@ -89,9 +89,26 @@ class KeyValueCache:
         self.length += n_tokens
 
     def reorder(self, rows: Sequence[int] | Array) -> None:
-        """Keep the sequences ``rows``, in that order; one named twice is held twice."""
-        self.keys = self.keys[:, rows]
-        self.values = self.values[:, rows]
+        """Keep the sequences ``rows``, in that order; one named twice is held twice.
+
+        Copied is what is held, not the whole capacity, and of as many rows as before only those
+        that move: beam search calls this at every token.
+        """
+        rows = np.asarray(rows)
+        if len(rows) == self.batch_size:
+            moved = np.flatnonzero(rows != np.arange(len(rows)))
+            for layer in (*self.keys, *self.values):
+                layer[moved, :, : self.length] = layer[rows[moved], :, : self.length]
+        else:
+            self.keys = self._chosen(self.keys, rows)
+            self.values = self._chosen(self.values, rows)
+
+    def _chosen(self, held: Array, rows: Array) -> Array:
+        n_layer, _, *rest = held.shape
+        chosen = np.zeros((n_layer, len(rows), *rest), held.dtype)
+        for old, new in zip(held, chosen, strict=True):
+            new[:, :, : self.length] = old[rows, :, : self.length]
+        return chosen
 
     def clear(self) -> None:
         """Forget all tokens; the memory stays."""

@@ -1,12 +1,15 @@
 """Writing text with a model, and judging how likely a text is.
 
 Reading order: ``filters`` (from logits to a token), ``options``, ``context`` (what the model sees:
-window and cache), ``decoding`` (the loop), ``text_stream`` (from tokens to text), ``sampler`` (the
-public face), ``scoring`` (log-probability, perplexity).
+window and cache), ``decoding`` (the loop), ``beam_search`` (the loop that looks for the likeliest
+text), ``text_stream`` (from tokens to text), ``sampler`` (the public face), ``scoring``
+(log-probability, perplexity).
 """
 
+from minigpt.sampling.beam_search import Hypothesis, beam_search
 from minigpt.sampling.filters import (
     apply_temperature,
+    log_softmax,
     min_p_filter,
     repetition_penalty,
     sample_from,
@@ -25,12 +28,15 @@ from minigpt.sampling.scoring import (
 )
 
 __all__ = [
+    "Hypothesis",
     "Sampler",
     "SamplingConfig",
     "Score",
     "apply_temperature",
+    "beam_search",
     "bits_per_byte",
     "log_probability",
+    "log_softmax",
     "min_p_filter",
     "perplexity",
     "repetition_penalty",

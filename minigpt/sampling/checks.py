@@ -61,6 +61,22 @@ def check_repetition_penalty(value: object) -> float:
     return _number("repetition_penalty", value, lambda x: x > 0, expected)
 
 
+def check_length_penalty(value: object) -> float:
+    """A number in [-10, 10], so that no power of a length overflows."""
+    expected = "a number from -10 to 10 (0 compares probabilities, 1 means per token)"
+    return _number("length_penalty", value, lambda x: -10 <= x <= 10, expected)
+
+
+def check_early_stopping(value: object) -> bool | str:
+    """True, False or "never"."""
+    if isinstance(value, (bool, np.bool_)):
+        return bool(value)
+    if value == "never":
+        return "never"
+    error = ValueError if isinstance(value, str) else TypeError
+    raise error(f'early_stopping={value!r} is unknown: pass True, False or "never"')
+
+
 def check_logits(logits: object) -> Array:
     """``logits`` if it is a float32 or float64 array (…, V) that a token can be drawn from.
 

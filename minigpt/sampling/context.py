@@ -111,9 +111,13 @@ class Context:
 
     def select_rows(self, rows: Array) -> None:
         """Go on with these rows alone; a row named several times is continued several times."""
+        if np.array_equal(rows, np.arange(len(self._ids))):
+            return
         self._ids, self._first, self._start = self._ids[rows], self._first[rows], self._start[rows]
         if self._cache is not None:
             self._cache.reorder(rows)
+        if hasattr(self.model, "select_rows"):
+            self.model = self.model.select_rows(rows)
 
 
 class EvaluationMode:

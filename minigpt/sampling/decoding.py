@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import cast
 
 import numpy as np
 
@@ -41,17 +40,11 @@ class Decoder:
         options: SamplingConfig,
         n_tokens: int | None = None,
     ) -> None:
-        vocab_size = model.config.vocab_size
-        for token in cast("tuple[int, ...]", options.stop_tokens):
-            if token >= vocab_size:
-                raise ValueError(
-                    f"stop_tokens holds {token}, which is never drawn: the model knows 0 to "
-                    f"{vocab_size - 1}"
-                )
         n_rows = ids.shape[0] * options.num_return_sequences
         prompts = [row if mask is None else row[mask[i]] for i, row in enumerate(ids)]
         self.finished = np.zeros(n_rows, dtype=bool)
         self._options = options
+        self._stop_tokens = options.known_stop_tokens(model.config.vocab_size)
         self._n_tokens = n_tokens
         self._generators = options.row_generators(prompts) if options.temperature > 0 else []
         self._context = Context(
@@ -84,7 +77,7 @@ class Decoder:
                 logits = logits[self._copies]
             tokens = self._choose(logits[:, : self._n_tokens])
             column[self._rows] = tokens
-            stopped = np.isin(tokens, cast("tuple[int, ...]", options.stop_tokens))
+            stopped = np.isin(tokens, self._stop_tokens)
             self.finished[self._rows[stopped]] = True
             yield column.copy()
             if self.finished.all():

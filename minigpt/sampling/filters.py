@@ -45,6 +45,25 @@ def softmax(logits: Array) -> Array:
     return probabilities
 
 
+def log_softmax(logits: Array) -> Array:
+    """The log-probabilities ln pᵢ = zᵢ − ln Σⱼ exp(zⱼ), in float64.
+
+    Shapes:
+        logits: (…, V) → (…, V)
+
+    Raises:
+        ValueError: a row holds NaN or +inf, or only -inf.
+
+    Example:
+        >>> log_softmax(np.array([0.0, 0.0, -np.inf])).round(2)
+        array([-0.69, -0.69,  -inf])
+    """
+    z = check_logits(logits).astype(np.float64)
+    z -= z.max(axis=-1, keepdims=True)
+    z -= np.log(np.exp(z).sum(axis=-1, keepdims=True))
+    return z
+
+
 def apply_temperature(logits: Array, temperature: float) -> Array:
     """Sharpen (T < 1) or flatten (T > 1) the distribution: zᵢ / T.
 

@@ -11,7 +11,7 @@ from minigpt.sampling.protocols import Tokenizer
 
 
 def check_ids(ids: object, vocab_size: int) -> Array:
-    """``ids`` as an array (B, T) of int64; one row (T,) becomes a batch of one.
+    """``ids`` as an array (B, T) of integers; one row (T,) becomes a batch of one.
 
     Raises:
         TypeError: they are not integers.
@@ -36,7 +36,7 @@ def check_ids(ids: object, vocab_size: int) -> Array:
         raise ValueError(
             f"ids run from {array.min()} to {array.max()}: the model knows 0 to {vocab_size - 1}"
         )
-    return np.atleast_2d(array).astype(np.int64)
+    return np.atleast_2d(array)
 
 
 def check_left_padding(mask: object, ids: Array) -> Array:
@@ -87,6 +87,25 @@ def encode_prompt(
             "use the tokenizer that the model was trained with"
         )
     return ids
+
+
+def pad_right(rows: Sequence[Sequence[int]], pad_id: int | None = None) -> Array:
+    """Rows of different lengths as one array; without a ``pad_id`` each repeats its last id.
+
+    Shapes:
+        rows: B sequences → (B, T) int64; T is the longest row's length
+
+    Example:
+        >>> pad_right([[5, 6, 7], [8, 9]])
+        array([[5, 6, 7],
+               [8, 9, 9]])
+    """
+    width = max(len(row) for row in rows)
+    fills = [row[-1:] if pad_id is None else [pad_id] for row in rows]
+    padded = [
+        [*row, *(width - len(row)) * list(fill)] for row, fill in zip(rows, fills, strict=True)
+    ]
+    return np.array(padded, dtype=np.int64)
 
 
 def pad_left(rows: Sequence[Sequence[int]]) -> tuple[Array, Array]:

@@ -10,8 +10,10 @@ import numpy as np
 
 from minigpt.autograd import Array
 from minigpt.sampling.checks import (
+    check_early_stopping,
     check_flag,
     check_integer,
+    check_length_penalty,
     check_min_p,
     check_repetition_penalty,
     check_temperature,
@@ -38,7 +40,14 @@ class SamplingConfig:
         top_p: draw from the likeliest tokens that together hold this probability; None from all.
         min_p: draw from tokens at least this fraction as likely as the best one; None from all.
         repetition_penalty: above 1, tokens that are already there become less likely.
-        num_return_sequences: samples per prompt, made together as one batch.
+        num_beams: above 1, beam search instead of sampling: the likeliest text is searched for, and
+            that many beginnings of it are kept. See :func:`~minigpt.sampling.beam_search`.
+        length_penalty: the α of beam search, which compares texts by ln P / length^α: above 0 for
+            longer texts, below 0 for shorter ones.
+        early_stopping: of beam search, whether it ends as soon as ``num_beams`` texts are finished;
+            False as soon as no better one is likely, "never" when none is possible.
+        num_return_sequences: samples per prompt, made together as one batch; with beam search the
+            best texts found, at most ``num_beams``.
         stop: a string or several; the text ends before the first one that appears after the prompt.
         stop_tokens: an id or several that end a sample; text does not show them.
         pad_id: what fills the rows of ids that stopped before the others; None repeats the token
@@ -68,6 +77,9 @@ class SamplingConfig:
     top_p: float | None = None
     min_p: float | None = None
     repetition_penalty: float = 1.0
+    num_beams: int = 1
+    length_penalty: float = 1.0
+    early_stopping: bool | str = False
     num_return_sequences: int = 1
     stop: str | Iterable[str] = ()
     stop_tokens: int | Iterable[int] = ()
@@ -87,6 +99,9 @@ class SamplingConfig:
             "top_p": None if self.top_p is None else check_top_p(self.top_p),
             "min_p": None if self.min_p is None else check_min_p(self.min_p),
             "repetition_penalty": check_repetition_penalty(self.repetition_penalty),
+            "num_beams": check_integer("num_beams", self.num_beams, 1),
+            "length_penalty": check_length_penalty(self.length_penalty),
+            "early_stopping": check_early_stopping(self.early_stopping),
             "num_return_sequences": check_integer(
                 "num_return_sequences", self.num_return_sequences, 1
             ),
@@ -100,6 +115,7 @@ class SamplingConfig:
             checked[name] = check_flag(name, getattr(self, name))
         for name, value in checked.items():
             object.__setattr__(self, name, value)  # frozen for everybody else
+        self._check_beams()
 
     @classmethod
     def from_arguments(cls, arguments: dict[str, Any]) -> SamplingConfig:
@@ -110,6 +126,21 @@ class SamplingConfig:
         """
         names = {field.name for field in fields(cls)}
         return cls(**{name: arguments[name] for name in names & arguments.keys()})
+
+    def known_stop_tokens(self, vocab_size: int) -> tuple[int, ...]:
+        """The stop tokens, all of them below ``vocab_size``.
+
+        Raises:
+            ValueError: one is not.
+        """
+        stop_tokens = cast("tuple[int, ...]", self.stop_tokens)
+        for token in stop_tokens:
+            if token >= vocab_size:
+                raise ValueError(
+                    f"stop_tokens holds {token}, which is never drawn: the model knows 0 to "
+                    f"{vocab_size - 1}"
+                )
+        return stop_tokens
 
     def filter(self, logits: Array, ids: Array, mask: Array | None = None) -> Array:
         """The logits (B, V) after every filter that is on; ``ids`` and ``mask`` (B, T) so far."""
@@ -146,6 +177,35 @@ class SamplingConfig:
                 number = samples_of[key] = samples_of.get(key, -1) + 1
                 generators.append(np.random.default_rng([*words, number, len(key), *key]))
         return generators
+
+    def _check_beams(self) -> None:
+        """Beam search draws nothing, and sampling knows no beams: what is not used is refused."""
+        if self.num_beams == 1:
+            for name, unused in (("length_penalty", 1.0), ("early_stopping", False)):
+                if (value := getattr(self, name)) != unused:
+                    raise ValueError(
+                        f"{name}={value!r} belongs to beam search: leave it out, or pass "
+                        "num_beams >= 2"
+                    )
+            return
+        for name in ("temperature", "top_k", "top_p", "min_p"):
+            value = getattr(self, name)
+            if value not in ((0, 1) if name == "temperature" else (None,)):
+                raise ValueError(
+                    f"{name}={value} belongs to sampling, and num_beams={self.num_beams} searches "
+                    "for the likeliest text: leave one of them out"
+                )
+        if self.stop:
+            raise ValueError(
+                f"stop={self.stop!r} does not go with num_beams={self.num_beams}: beams end at "
+                "stop_tokens alone"
+            )
+        if self.num_return_sequences > self.num_beams:
+            raise ValueError(
+                f"num_return_sequences={self.num_return_sequences} is more than the "
+                f"num_beams={self.num_beams} texts that are kept: pass "
+                f"num_beams={self.num_return_sequences}"
+            )
 
 
 def _strings(stop: object) -> tuple[str, ...]:

@@ -20,8 +20,15 @@ class LanguageModel(Protocol):
 
     - ``new_cache(batch_size, capacity)``: what it remembers of the tokens seen, with ``length``,
       ``clear()`` and ``reorder(rows)``; without it every step reads the whole context again.
+    - ``select_rows(rows)``: where it is bound to the rows of a batch, as a translator is to their
+      sources, the model of these rows, in that order, some perhaps several times.
     - a keyword ``last_only`` of its ``forward``: to compute the last position's logits alone.
     - ``named_modules()``, whose modules have a flag ``training``: it is off meanwhile.
+
+    Row r of the ids belongs to prompt r when the prompts are read, each of them once. From then on
+    rows are chosen: each prompt's as often as samples or beams are made of it (side by side), the
+    survivors of a step of beam search, those that have not ended. Every choice is told to the cache
+    by ``reorder(rows)`` and to the model by ``select_rows(rows)``, and holds for all calls after.
     """
 
     @property

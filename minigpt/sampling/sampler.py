@@ -9,15 +9,16 @@ from typing import Any
 import numpy as np
 
 from minigpt.autograd import Array
+from minigpt.sampling.beam_search import beam_search
 from minigpt.sampling.checks import check_integer
 from minigpt.sampling.context import Context
 from minigpt.sampling.decoding import Decoder
 from minigpt.sampling.filters import apply_temperature, softmax
-from minigpt.sampling.ids import check_ids, check_left_padding, encode_prompt, pad_left
+from minigpt.sampling.ids import check_ids, check_left_padding, encode_prompt, pad_left, pad_right
 from minigpt.sampling.options import SamplingConfig
 from minigpt.sampling.protocols import LanguageModel, Tokenizer
 from minigpt.sampling.scoring import Score, log_probability
-from minigpt.sampling.text_stream import text_pieces
+from minigpt.sampling.text_stream import text_pieces, whole_text
 
 
 class Sampler:
@@ -30,6 +31,9 @@ class Sampler:
     stays whole in what is returned; text goes on beyond the context with a sliding window. While
     the model runs it is in evaluation mode and records no gradients; its mode is restored after
     every token, so that a stream can be left at any point.
+
+    With ``num_beams`` above 1 nothing is drawn: :func:`~minigpt.sampling.beam_search` looks for the
+    likeliest text.
 
     With a seed a sample is repeatable. It depends on the seed, its own prompt and its number among
     the samples of that prompt, not on what else is in the batch. (Batches of another size round
@@ -78,6 +82,9 @@ class Sampler:
         top_p: float | None = None,
         min_p: float | None = None,
         repetition_penalty: float = 1.0,
+        num_beams: int = 1,
+        length_penalty: float = 1.0,
+        early_stopping: bool | str = False,
         num_return_sequences: int = 1,
         stop: str | Iterable[str] = (),
         stop_tokens: int | Iterable[int] = (),
@@ -93,8 +100,9 @@ class Sampler:
         Every option is explained at :class:`~minigpt.sampling.SamplingConfig`.
 
         Returns:
-            ``num_return_sequences`` texts for each prompt, prompt by prompt. A text ends before a
-            stop string or stop token; an unfinished character at its end is left out.
+            ``num_return_sequences`` texts for each prompt, prompt by prompt, with beam search the
+            best one first. A text ends before a stop string or stop token; an unfinished character
+            at its end is left out.
 
         Raises:
             TypeError: a value is of the wrong type.
@@ -120,6 +128,7 @@ class Sampler:
         top_p: float | None = None,
         min_p: float | None = None,
         repetition_penalty: float = 1.0,
+        num_beams: int = 1,
         stop: str | Iterable[str] = (),
         stop_tokens: int | Iterable[int] = (),
         include_prompt: bool = True,
@@ -135,9 +144,15 @@ class Sampler:
 
         Raises:
             TypeError: a value is of the wrong type.
-            ValueError: a value is out of its range, the prompt is empty, or there is no tokenizer.
+            ValueError: a value is out of its range, the prompt is empty, there is no tokenizer, or
+                ``num_beams`` is above 1: beam search knows no token before it knows the last.
         """
         options = SamplingConfig.from_arguments(locals())
+        if options.num_beams > 1:
+            raise ValueError(
+                f"num_beams={num_beams} cannot be streamed, since beam search may give up what "
+                "was shown: use generate"
+            )
         pieces = (piece for _, piece in self._pieces([prompt], options))  # refuses here and now
         return (p for p in chain([prompt] if include_prompt else [], pieces) if p)
 
@@ -151,6 +166,9 @@ class Sampler:
         top_p: float | None = None,
         min_p: float | None = None,
         repetition_penalty: float = 1.0,
+        num_beams: int = 1,
+        length_penalty: float = 1.0,
+        early_stopping: bool | str = False,
         num_return_sequences: int = 1,
         stop_tokens: int | Iterable[int] = (),
         attention_mask: Array | Sequence[Any] | None = None,
@@ -177,8 +195,12 @@ class Sampler:
             ValueError: a value is out of its range, or shapes do not fit.
         """
         options = SamplingConfig.from_arguments(locals())
-        rows = check_ids(ids, self.model.config.vocab_size)
+        rows = check_ids(ids, self.model.config.vocab_size).astype(np.int64)
         mask = None if attention_mask is None else check_left_padding(attention_mask, rows)
+        if options.num_beams > 1:
+            found = beam_search(self.model, rows, mask, options)
+            new = pad_right([h.tokens for hypotheses in found for h in hypotheses], pad_id)
+            return np.concatenate([rows.repeat(num_return_sequences, axis=0), new], axis=1)
         decoder = Decoder(self.model, rows, mask, options)
         columns = [column[:, None] for column in decoder.columns()]
         return np.concatenate([rows.repeat(num_return_sequences, axis=0), *columns], axis=1)
@@ -231,6 +253,10 @@ class Sampler:
         tokenizer = self._needed_tokenizer()
         ids, mask = pad_left([self._encode(prompt) for prompt in prompts])
         n_tokens = min(self.model.config.vocab_size, tokenizer.vocab_size)
+        if options.num_beams > 1:
+            found = beam_search(self.model, ids, mask, options, n_tokens)
+            hypotheses = chain.from_iterable(found)
+            return enumerate(whole_text(h.tokens, tokenizer, options) for h in hypotheses)
         decoder = Decoder(self.model, ids, mask, options, n_tokens)
         return text_pieces(decoder, tokenizer, options)
 

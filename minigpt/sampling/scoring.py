@@ -9,6 +9,8 @@ never scored.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,6 +23,7 @@ from minigpt.sampling.ids import check_ids
 from minigpt.sampling.protocols import LanguageModel
 
 LOGITS_AT_ONCE = 2**24  # windows are batched up to this many numbers: 64 MB of float32
+IN_CACHE = 2**18  # of them are normalised at once: 1 MB, which a processor's cache holds
 
 
 @dataclass(frozen=True)
@@ -72,7 +75,7 @@ def bits_per_byte(total_nll_nats: float, n_bytes: int) -> float:
 
 
 def token_log_probabilities(
-    model: LanguageModel, ids: Array, stride: int | None = None
+    model: LanguageModel, ids: Array, stride: int | None = None, *, progress: bool = False
 ) -> np.ndarray[Any, np.dtype[np.float64]]:
     """The ln p(yₜ | y₍<ₜ₎) of every token but the first.
 
@@ -88,6 +91,7 @@ def token_log_probabilities(
         model: predicts the next token.
         ids: one text or a batch of them.
         stride: None takes half the context.
+        progress: show a progress bar.
 
     Shapes:
         ids: (T,) or (B, T) → (T - 1,) or (B, T - 1) float64
@@ -111,12 +115,15 @@ def token_log_probabilities(
                 f"stride={stride} would skip tokens: pass at most block_size={block_size}"
             )
     log_probabilities = np.empty((rows.shape[0], n))
-    with EvaluationMode(model):
-        if block_size is None:
-            _score_stream(model, rows, log_probabilities)
-        else:
-            width = min(n, block_size)
-            _score_windows(model, rows, width, stride or max(width // 2, 1), log_probabilities)
+    if block_size is None:
+        scored = _score_stream(model, rows, log_probabilities)
+    else:
+        width = min(n, block_size)
+        stride = stride or max(width // 2, 1)
+        scored = _score_windows(model, rows, width, stride, log_probabilities)
+    with EvaluationMode(model), _bar(log_probabilities.size, progress) as update:
+        for n_scored in scored:
+            update(n_scored)
     return log_probabilities.reshape(*np.shape(ids)[:-1], n)
 
 
@@ -139,7 +146,9 @@ def log_probability(
     return float(token_log_probabilities(model, ids, stride)[start - 1 :].sum())
 
 
-def perplexity(model: LanguageModel, ids: Array, stride: int | None = None) -> float:
+def perplexity(
+    model: LanguageModel, ids: Array, stride: int | None = None, *, progress: bool = False
+) -> float:
     """exp(−(1/N)·Σₜ ln p(yₜ | y₍<ₜ₎)) over all tokens but each text's first.
 
     Jelinek et al. 1977, "Perplexity: a measure of the difficulty of speech recognition tasks". A
@@ -151,11 +160,16 @@ def perplexity(model: LanguageModel, ids: Array, stride: int | None = None) -> f
     Raises:
         ValueError: as :func:`token_log_probabilities`.
     """
-    return float(np.exp(-token_log_probabilities(model, ids, stride).mean()))
+    return float(np.exp(-token_log_probabilities(model, ids, stride, progress=progress).mean()))
 
 
-def _score_windows(model: LanguageModel, rows: Array, width: int, stride: int, out: Array) -> None:
-    """Fill ``out`` (B, n) from windows of ``width`` tokens; the last one ends with the text."""
+def _score_windows(
+    model: LanguageModel, rows: Array, width: int, stride: int, out: Array
+) -> Iterator[int]:
+    """Fill ``out`` (B, n) from windows of ``width`` tokens; the last one ends with the text.
+
+    Gives after each batch of windows how many tokens it has scored.
+    """
     n = out.shape[1]
     starts = [*range(0, n - width, stride), n - width]
     ends = [0, *(start + width for start in starts)]  # a window scores what the last one did not
@@ -166,27 +180,53 @@ def _score_windows(model: LanguageModel, rows: Array, width: int, stride: int, o
     for first in range(0, len(jobs), n_at_once):
         batch = jobs[first : first + n_at_once]
         ids = np.stack([rows[i, start : start + width + 1] for i, start, _ in batch])
-        scores = _target_log_probabilities(model(ids[:, :-1]).data, ids[:, 1:])
+        ids = ids.astype(np.int64)  # a window at a time: the text may be a file of small integers
+        scores = _scores(model, ids, [new - start for _, start, new in batch])
         for (i, start, new), score in zip(batch, scores, strict=True):
-            out[i, new : start + width] = score[new - start :]
+            out[i, new : start + width] = score
+        yield sum(start + width - new for _, start, new in batch)
 
 
-def _score_stream(model: Any, rows: Array, out: Array) -> None:
+def _score_stream(model: Any, rows: Array, out: Array) -> Iterator[int]:
     """Fill ``out`` (B, n) with a model of unlimited context: piece by piece over its cache."""
     n = out.shape[1]
     cache = model.new_cache(len(rows), n)
     width = max(1, min(n, LOGITS_AT_ONCE // (len(rows) * model.config.vocab_size)))
     for start in range(0, n, width):
-        ids = rows[:, start : start + width + 1]
-        logits = model(ids[:, :-1], cache=cache).data
-        out[:, start : start + width] = _target_log_probabilities(logits, ids[:, 1:])
+        ids = rows[:, start : start + width + 1].astype(np.int64)
+        out[:, start : start + width] = _scores(model, ids, [0] * len(ids), cache=cache)
+        yield ids[:, 1:].size
+
+
+def _scores(model: Any, ids: Array, starts: list[int], **options: Any) -> list[Array]:
+    """Ln p of each row's ids behind its start; when it returns, the logits are gone."""
+    logits = model(ids[:, :-1], **options).data
+    return [
+        _target_log_probabilities(z[start:], targets[start:])
+        for z, targets, start in zip(logits, ids[:, 1:], starts, strict=True)
+    ]
 
 
 def _target_log_probabilities(logits: Array, targets: Array) -> Array:
-    """Ln softmax(logits)[target]: (B, T, V), (B, T) → (B, T) float64."""
+    """Ln softmax(logits)[target]: (T, V), (T,) → (T,) float64; no second array of that size."""
     scores = np.empty(targets.shape)
-    for row, (z, target) in enumerate(zip(logits, targets, strict=True)):
-        peak = check_logits(z).max(axis=-1, keepdims=True)
+    n_at_once = max(1, IN_CACHE // logits.shape[1])
+    for first in range(0, len(targets), n_at_once):
+        here = slice(first, first + n_at_once)
+        z, target = check_logits(logits[here]), targets[here, None]
+        peak = z.max(axis=-1, keepdims=True)
         log_sum = np.log(np.exp(z - peak).sum(axis=-1, dtype=np.float64))
-        scores[row] = np.take_along_axis(z - peak, target[:, None], axis=-1)[:, 0] - log_sum
+        scores[here] = np.take_along_axis(z, target, axis=-1)[:, 0] - (peak[:, 0] + log_sum)
     return scores
+
+
+@contextmanager
+def _bar(total: int, progress: bool) -> Iterator[Callable[[int], object]]:
+    """What is told of every token scored; a progress bar where asked for."""
+    if not progress:
+        yield lambda n: None
+        return
+    from tqdm import tqdm  # only here: it takes time to import
+
+    with tqdm(desc="scoring", total=total, unit="token", unit_scale=True) as bar:
+        yield bar.update

@@ -7,6 +7,7 @@ stop string. Both are held back until the next tokens decide.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import cast
 
 from minigpt.sampling.decoding import Decoder
 from minigpt.sampling.options import SamplingConfig
@@ -133,6 +134,13 @@ def text_pieces(
                 yield row, streams.pop(row).flush()
     for row, stream in streams.items():
         yield row, stream.flush()
+
+
+def whole_text(ids: Sequence[int], tokenizer: Tokenizer, options: SamplingConfig) -> str:
+    """The text of all that was written, as :func:`text_pieces` would give it piece by piece."""
+    stream = TextStream(tokenizer, (), options.skip_special_tokens)
+    stop_tokens = cast("tuple[int, ...]", options.stop_tokens)
+    return "".join(stream.push(token) for token in ids if token not in stop_tokens)
 
 
 def _overlap(text: str, stop: str) -> int:

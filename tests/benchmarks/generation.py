@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "benchmarks")]
 
 import numpy as np  # noqa: E402
-from interleaved import Contender, Work, compare, serve  # noqa: E402
+from interleaved import Contender, Work, compare, machine, serve  # noqa: E402
 
 
 def main() -> None:
@@ -41,6 +41,7 @@ def main() -> None:
         Contender(name, [__file__, *sys.argv[1:], "--serve", name])
         for name in ("minigpt", "transformers")
     ]
+    print(machine())
     compare(contenders, args.rounds, each=1, warmup=1)
     print(
         f"{args.model}, prompt {args.prompt}, {args.new_tokens} new tokens, batch "

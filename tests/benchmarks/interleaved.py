@@ -81,7 +81,6 @@ class Contender:
 
 def compare(contenders: list[Contender], rounds: int, each: int, warmup: int = 3) -> None:
     """Let the contenders work in turn: ``rounds`` times, ``each`` runs at a time."""
-    print(machine())
     for contender in contenders:
         contender.start()
         contender.run(warmup, counted=False)

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from types import FrameType
 from typing import Any
 
-from interleaved import Contender, Work, compare, serve
+from interleaved import Contender, Work, compare, machine, serve
 from training_step import minigpt_step, torch_step
 
 WHOLE = 1 << 25  # numbers in a block or rows of it, where nothing is to be cut: more than there are
@@ -54,6 +54,7 @@ def main() -> None:
     contenders = [
         Contender(name, [__file__, *sys.argv[1:], "--serve", what]) for name, what in served.items()
     ]
+    print(machine())
     compare(contenders, args.rounds, args.each, warmup=1)
     print(f'A training step, "{args.size}"; {args.rounds} x {args.each} steps each, in turn.\n')
     print("| | ms/step | gain over the line before | times as fast as the first | peak MB |")

@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "benchmarks"), str(ROOT / "tests" / "parity")]
 
 import numpy as np  # noqa: E402
-from interleaved import Contender, Work, compare, serve  # noqa: E402
+from interleaved import Contender, Work, compare, machine, serve  # noqa: E402
 
 SIZES = {  # vocab_size, n_layer, n_head, n_embd, block_size, batch_size
     "small": (65, 4, 4, 128, 64, 12),
@@ -46,6 +46,7 @@ def main() -> None:
     contenders = [
         Contender(name, [__file__, *sys.argv[1:], "--serve", name]) for name in ("minigpt", "torch")
     ]
+    print(machine())
     compare(contenders, args.rounds, args.each)
     vocab_size, n_layer, n_head, n_embd, block_size, batch_size = shape_of(args)
     print(

@@ -23,7 +23,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import threadpoolctl
-from interleaved import Contender, Work, compare, serve
+from interleaved import Contender, Work, compare, machine, serve
 from training_step import SIZES, minigpt_step, torch_step
 
 MATRIX_SIZES = 512, 1024, 2048
@@ -47,6 +47,7 @@ def main() -> None:
     contenders = {
         name: Contender(name, [__file__, *sys.argv[1:], "--serve", name]) for name in CONTENDERS
     }
+    print(machine())
     compare(list(contenders.values()), args.rounds, args.each, warmup=len(MATRIX_SIZES))
     peaks = {n: n * PEAK_WORK / min(contenders[f"peak {n}"].times) for n in (1, 2)}
     flops = step_flops(args.size)

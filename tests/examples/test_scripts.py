@@ -16,6 +16,7 @@ import pytest
 
 import minigpt as mg
 from minigpt import datasets
+from minigpt.sampling import token_log_probabilities
 from minigpt.training import TrainingDiverged, evaluate, save_checkpoint
 from minigpt.training.checkpoint import load_checkpoint
 
@@ -23,7 +24,7 @@ ROOT = Path(__file__).resolve().parents[2]
 EXAMPLES = ROOT / "examples"
 SCRIPTS = [
     "attention_by_hand", "evaluate", "generate", "look_inside", "quickstart", "shakespeare_char",
-    "train",
+    "train", "train_tokenizer",
 ]  # fmt: skip
 TEXT = "to be or not to be, that is the question\n" * 50
 SMALL = "--data text.txt --n-layer 1 --n-head 2 --n-embd 8 --block-size 8 --workers 1 --quiet"
@@ -124,6 +125,44 @@ def test_train_evaluate_generate(run, trained):
     assert (code, out) == (0, expected + "\n")
     code, out, _ = run("generate", "--checkpoint r --best --samples 2 --tokens 5 --seed 1")
     assert code == 0 and "── sample 1 ─" in out and "── sample 2 ─" in out
+
+
+def test_generate_with_beams(run, trained):
+    sampler = mg.Sampler(*mg.load_model("r"))
+    expected = sampler.generate("to be", 12, num_beams=3, num_return_sequences=2)
+    command = "--checkpoint r --tokens 12 --beams 3"
+    code, out, _ = run("generate", command, "--prompt", "to be")
+    assert (code, out) == (0, expected[0] + "\n")
+    code, out, _ = run("generate", f"{command} --samples 2", "--prompt", "to be")
+    assert code == 0 and re.fullmatch("── sample 1 ─+\n(.*)── sample 2 ─+\n(.*)", out, re.DOTALL)
+    assert expected[0] + "\n──" in out and out.endswith("\n" + expected[1] + "\n")
+
+
+def test_evaluate_with_a_stride(run, trained):
+    model, tokenizer = mg.load_model("r")
+    scores = token_log_probabilities(model, tokenizer.encode_array(TEXT)[1845:], stride=2)
+    code, out, err = run("evaluate", "--checkpoint r --data text.txt --stride 2")
+    assert code == 0 and "204 predicted" in out and "204/204" in err
+    assert f"loss            {-scores.mean():.4f} nats" in out
+    assert f"perplexity      {np.exp(-scores.mean()):.3f}\n" in out and "accuracy" not in out
+    code, out, err = run("evaluate", "--checkpoint r --data text.txt --stride 2 --quiet")
+    assert (code, err) == (0, "") and f"{-scores.mean():.4f}" in out
+
+
+def test_evaluate_a_gpt2(run):
+    tokenizer = mg.BPETokenizer.train(TEXT, 270, progress=False)
+    model = mg.GPT(mg.GPTConfig(270, block_size=8, n_layer=1, n_head=1, n_embd=8), seed=0)
+    model.save_pretrained("published")
+    tokenizer.to_gpt2("published")
+    ids = tokenizer.encode_array(TEXT)
+    nll = -token_log_probabilities(model, ids).sum()
+    code, out, _ = run("evaluate", "--gpt2 published --data text.txt --quiet")
+    assert code == 0 and f"{len(ids) - 1:,} predicted" in out
+    assert f"loss            {nll / (len(ids) - 1):.4f} nats" in out
+    n_bytes = len(tokenizer.decode(ids[1:]))
+    assert f"bits per byte   {nll / n_bytes / np.log(2):.4f}" in out
+    code, out, _ = run("evaluate", "--gpt2 published --data text.txt --part val --quiet")
+    assert code == 0 and f"{len(ids) - len(ids) * 9 // 10 - 1:,} predicted" in out
 
 
 def test_evaluate_other_parts(run, trained):
@@ -276,7 +315,13 @@ def test_the_run_of_somebody_else_is_kept(run, trained, tiny, script):
     ("script", "arguments", "message"),
     [
         ("attention_by_hand", "--frobnicate", "unrecognized arguments: --frobnicate"),
-        ("evaluate", "", "the following arguments are required: --checkpoint"),
+        ("evaluate", "", "one of the arguments --checkpoint --gpt2 is required"),
+        ("evaluate", "--checkpoint r --gpt2 r", "--gpt2: not allowed with argument --checkpoint"),
+        ("evaluate", "--checkpoint r --data text.txt --stride 9", "at most block_size=8"),
+        ("evaluate", "--checkpoint r --stride 0", "--stride: must be an integer of at least 1"),
+        ("evaluate", "--checkpoint r --stride 4 --batch-size 2", "--batch-size is for blocks"),
+        ("evaluate", "--gpt2 r --best", "--best is for a run's folder"),
+        ("evaluate", "--gpt2 none", "there is no folder 'none'"),
         ("evaluate", "--checkpoint none", "there is no checkpoint none"),
         ("evaluate", "--checkpoint r --data none", "'none' is n"),
         ("evaluate", "--checkpoint r --data prepared --val-fraction 0.1", "is split already"),
@@ -287,6 +332,10 @@ def test_the_run_of_somebody_else_is_kept(run, trained, tiny, script):
         ("generate", "--checkpoint r --prompt Ä", "characters that the tokenizer does not know"),
         ("generate", "--checkpoint r --samples 0", "--samples: must be an integer of at least 1"),
         ("generate", "--checkpoint r --temperature -1", "temperature=-1.0 is out of range"),
+        ("generate", "--checkpoint r --beams 0", "--beams: must be an integer of at least 1"),
+        ("generate", "--checkpoint r --beams 2 --samples 3", "pass num_beams=3"),
+        ("generate", "--checkpoint r --beams 2 --top-k 3", "top_k=3 belongs to sampling"),
+        ("generate", "--checkpoint r --beams 2 --stop x", "does not go with num_beams=2"),
         ("generate", "--checkpoint mute", "mute holds no tokenizer"),
         ("look_inside", "--checkpoint r/best.npz", "is a file: name the run's folder"),
         ("look_inside", "--checkpoint mute", "mute holds no tokenizer"),
@@ -342,6 +391,11 @@ def test_a_run_that_diverges(run, tiny, monkeypatch, script):
     ("script", "arguments", "where"),
     [
         ("evaluate", "--checkpoint r --data text.txt", "minigpt.training.evaluate"),
+        (
+            "evaluate",
+            "--checkpoint r --data text.txt --stride 2",
+            "minigpt.sampling.token_log_probabilities",
+        ),
         ("generate", "--checkpoint r", "minigpt.Sampler.stream"),
         ("generate", "--checkpoint r --samples 2", "minigpt.Sampler.generate"),
         ("look_inside", "--checkpoint r", "minigpt.load_model"),

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from minigpt import Tensor, no_grad
 from minigpt.nn import CausalSelfAttention, KeyValueCache
@@ -50,6 +52,34 @@ def test_reorder_picks_and_doubles_rows(rng, rows):
     np.testing.assert_array_equal(cache.values, values[:, rows])
     cache.keys[0, 0] = 99  # a row held twice is two rows
     np.testing.assert_array_equal(cache.keys[0, 1:], keys[0, rows][1:])
+
+
+def test_reorder_copies_what_is_held_and_only_rows_that_move(rng):
+    cache = filled(rng)
+    keys, before = cache.keys, cache.keys.copy()
+    keys[:, :, :, 4:] = [[7], [8]]  # behind the length: nobody's
+    cache.reorder([0, 2, 2])
+    assert cache.keys is keys
+    np.testing.assert_array_equal(keys[:, :, :, :4], before[:, [0, 2, 2], :, :4])
+    assert (keys[:, :, :, 4:] == [[7], [8]]).all()
+    cache.reorder([1, 1, 2, 0])
+    assert cache.capacity == 6
+    np.testing.assert_array_equal(cache.keys[:, :, :, :4], before[:, [2, 2, 2, 0], :, :4])
+    k, _ = cache.extend(1, np.ones((4, 2, 2, 4)), np.ones((4, 2, 2, 4)))
+    np.testing.assert_array_equal(k[:, :, :4], before[1, [2, 2, 2, 0], :, :4])
+
+
+@given(st.lists(st.integers(0, 2), min_size=1, max_size=5), st.integers(0, 6))
+def test_reorder_equals_indexing(rows, length):
+    cache = KeyValueCache(n_layer=2, batch_size=3, n_head=2, capacity=6, head_size=4)
+    k = np.random.default_rng(0).standard_normal((3, 2, length, 4)).astype(np.float32)
+    for layer in range(2):
+        cache.extend(layer, k + layer, k - layer)
+    cache.advance(length)
+    cache.reorder(rows)
+    for layer in range(2):
+        np.testing.assert_array_equal(cache.keys[layer, :, :, :length], k[rows] + layer)
+        np.testing.assert_array_equal(cache.values[layer, :, :, :length], k[rows] - layer)
 
 
 def test_reorder_names_no_row_that_is_not_there(rng):

@@ -264,7 +264,13 @@ def test_every_method_has_the_options_of_the_config_with_its_defaults():
     defaults = {field.name: field.default for field in dataclasses.fields(SamplingConfig)}
     left_out = {
         "generate": {"pad_id"},
-        "stream": {"pad_id", "num_return_sequences", "progress"},
+        "stream": {
+            "pad_id",
+            "num_return_sequences",
+            "length_penalty",
+            "early_stopping",
+            "progress",
+        },
         "generate_ids": {"stop", "include_prompt", "skip_special_tokens"},
     }
     for name, without in left_out.items():

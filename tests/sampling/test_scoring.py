@@ -73,6 +73,20 @@ def test_a_batch_equals_its_rows(fakes):
     assert perplexity(model, ids) == pytest.approx(math.exp(-together.mean()))
 
 
+@pytest.mark.parametrize("block_size", [None, 6])
+def test_a_file_of_small_integers_is_read_as_it_is_and_the_bar_counts_tokens(
+    fakes, block_size, tmp_path, capsys
+):
+    ids = np.random.default_rng(0).integers(0, 11, 40)
+    np.save(tmp_path / "ids.npy", ids.astype(np.uint8))
+    mapped = np.load(tmp_path / "ids.npy", mmap_mode="r")
+    model = fakes.HashModel(block_size=block_size)
+    scores = token_log_probabilities(model, mapped, stride=2, progress=True)
+    assert "39.0/39.0" in capsys.readouterr().err
+    np.testing.assert_array_equal(scores, token_log_probabilities(model, ids, stride=2))
+    assert capsys.readouterr().err == ""
+
+
 def test_the_chain_rule_adds_up(fakes):
     model, ids = fakes.HashModel(block_size=50), np.array([3, 1, 4, 1, 5, 9, 2, 6])
     whole = log_probability(model, ids)

@@ -1,0 +1,188 @@
+"""Beam search: the likeliest text, which need not begin with the likeliest token.
+
+    ŷ = argmax_y  ln P(y | x) / |y|^α,    ln P(y | x) = Σₜ ln p(yₜ | y₍<ₜ₎, x)    (E6)
+
+Nobody can compare all V^N texts y of N tokens. Greedy decoding takes the likeliest token each time,
+and cannot go back on it. Beam search keeps the k likeliest beginnings ("beams"): each is continued
+with every token, and of these k·V candidates the k likeliest go on (Sutskever et al. 2014,
+"Sequence to Sequence Learning with Neural Networks", §3.2; Freitag & Al-Onaizan 2017, "Beam Search
+Strategies for Neural Machine Translation", §2). With k = 1 that is greedy decoding; with a k that
+no step exceeds it is exact.
+
+Each token more makes a text less likely. Dividing by its length to the power of α makes texts of
+different lengths comparable (Wu et al. 2016, "Google's Neural Machine Translation System", §7,
+where a variant of it is chosen): α = 0 compares probabilities, α = 1 means per token.
+
+What is left open by the equation is decided as in Transformers, so that the results are the same.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from minigpt.autograd import Array
+from minigpt.sampling.context import Context
+from minigpt.sampling.filters import log_softmax, repetition_penalty
+from minigpt.sampling.options import SamplingConfig
+from minigpt.sampling.protocols import LanguageModel
+
+
+@dataclass(frozen=True)
+class Hypothesis:
+    """A text that beam search found.
+
+    Attributes:
+        tokens: what was written after the prompt, up to and with its stop token.
+        score: ln P(y | x) / |y|^α, with |y| the number of ``tokens``.
+    """
+
+    tokens: tuple[int, ...]
+    score: float
+
+
+def beam_search(
+    model: LanguageModel,
+    ids: Array,
+    mask: Array | None,
+    options: SamplingConfig,
+    n_tokens: int | None = None,
+) -> list[list[Hypothesis]]:
+    """For each prompt the ``num_return_sequences`` best continuations found, the best one first.
+
+    A text is finished by a stop token, or by being ``max_new_tokens`` long. It is taken in if it is
+    among the k best candidates of its step, whether finished or not. The search for a prompt ends
+    when k texts are finished and, unless ``early_stopping=True``, none of them is worse than what
+    the best beam can still reach. With ``early_stopping=False`` that is what the beam would score
+    if it ended now, a guess: for α > 0 its score may rise with its length. With ``"never"`` it is
+    the bound: no token more costs anything, and the length is the one that divides it the most.
+
+    Args:
+        model: predicts the next token.
+        ids: the prompts, padded at the left.
+        mask: True for real tokens; None where all are.
+        options: ``num_beams`` is k, ``length_penalty`` α; a repetition penalty applies to ln p.
+        n_tokens: write with the ids below this alone; None with the model's whole vocabulary.
+
+    Shapes:
+        ids, mask: (B, T)
+
+    Raises:
+        ValueError: a stop token is unknown to the model, or fewer than ``num_return_sequences``
+            texts are possible at all.
+
+    Example:
+        >>> import minigpt as mg
+        >>> model = mg.GPT(mg.GPTConfig(5, block_size=8, n_layer=1, n_head=1, n_embd=8), seed=0)
+        >>> options = SamplingConfig(max_new_tokens=3, num_beams=4, num_return_sequences=2)
+        >>> ((best, second),) = beam_search(model, np.array([[1, 2]]), None, options)
+        >>> len(best.tokens), best.score >= second.score
+        (3, True)
+    """
+    k, n_new, alpha = options.num_beams, options.max_new_tokens, options.length_penalty
+    stop_tokens = options.known_stop_tokens(model.config.vocab_size)
+    n_candidates = k * max(2, 1 + len(set(stop_tokens)))  # so many that k of them have not ended
+    context = Context(model, ids, mask, n_new, options.use_cache, options.window_shift)
+    finished = [[] if n_new else [Hypothesis((), 0.0)] for _ in ids]
+    searched = np.arange(len(ids))  # the prompts that are not done
+    log_p = np.zeros((len(ids), 1))  # ln P(y₍<ₜ₎ | x) of each beam; at first one, the empty text
+
+    for length in _steps(options):
+        n_beams = log_p.shape[1]
+        step = log_softmax(context.next_logits()[:, :n_tokens])  # ln p(yₜ | y₍<ₜ₎, x)
+        if options.repetition_penalty != 1:
+            step = repetition_penalty(step, context.ids, options.repetition_penalty, context.mask)
+        total = (log_p.reshape(-1, 1) + step).reshape(len(searched), -1)  # (A, beams · V)
+        best = largest(total, n_candidates)
+        log_p = np.take_along_axis(total, best, axis=1)
+        beams, tokens = np.divmod(best, step.shape[1])
+        rows = beams + n_beams * np.arange(len(searched))[:, None]  # of the context
+        ended = np.isin(tokens, stop_tokens) | (length == n_new)
+
+        for i, place in np.argwhere(ended[:, :k] & np.isfinite(log_p[:, :k])):
+            written = context.ids[rows[i, place], ids.shape[1] :]
+            text = (*written.tolist(), int(tokens[i, place]))
+            found = finished[searched[i]]
+            found.append(Hypothesis(text, float(log_p[i, place]) / length**alpha))
+            found.sort(key=lambda hypothesis: -hypothesis.score)
+            del found[k:]
+
+        n_open = min(k, int((~ended).sum(axis=1).min()))  # below k where texts are that few
+        if n_open == 0:
+            break
+        first_open = np.argsort(ended, axis=1, kind="stable")[:, :n_open]
+        log_p, rows, tokens = (
+            np.take_along_axis(x, first_open, axis=1) for x in (log_p, rows, tokens)
+        )
+        go_on = np.array(
+            [
+                _may_improve(finished[prompt], best_open, length, options)
+                for prompt, best_open in zip(searched, log_p[:, 0].tolist(), strict=True)
+            ]
+        )
+        if not go_on.any():
+            break
+        searched, log_p = searched[go_on], log_p[go_on]
+        context.select_rows(rows[go_on].ravel())
+        context.append(tokens[go_on].ravel())
+
+    return [_best(found, options.num_return_sequences) for found in finished]
+
+
+def _may_improve(
+    finished: list[Hypothesis], log_p: float, length: int, options: SamplingConfig
+) -> bool:
+    """Whether to go on with a prompt whose best beam, of ``length`` tokens, has ``log_p``."""
+    if not math.isfinite(log_p):  # only tokens are left that the model rules out
+        return False
+    if len(finished) < options.num_beams:
+        return True
+    if options.early_stopping is True:
+        return False
+    alpha = options.length_penalty
+    bound = options.early_stopping == "never" and alpha > 0  # else the score if it ended now
+    return log_p / (options.max_new_tokens if bound else length) ** alpha > finished[-1].score
+
+
+def largest(x: Array, n: int) -> Array:
+    """Where the n largest of each row are, falling; of equal ones the first. All if n is above N.
+
+    Shapes:
+        x: (A, N) → (A, min(n, N))
+
+    Example:
+        >>> largest(np.array([[1.0, 4.0, 2.0, 4.0]]), 3)
+        array([[1, 3, 2]])
+    """
+    n_left_out = max(x.shape[1] - n, 0)
+    chosen = np.sort(np.argpartition(x, n_left_out, axis=1)[:, n_left_out:], axis=1)
+    falling = np.argsort(-np.take_along_axis(x, chosen, axis=1), axis=1, kind="stable")
+    return np.take_along_axis(chosen, falling, axis=1)
+
+
+def _steps(options: SamplingConfig) -> Iterator[int]:
+    """1, 2, … max_new_tokens; a progress bar where asked for."""
+    lengths = range(1, options.max_new_tokens + 1)
+    if not options.progress:
+        yield from lengths
+        return
+    from tqdm import tqdm  # only here: it takes time to import
+
+    with tqdm(desc="searching", total=len(lengths), unit="token") as bar:
+        for length in lengths:
+            try:
+                yield length
+            finally:  # the last step too, after which the search may break off
+                bar.update()
+
+
+def _best(found: list[Hypothesis], n: int) -> list[Hypothesis]:
+    if len(found) < n:
+        raise ValueError(
+            f"num_return_sequences={n} asks for more texts than there are: only {len(found)} "
+            "differ; pass fewer, or a larger max_new_tokens"
+        )
+    return found[:n]
