@@ -1,0 +1,158 @@
+"""What the generators of cases share: sizes and seeds checked, and a command line.
+
+A generator is a module with ``make_cases(n_train, n_test, seed)``, which gives two lists of
+dataclasses, and a few words about them for the command line.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import io
+import json
+import os
+import sys
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, NoReturn, TypeVar
+
+import numpy as np
+
+from minigpt.atomic import replacing
+
+FILES = ("train.jsonl", "test.jsonl")
+T = TypeVar("T")
+
+
+def check_sizes(n_train: int, n_test: int, seed: int) -> np.random.Generator:
+    """The generator of ``seed``, when the numbers are such as ``make_cases`` takes.
+
+    Raises:
+        TypeError: one of them is no int.
+        ValueError: a size below 1, or a negative seed.
+
+    Example:
+        >>> check_sizes(20000, 0, seed=0)
+        Traceback (most recent call last):
+        ValueError: n_test=0 must be at least 1
+    """
+    for name, value, least in (("n_train", n_train, 1), ("n_test", n_test, 1), ("seed", seed, 0)):
+        if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
+            raise TypeError(f"{name} must be an int: got {type(value).__name__} {value!r}")
+        if value < least:
+            raise ValueError(f"{name}={value} must be at least {least}")
+    return np.random.default_rng(int(seed))
+
+
+def check_supply(n_train: int, n_test: int, supply: int, what: str) -> None:
+    """Refuse sizes that together are more than there is.
+
+    Raises:
+        ValueError: they are.
+    """
+    if n_train + n_test > supply:
+        raise ValueError(
+            f"n_train={n_train:,} and n_test={n_test:,} are {n_train + n_test:,} together, and "
+            f"there are {supply:,} {what}: ask for fewer"
+        )
+
+
+def pick(rng: np.random.Generator, options: Sequence[T]) -> T:
+    """One of the options, each as likely as the others."""
+    return options[int(rng.integers(len(options)))]
+
+
+def shuffled(rng: np.random.Generator, items: Sequence[T]) -> list[T]:
+    """The items in random order."""
+    return [items[i] for i in rng.permutation(len(items))]
+
+
+class OneLineParser(argparse.ArgumentParser):
+    """A parser that says what is wrong in one line, and exits with 2."""
+
+    def error(self, message: str) -> NoReturn:
+        """Print ``message`` alone: ``--help`` shows the usage."""
+        self.exit(2, f"{self.prog}: error: {message}\n")
+
+
+def run_command(
+    documentation: str,
+    make_cases: Callable[[int, int, int], tuple[list[Any], list[Any]]],
+    describe: Callable[[list[Any], list[Any]], list[str]],
+    n_train: int,
+    n_test: int,
+    argv: Sequence[str] | None = None,
+) -> int:
+    """Write ``train.jsonl`` and ``test.jsonl``, a case a line; the exit code, as of prepare.py.
+
+    Args:
+        documentation: the generator's docstring, whose first line describes it.
+        make_cases: the generator.
+        describe: lines about the cases, such as a baseline, to be printed.
+        n_train: the default of --train.
+        n_test: the default of --test.
+        argv: the command line, by default that of the process.
+    """
+    script = Path(sys.argv[0]).name
+    parser = OneLineParser(
+        prog=script, description=documentation.splitlines()[0], allow_abbrev=False
+    )
+    parser.add_argument(
+        "--train", type=int, default=n_train, metavar="N", help="cases (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--test", type=int, default=n_test, metavar="N", help="cases (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--seed", type=int, default=0, help="same seed, same cases (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--output",
+        type=Path,
+        metavar="FOLDER",
+        default=Path("prepared", Path(script).stem),
+        help="where train.jsonl and test.jsonl go (default: %(default)s)",
+    )
+    parser.add_argument("--overwrite", action="store_true", help="replace files that are there")
+    parser.add_argument("--quiet", action="store_true", help="no summary")
+    arguments = parser.parse_args(argv)
+    output: Path = arguments.output
+    if output.exists() and not output.is_dir():
+        parser.error(f"--output {output} is a file: name a folder")
+    there = [name for name in FILES if (output / name).exists()]
+    if there and not arguments.overwrite:
+        parser.error(
+            f"{output} already holds {', '.join(there)}: "
+            "pass --overwrite to replace them, or another --output"
+        )
+    try:
+        parts = make_cases(arguments.train, arguments.test, arguments.seed)
+        write_parts(output, parts)
+        if not arguments.quiet:
+            if isinstance(sys.stdout, io.TextIOWrapper):  # a console that has no Chinese
+                sys.stdout.reconfigure(errors="backslashreplace")
+            print(f"{len(parts[0]):,} training cases, {len(parts[1]):,} test cases: {output}")
+            print(*describe(*parts), sep="\n", flush=True)
+    except BrokenPipeError:  # whoever reads has gone: no word about it at the end either
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except (OSError, ValueError) as error:
+        message = str(error).replace("n_train=", "--train=").replace("n_test=", "--test=")
+        print(f"{script}: error: {message.replace('seed=', '--seed=')}", file=sys.stderr)
+        return 2 if isinstance(error, ValueError) else 1
+    except KeyboardInterrupt:
+        print(f"{script}: stopped by Ctrl-C", file=sys.stderr)
+        return 130
+    return 0
+
+
+def write_parts(folder: Path, parts: tuple[list[Any], list[Any]]) -> None:
+    """Both files as UTF-8, one JSON object a line with the fields of a case; both or neither."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with ExitStack() as files:
+        for name, cases in zip(FILES, parts, strict=True):
+            file = files.enter_context(replacing(folder / name))
+            for case in cases:
+                line = json.dumps(dataclasses.asdict(case), ensure_ascii=False)
+                file.write(line.encode("utf-8") + b"\n")

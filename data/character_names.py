@@ -1,0 +1,134 @@
+"""Names of Unicode's characters with their general categories, out of Python itself.
+
+    python data/character_names.py --train 5000 --test 2000 --seed 0 --output prepared/names
+
+GREEK SMALL LETTER ALPHA is an Ll, a lower-case letter; PLUS SIGN an Sm, a mathematical symbol. The
+labels are the real ones (Unicode Standard, §4.5). The names are those of the corpus
+``unicode-names``, which leaves out the hundred thousand that are made by rule.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+import unicodedata
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+
+from case_files import check_sizes, check_supply, pick, run_command
+from minigpt.datasets import load_text
+
+CATEGORIES = {
+    "Lu": "upper-case letter", "Ll": "lower-case letter", "Lt": "title-case letter",
+    "Lm": "modifier letter", "Lo": "other letter", "Mn": "non-spacing mark",
+    "Mc": "spacing mark", "Me": "enclosing mark", "Nd": "decimal digit", "Nl": "letter number",
+    "No": "other number", "Pc": "connector", "Pd": "dash", "Ps": "opening punctuation",
+    "Pe": "closing punctuation", "Pi": "initial quote", "Pf": "final quote",
+    "Po": "other punctuation", "Sm": "mathematical symbol", "Sc": "currency symbol",
+    "Sk": "modifier symbol", "So": "other symbol", "Zs": "space", "Zl": "line separator",
+    "Zp": "paragraph separator", "Cf": "format character",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class CharacterName:
+    """The name of a character and its general category, such as "Ll"."""
+
+    name: str
+    category: str
+
+
+def all_names() -> list[str]:
+    """Every name of the corpus ``unicode-names``, in the order of the code points.
+
+    Example:
+        >>> all_names()[:2]
+        ['SPACE', 'EXCLAMATION MARK']
+    """
+    return load_text("unicode-names").splitlines()
+
+
+def family(name: str) -> str:
+    """What names have in common that differ in their numbers alone: BRAILLE PATTERN DOTS-#.
+
+    Example:
+        >>> family("BRAILLE PATTERN DOTS-12") == family("BRAILLE PATTERN DOTS-1357")
+        True
+    """
+    return re.sub("[0-9]+", "#", name)
+
+
+def make_cases(
+    n_train: int, n_test: int, seed: int
+) -> tuple[list[CharacterName], list[CharacterName]]:
+    """Training and test cases that share no family; of a family there is one name, drawn by lot.
+
+    The training part is in such an order that its beginning, wherever it is cut, has the
+    categories in their shares of the whole, to one name: ``train[:100]`` is a stratified sample,
+    and part of ``train[:1000]``. The test is a plain random sample.
+
+    Raises:
+        TypeError: a size or the seed is no int.
+        ValueError: a size below 1, a negative seed, or more cases than there are families.
+
+    Example:
+        >>> train, test = make_cases(1000, 10, seed=0)
+        >>> {family(case.name) for case in train} & {family(case.name) for case in test}
+        set()
+    """
+    rng = check_sizes(n_train, n_test, seed)
+    families: dict[str, list[str]] = defaultdict(list)
+    for name in all_names():
+        families[family(name)].append(name)
+    check_supply(n_train, n_test, len(families), "names that differ in more than a number")
+    members = list(families.values())
+    cases = []
+    for i in rng.permutation(len(members))[: n_train + n_test]:
+        name = pick(rng, members[i])
+        cases.append(CharacterName(name, unicodedata.category(unicodedata.lookup(name))))
+    return stratified(rng, cases[n_test:]), cases[:n_test]
+
+
+def stratified(rng: np.random.Generator, cases: list[CharacterName]) -> list[CharacterName]:
+    """The cases so ordered that the first k hold k·n/N of a category's n, give or take one.
+
+    The j-th of the n names of a category stands at (j + u)/n of the way, with one random u from
+    0 to 1 for the category.
+    """
+    groups: dict[str, list[CharacterName]] = defaultdict(list)
+    for case in cases:
+        groups[case.category].append(case)
+    places = []
+    for category in sorted(groups):
+        u = rng.random()
+        members = groups[category]
+        places += [((j + u) / len(members), case) for j, case in enumerate(members)]
+    return [case for _, case in sorted(places, key=lambda place: (place[0], place[1].name))]
+
+
+def names_without(test: Iterable[CharacterName]) -> list[str]:
+    """All names but those of the test's families: to pre-train on what the test does not hold."""
+    held_out = {family(case.name) for case in test}
+    return [name for name in all_names() if family(name) not in held_out]
+
+
+def majority(train: Iterable[CharacterName], test: list[CharacterName]) -> tuple[str, float]:
+    """The most frequent category of the training part, and its share of the test."""
+    category = Counter(case.category for case in train).most_common(1)[0][0]
+    return category, sum(case.category == category for case in test) / len(test)
+
+
+def describe(train: list[CharacterName], test: list[CharacterName]) -> list[str]:
+    """A case, and the baseline."""
+    category, share = majority(train, test)
+    return [
+        f"{test[0].name} → {test[0].category}, {CATEGORIES[test[0].category]}",
+        f"always {category}: {share:.1%} of the test",
+    ]
+
+
+if __name__ == "__main__":
+    sys.exit(run_command(__doc__ or "", make_cases, describe, n_train=5000, n_test=2000))

@@ -1,0 +1,123 @@
+"""Conversations of a user and an assistant, with requests whose answers can be checked exactly.
+
+    python data/dialogues.py --train 10000 --test 500 --seed 0 --output prepared/dialogues
+
+The test has no phrasing of the training part: a quarter of each request's phrasings is held out.
+What the requests are about (countries, words, towns) is in both: it has to be learnt somewhere.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from case_files import check_sizes, pick, run_command, shuffled
+from dialogue_requests import PHRASINGS, Request, answers, kind_of_answer, subjects
+
+HELD_OUT = 0.25  # of the phrasings of each request
+MOST_EXCHANGES = 4
+GOES_ON = ("capital", "opposite", "train")  # after which "And of France?" makes sense
+STARTERS = tuple(intent for intent in PHRASINGS if intent not in ("repeat", "next"))
+NEXT, REPEAT = 0.35, 0.15  # how often a request leans on the one before it, where it can
+
+
+@dataclass(frozen=True)
+class Conversation:
+    """Turns, and what the user wants in each of theirs.
+
+    Attributes:
+        turns: (role, text) in order, "user" and "assistant" by turns, the user first.
+        requests: one for each turn of the user; ``kind_of_answer`` checks an answer to it.
+        intents: with which of ``PHRASINGS`` the user says it: "next" for "And of France?".
+    """
+
+    turns: tuple[tuple[str, str], ...]
+    requests: tuple[Request, ...]
+    intents: tuple[str, ...]
+
+
+def make_cases(
+    n_train: int, n_test: int, seed: int
+) -> tuple[list[Conversation], list[Conversation]]:
+    """Training and test conversations; the user of the test speaks in phrasings of their own.
+
+    Raises:
+        TypeError: a size or the seed is no int.
+        ValueError: a size below 1, or a negative seed.
+
+    Example:
+        >>> train, test = make_cases(10, 1, seed=0)
+        >>> for turn, request in zip(test[0].turns[1::2], test[0].requests):
+        ...     assert turn[0] == "assistant" and kind_of_answer(turn[1], request)
+    """
+    rng = check_sizes(n_train, n_test, seed)
+    train_phrasings, test_phrasings = split_phrasings(rng)
+    return (
+        [converse(rng, train_phrasings) for _ in range(n_train)],
+        [converse(rng, test_phrasings) for _ in range(n_test)],
+    )
+
+
+Phrasings = dict[str, tuple[str, ...]]
+
+
+def split_phrasings(rng: np.random.Generator) -> tuple[Phrasings, Phrasings]:
+    """The phrasings to train with, and those of the test, by intent."""
+    train, test = {}, {}
+    for intent, phrasings in PHRASINGS.items():
+        order = shuffled(rng, phrasings)
+        n_test = round(HELD_OUT * len(order))
+        train[intent], test[intent] = tuple(order[n_test:]), tuple(order[:n_test])
+    return train, test
+
+
+def converse(rng: np.random.Generator, phrasings: Phrasings) -> Conversation:
+    """A conversation of one to four exchanges."""
+    turns: list[tuple[str, str]] = []
+    requests: list[Request] = []
+    intents: list[str] = []
+    topic = ""  # what "And of France?" would go on with
+    for _ in range(int(rng.integers(1, MOST_EXCHANGES + 1))):
+        chance = rng.random()
+        if topic and chance < NEXT:
+            said = "next"
+            others = [s for s in subjects(topic) if s != requests[-1].subject]
+            request = Request(topic, pick(rng, others))
+        elif requests and chance > 1 - REPEAT:
+            said = "repeat"
+            request = Request("repeat", turns[-1][1])
+        else:
+            said = pick(rng, STARTERS)
+            request = Request(said, pick(rng, subjects(said)))
+        topic = request.intent if request.intent in GOES_ON else ""
+        words = pick(rng, phrasings[said]).format(request.subject)
+        turns += [("user", words), ("assistant", pick(rng, answers(request)))]
+        requests.append(request)
+        intents.append(said)
+    return Conversation(tuple(turns), tuple(requests), tuple(intents))
+
+
+def baseline(train: Sequence[Conversation], test: Sequence[Conversation]) -> tuple[str, float]:
+    """The most frequent answer of the training part, and to how many requests it is right."""
+    given = Counter(text for case in train for role, text in case.turns if role == "assistant")
+    answer = given.most_common(1)[0][0]
+    requests = [request for case in test for request in case.requests]
+    return answer, sum(kind_of_answer(answer, request) for request in requests) / len(requests)
+
+
+def describe(train: list[Conversation], test: list[Conversation]) -> list[str]:
+    """The longest of the first conversations, and the baseline."""
+    answer, share = baseline(train, test)
+    longest = max(test[:20], key=lambda case: len(case.turns))
+    return [
+        *(f"    {role}: {text}" for role, text in longest.turns),
+        f"always {answer!r}: right to {share:.1%} of the test's requests",
+    ]
+
+
+if __name__ == "__main__":
+    sys.exit(run_command(__doc__ or "", make_cases, describe, n_train=10_000, n_test=500))
