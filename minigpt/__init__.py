@@ -13,14 +13,25 @@ Example:
     ['to be or not to be']
 """
 
-from minigpt import datasets, functional, models, nn, optim, sampling, tokenizers, training
+from minigpt import (
+    datasets,
+    functional,
+    interop,
+    models,
+    nn,
+    optim,
+    sampling,
+    tasks,
+    tokenizers,
+    training,
+)
 from minigpt.autograd import no_grad
 from minigpt.gradcheck import gradcheck
 from minigpt.models import GPT, GPTConfig
 from minigpt.optim import SGD, Adam, AdamW, clip_grad_norm
 from minigpt.sampling import Sampler
 from minigpt.tensor import Tensor
-from minigpt.tokenizers import CharTokenizer, Tokenizer, load_tokenizer
+from minigpt.tokenizers import BPETokenizer, CharTokenizer, Tokenizer, load_tokenizer
 from minigpt.training import History, Trainer, TrainerConfig, load_model
 
 __version__ = "0.1.0"
@@ -30,6 +41,7 @@ __all__ = [
     "SGD",
     "Adam",
     "AdamW",
+    "BPETokenizer",
     "CharTokenizer",
     "GPTConfig",
     "History",
@@ -42,6 +54,7 @@ __all__ = [
     "datasets",
     "functional",
     "gradcheck",
+    "interop",
     "load_model",
     "load_tokenizer",
     "models",
@@ -49,6 +62,7 @@ __all__ = [
     "no_grad",
     "optim",
     "sampling",
+    "tasks",
     "tokenizers",
     "training",
 ]

@@ -2,14 +2,15 @@
 
 In reading order: ``plain`` (all of them on one page, composed from primitives), then the forms that
 the models use: ``linear``, ``softmax``, ``activations``, ``normalization``, ``dropout``,
-``embedding``, ``positions``, ``attention``, ``loss``. The primitives are here too.
+``embedding``, ``positions``, ``attention``, ``lstm``, ``loss``. The primitives are here too.
 """
 
 from minigpt.functional import plain
-from minigpt.functional.activations import ACTIVATIONS, gelu
+from minigpt.functional.activations import ACTIVATIONS, gelu, silu
 from minigpt.functional.attention import (
     attention_weights,
     multi_head_attention,
+    multi_head_cross_attention,
     scaled_dot_product_attention,
 )
 from minigpt.functional.dropout import dropout
@@ -17,6 +18,7 @@ from minigpt.functional.embedding import embedding
 from minigpt.functional.erf import erf
 from minigpt.functional.linear import linear
 from minigpt.functional.loss import cross_entropy, log_likelihood
+from minigpt.functional.lstm import lstm
 from minigpt.functional.normalization import layer_norm
 from minigpt.functional.positions import sinusoidal_positions
 from minigpt.functional.softmax import log_softmax, softmax
@@ -59,16 +61,19 @@ __all__ = [
     "log",
     "log_likelihood",
     "log_softmax",
+    "lstm",
     "masked_fill",
     "matmul",
     "max",
     "maximum",
     "mean",
     "multi_head_attention",
+    "multi_head_cross_attention",
     "plain",
     "relu",
     "scaled_dot_product_attention",
     "sigmoid",
+    "silu",
     "sinusoidal_positions",
     "softmax",
     "split",

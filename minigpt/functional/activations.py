@@ -1,8 +1,9 @@
-"""The nonlinearities of the feed-forward network (E10): ReLU, and both forms of GELU.
+"""The nonlinearities of the feed-forward network (E10): ReLU, both forms of GELU, SiLU, tanh.
 
 GELU (Hendrycks & Gimpel 2016) is x·Φ(x), where Φ is the normal distribution function. GPT-2 uses
-an approximation of it with tanh; both are here, and each is worked off in blocks that fit the
-cache, because a dozen passes over a large array cost more than the arithmetic.
+an approximation of it with tanh; both are here. SiLU, x·σ(x), is close to it and simpler. These are
+worked off in blocks that fit the cache, because a dozen passes over a large array cost more than
+the arithmetic.
 """
 
 from __future__ import annotations
@@ -14,11 +15,11 @@ import numpy as np
 
 from minigpt.autograd import Array, is_recorded, record
 from minigpt.functional.erf import erf
-from minigpt.operations import relu
+from minigpt.operations import relu, tanh
 from minigpt.operations.operands import check_tensors
 from minigpt.tensor import Tensor
 
-__all__ = ["ACTIVATIONS", "gelu", "relu"]
+__all__ = ["ACTIVATIONS", "gelu", "relu", "silu", "tanh"]
 
 BLOCK = 1 << 16  # numbers in a block: some such arrays of float32 fit a second-level cache
 
@@ -48,7 +49,31 @@ def gelu(x: Tensor, approximate: str = "tanh") -> Tensor:
     check_tensors("gelu", x=x)
     if approximate not in ("tanh", "none"):
         raise ValueError(f'approximate={approximate!r}: expected "tanh" (GPT-2) or "none" (exact)')
-    value_and_slope = _gelu_tanh if approximate == "tanh" else _gelu_erf
+    return _elementwise(x, _gelu_tanh if approximate == "tanh" else _gelu_erf)
+
+
+def silu(x: Tensor) -> Tensor:
+    """SiLU(x) = x·σ(x), σ(x) = 1/(1 + e⁻ˣ) (Hendrycks & Gimpel 2016, §2; Elfwing et al. 2018).
+
+    Also called swish. With y = x·σ and σ′ = σ(1 − σ), dy/dx = σ + x·σ(1 − σ) = σ + y(1 − σ).
+
+    Raises:
+        TypeError: x is no Tensor.
+
+    Example:
+        >>> import minigpt as mg
+        >>> import minigpt.functional as F
+        >>> F.silu(mg.Tensor([-1.0, 0.0, 1.0])).numpy().round(4)
+        array([-0.2689,  0.    ,  0.7311], dtype=float32)
+    """
+    check_tensors("silu", x=x)
+    return _elementwise(x, _silu)
+
+
+def _elementwise(
+    x: Tensor, value_and_slope: Callable[[Array, Array, Array | None], None]
+) -> Tensor:
+    """y = f(x) in blocks; ``value_and_slope`` writes f, and f′ where there is an array for it."""
     a = np.asarray(x.data, order="C")
     y = np.empty_like(a)
     slope = np.empty_like(a) if is_recorded((x,)) else None
@@ -92,6 +117,18 @@ def _gelu_erf(x: Array, y: Array, slope: Array | None) -> None:
         np.add(phi, x * np.exp(-0.5 * x * x) / math.sqrt(2 * math.pi), out=slope)
 
 
+def _silu(x: Array, y: Array, slope: Array | None) -> None:
+    e = np.exp(-np.abs(x))  # at most 1: nothing overflows
+    sigma = np.where(x >= 0, x.dtype.type(1), e)
+    e += 1
+    sigma /= e  # 1/(1 + e⁻ˣ), below 0 written as eˣ/(1 + eˣ)
+    np.multiply(x, sigma, out=y)
+    if slope is not None:
+        np.subtract(1, sigma, out=slope)
+        slope *= y
+        slope += sigma
+
+
 def _exact_gelu(x: Tensor) -> Tensor:
     return gelu(x, approximate="none")
 
@@ -100,4 +137,6 @@ ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "gelu_tanh": gelu,
     "gelu_erf": _exact_gelu,
     "relu": relu,
+    "silu": silu,
+    "tanh": tanh,
 }

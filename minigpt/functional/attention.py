@@ -118,6 +118,56 @@ def multi_head_attention(
     return record(o, (qkv,), vjp)
 
 
+def multi_head_cross_attention(
+    q: Tensor,
+    kv: Tensor,
+    n_head: int,
+    mask: Array | None = None,
+    dropout: float = 0.0,
+    rng: np.random.Generator | None = None,
+) -> Tensor:
+    """Concat(head₁, …, head_h), with the queries of one sequence and keys and values of another.
+
+    As :func:`multi_head_attention`, and as sparing of copies; nothing is causal between two
+    sequences (Vaswani et al. 2017, §3.2.3).
+
+    Shapes:
+        q: (B, T, C), to be cut in n_head heads
+        kv: (B, S, 2·C): C features of K, then of V
+        mask: True where a query may see a key, broadcast to (B, n_head, T, S)
+        returns: (B, T, C)
+
+    Raises:
+        ValueError: shapes that do not fit, C not divisible by n_head, or a mask that does not
+            broadcast.
+        TypeError: q or kv is no Tensor, dtypes that differ, a mask that is not boolean, dropout
+            without ``rng``.
+    """
+    check_tensors("multi_head_cross_attention", q=q, kv=kv)
+    fits = q.ndim == kv.ndim == 3 and q.shape[0] == kv.shape[0] and kv.shape[2] == 2 * q.shape[2]
+    if n_head < 1 or not fits or q.shape[2] % n_head:
+        raise ValueError(
+            f"multi_head_cross_attention: q has shape {q.shape}, kv {kv.shape}: expected (B, T, C) "
+            f"and (B, S, 2·C) with C divisible by n_head={n_head}"
+        )
+    if q.dtype != kv.dtype:
+        raise TypeError(f"attention: q is {q.dtype}, kv {kv.dtype}: use astype")
+    q_shape, kv_shape = q.shape, kv.shape
+    o = np.empty(q_shape, q.dtype)
+    queries, heads = split_heads(q.data, n_head), split_heads(o, n_head)
+    k, v = heads_of(kv.data, n_head, 2)
+    recorded = is_recorded((q, kv))
+    attention = Attention(queries, k, v, heads, mask, False, dropout, rng, recorded)
+
+    def vjp(g: Array) -> tuple[Array, Array]:
+        gq, g_kv = np.empty(q_shape, g.dtype), np.empty(kv_shape, g.dtype)
+        gk, gv = heads_of(g_kv, n_head, 2)
+        attention.backward(split_heads(g, n_head), split_heads(gq, n_head), gk, gv)
+        return gq, g_kv
+
+    return record(o, (q, kv), vjp)
+
+
 def attention_weights(
     q: Operand, k: Operand, mask: Array | None = None, causal: bool = False
 ) -> Array:
@@ -157,11 +207,10 @@ def split_heads(x: Array, n_head: int) -> Array:
     return x.reshape(b, t, n_head, c // n_head).transpose(0, 2, 1, 3)
 
 
-def heads_of(qkv: Array, n_head: int) -> tuple[Array, Array, Array]:
-    """(B, T, 3·C) -> Q, K and V of every head, each a view (B, n_head, T, C / n_head)."""
-    c = qkv.shape[-1] // 3
-    q, k, v = (split_heads(qkv[..., i * c : (i + 1) * c], n_head) for i in range(3))
-    return q, k, v
+def heads_of(qkv: Array, n_head: int, parts: int = 3) -> tuple[Array, ...]:
+    """(B, T, parts·C) -> Q, K and V, or K and V, each a view (B, n_head, T, C / n_head)."""
+    c = qkv.shape[-1] // parts
+    return tuple(split_heads(qkv[..., i * c : (i + 1) * c], n_head) for i in range(parts))
 
 
 def check_shapes(

@@ -5,18 +5,28 @@ from __future__ import annotations
 import numpy as np
 
 from minigpt.autograd import Array, is_recorded, record
+from minigpt.functional.dropout import check_probability
 from minigpt.functional.embedding import check_ids, check_integers
 from minigpt.operations.operands import check_tensors
 from minigpt.tensor import Tensor
 
 
 def cross_entropy(
-    logits: Tensor, targets: Array, ignore_index: int = -1, reduction: str = "mean"
+    logits: Tensor,
+    targets: Array,
+    ignore_index: int = -1,
+    reduction: str = "mean",
+    label_smoothing: float = 0.0,
 ) -> Tensor:
     """L = −mean log p(target), p = softmax(logits); ∂L/∂logits = (p − onehot(target)) / N.
 
     For next-token prediction the targets are the ids one place to the left: logits at place t
     score the token at t + 1 (Radford et al. 2018, §3.1).
+
+    With label smoothing ε a place asks for the distribution q = (1 − ε)·onehot(target) + ε/V, so
+    that no logit is rewarded for growing without end (Szegedy et al. 2016, §7):
+
+        L = −mean Σᵥ qᵥ log pᵥ,  ∂L/∂logits = (p − q) / N
 
     Shapes:
         logits: (..., V)
@@ -25,7 +35,8 @@ def cross_entropy(
             0 in the places left out (reduction "none")
 
     Raises:
-        ValueError: shapes that do not fit, an unknown reduction, or a mean over no targets.
+        ValueError: shapes that do not fit, an unknown reduction, a mean over no targets, or a
+            ``label_smoothing`` outside [0, 1).
         IndexError: a target outside the vocabulary.
         TypeError: targets that are not integers, or logits that are no Tensor.
 
@@ -36,6 +47,7 @@ def cross_entropy(
         1.3863
     """
     check_tensors("cross_entropy", logits=logits)
+    check_probability(label_smoothing, "label_smoothing")
     if reduction not in ("mean", "sum", "none"):
         raise ValueError(f'reduction={reduction!r}: expected "mean", "sum" or "none"')
     targets = np.asarray(targets)
@@ -58,6 +70,8 @@ def cross_entropy(
     shifted = logits.data.reshape(-1, vocab_size)
     shifted = shifted - shifted.max(axis=-1, keepdims=True)
     picked = shifted[places, labels]
+    if label_smoothing:  # Σᵥ qᵥ·shiftedᵥ, in place of the target's alone
+        picked = (1 - label_smoothing) * picked + label_smoothing * shifted.mean(axis=-1)
     probabilities = np.exp(shifted, out=shifted)
     total = probabilities.sum(axis=-1)
     losses = np.where(counted, np.log(total) - picked, logits.dtype.type(0))
@@ -67,9 +81,11 @@ def cross_entropy(
     else:
         value = np.asarray(losses.sum(dtype=np.float64) * scale, dtype=logits.dtype)
 
-    if is_recorded((logits,)):  # p − onehot, in place of p; nothing else is kept
+    if is_recorded((logits,)):  # p − q, in place of p; nothing else is kept
         probabilities /= total[:, None]
-        probabilities[places, labels] -= 1
+        probabilities[places, labels] -= 1 - label_smoothing
+        if label_smoothing:
+            probabilities -= label_smoothing / vocab_size
         if n < labels.size:
             probabilities *= counted[:, None]
     shape = logits.shape

@@ -1,4 +1,4 @@
-"""The equations of a transformer on one page, composed from primitives, as the papers have them.
+"""The equations of the models on one page, composed from primitives, as the papers have them.
 
 This is the place to start reading. Nothing here knows how to differentiate itself: autograd finds
 the derivatives from those of the primitives. The functions of the same names elsewhere in
@@ -15,7 +15,7 @@ import numpy as np
 
 from minigpt.autograd import Array
 from minigpt.functional.dropout import keep_mask
-from minigpt.operations import concatenate, maximum
+from minigpt.operations import concatenate, maximum, stack, where
 from minigpt.tensor import Tensor
 
 
@@ -44,6 +44,11 @@ def relu(x: Tensor) -> Tensor:
 def gelu(x: Tensor) -> Tensor:
     """½·x·(1 + tanh(√(2/π)·(x + 0.044715·x³))): GPT-2's form (Hendrycks & Gimpel 2016)."""
     return 0.5 * x * (1 + (math.sqrt(2 / math.pi) * (x + 0.044715 * x**3)).tanh())
+
+
+def silu(x: Tensor) -> Tensor:
+    """x·σ(x) (Hendrycks & Gimpel 2016, §2)."""
+    return x * x.sigmoid()
 
 
 def layer_norm(x: Tensor, weight: Tensor, bias: Tensor | None = None, eps: float = 1e-5) -> Tensor:
@@ -95,6 +100,19 @@ def multi_head_attention(
     return concatenate(heads, axis=-1)
 
 
+def multi_head_cross_attention(
+    q: Tensor, kv: Tensor, n_head: int, mask: Array | None = None
+) -> Tensor:
+    """Concat(head₁, …, head_h), each with queries of one sequence, keys and values of another.
+
+    q: (B, T, C), kv: (B, S, 2·C) -> (B, T, C)
+    """
+    k, v = kv.split(2, axis=-1)
+    each_head = zip(*(x.split(n_head, axis=-1) for x in (q, k, v)), strict=True)
+    mask = None if mask is None else mask[:, 0]  # the same for every head
+    return concatenate([attention(qi, ki, vi, mask) for qi, ki, vi in each_head], axis=-1)
+
+
 def feed_forward(
     x: Tensor,
     up: tuple[Tensor, Tensor | None],
@@ -113,11 +131,46 @@ def residual(x: Tensor, sublayer: Callable[[Tensor], Tensor]) -> Tensor:
     return x + sublayer(x)
 
 
-def cross_entropy(logits: Tensor, targets: Array, ignore_index: int = -1) -> Tensor:
-    """−mean log p(target) over the targets that count (E7)."""
+def lstm_cell(
+    x: Tensor, h: Tensor, c: Tensor, weight_ih: Tensor, weight_hh: Tensor, bias: Tensor
+) -> tuple[Tensor, Tensor]:
+    """One step of an LSTM: c ← f∘c + i∘g, h ← o∘tanh(c), with gates of x and h.
+
+    i, f, o = σ(…) and g = tanh(…), each of x W_ih + h W_hh + b with weights of its own, which come
+    side by side (Hochreiter & Schmidhuber 1997; the forget gate f: Gers et al. 2000).
+    """
+    i, f, g, o = (x @ weight_ih + h @ weight_hh + bias).split(4, axis=-1)
+    c = f.sigmoid() * c + i.sigmoid() * g.tanh()
+    return o.sigmoid() * c.tanh(), c
+
+
+def lstm(
+    x: Tensor,
+    weight_ih: Tensor,
+    weight_hh: Tensor,
+    bias: Tensor,
+    h: Tensor,
+    c: Tensor,
+    mask: Array | None = None,
+) -> tuple[Tensor, Tensor]:
+    """The cell at every step of (B, T, n_in): all h, and the last c. Where not mask, no step."""
+    states = []
+    for t in range(x.shape[1]):
+        next_h, next_c = lstm_cell(x[:, t], h, c, weight_ih, weight_hh, bias)
+        step = np.ones((x.shape[0], 1), bool) if mask is None else mask[:, t, None]
+        h, c = where(step, next_h, h), where(step, next_c, c)
+        states.append(h)
+    return stack(states, axis=1), c
+
+
+def cross_entropy(
+    logits: Tensor, targets: Array, ignore_index: int = -1, label_smoothing: float = 0.0
+) -> Tensor:
+    """−mean Σᵥ qᵥ log pᵥ over the targets that count (E7), q = (1 − ε)·onehot(target) + ε/V."""
     counted = targets != ignore_index
     rows = log_softmax(logits)[counted]
-    return -rows[np.arange(len(rows)), targets[counted]].mean()
+    of_targets = rows[np.arange(len(rows)), targets[counted]]
+    return -((1 - label_smoothing) * of_targets + label_smoothing * rows.mean(axis=-1)).mean()
 
 
 __all__ = [
@@ -130,8 +183,12 @@ __all__ = [
     "layer_norm",
     "linear",
     "log_softmax",
+    "lstm",
+    "lstm_cell",
     "multi_head_attention",
+    "multi_head_cross_attention",
     "relu",
     "residual",
+    "silu",
     "softmax",
 ]

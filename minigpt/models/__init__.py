@@ -6,13 +6,27 @@ from typing import Any
 
 import numpy as np
 
+from minigpt.models.classifier import TextClassifier
+from minigpt.models.classifier_config import ClassifierConfig
 from minigpt.models.config import GPTConfig
+from minigpt.models.encoder import Encoder
+from minigpt.models.encoder_config import EncoderConfig
 from minigpt.models.gpt import GPT
+from minigpt.models.lstm import LSTMLanguageModel
+from minigpt.models.lstm_config import LSTMConfig
+from minigpt.models.seq2seq import EncoderDecoder
+from minigpt.models.seq2seq_config import Seq2SeqConfig
 
-MODELS = {"GPT": (GPT, GPTConfig)}
+MODELS: dict[str, tuple[Any, Any]] = {
+    "GPT": (GPT, GPTConfig),
+    "Encoder": (Encoder, EncoderConfig),
+    "LSTMLanguageModel": (LSTMLanguageModel, LSTMConfig),
+    "EncoderDecoder": (EncoderDecoder, Seq2SeqConfig),
+    "TextClassifier": (TextClassifier, ClassifierConfig),
+}
 
 
-def build_model(name: str, config: dict[str, Any], seed: int | np.random.Generator = 0) -> GPT:
+def build_model(name: str, config: dict[str, Any], seed: int | np.random.Generator = 0) -> Any:
     """A model from the name of its class and the fields of its configuration, as files hold them.
 
     Raises:
@@ -30,4 +44,17 @@ def build_model(name: str, config: dict[str, Any], seed: int | np.random.Generat
     return model_class(checked, seed=seed)
 
 
-__all__ = ["GPT", "MODELS", "GPTConfig", "build_model"]
+__all__ = [
+    "GPT",
+    "MODELS",
+    "ClassifierConfig",
+    "Encoder",
+    "EncoderConfig",
+    "EncoderDecoder",
+    "GPTConfig",
+    "LSTMConfig",
+    "LSTMLanguageModel",
+    "Seq2SeqConfig",
+    "TextClassifier",
+    "build_model",
+]

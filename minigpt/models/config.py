@@ -6,13 +6,7 @@ import dataclasses
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
-from minigpt.functional.dropout import check_probability
-from minigpt.nn.attention import check_heads
-from minigpt.nn.block import check_norm
-from minigpt.nn.layers import check_size
-from minigpt.nn.mlp import check_activation
+from minigpt.models.fields import check_transformer
 
 GPT2_SIZES = {  # Radford et al. 2019, table 2 (n_layer, n_embd); heads from the released models
     "gpt2": (12, 12, 768),
@@ -34,11 +28,11 @@ class GPTConfig:
         n_embd: the width of the residual stream.
         dropout: the probability used on embeddings, attention weights and residual branches.
         bias: whether linear layers and layer norms have biases.
-        activation: of the feed-forward network: "gelu_tanh" (GPT-2), "gelu_erf" (exact) or
-            "relu".
-        norm: "pre" (GPT-2) or "post" (GPT-1, Vaswani et al. 2017).
-        positions: "learned" (GPT-1, GPT-2) or "sinusoidal" (Vaswani et al. 2017, §3.5; the token
-            embeddings are then multiplied by √n_embd, §3.4).
+        activation: of the feed-forward network: "gelu_tanh" (GPT-2), "gelu_erf" (exact),
+            "relu", "silu" or "tanh".
+        norm: "pre" (GPT-2), "post" (GPT-1, Vaswani et al. 2017), or "none".
+        positions: "learned" (GPT-1, GPT-2), "sinusoidal" (Vaswani et al. 2017, §3.5; the token
+            embeddings are then multiplied by √n_embd, §3.4), or "none".
         tie_head: whether the output head is the token embedding again (Press & Wolf 2017).
         n_inner: the width inside the feed-forward network; 4·n_embd where None.
         layer_norm_eps: ε of the layer norms.
@@ -47,6 +41,11 @@ class GPTConfig:
             number, and is no part of the architecture.
         init_std: standard deviation of the initial weights; projections back into the residual
             stream start smaller by 1/√(2·n_layer) (Radford et al. 2019, §2.3).
+        causal: False takes the causal mask away: a token then sees those that follow it, the one
+            to be predicted among them.
+        residual: False takes the residual connections away.
+
+    The last two, and "none" for norms and positions, are for studying what each part does.
 
     Raises:
         ValueError, TypeError: name the field, what came and what was expected.
@@ -74,35 +73,15 @@ class GPTConfig:
     layer_norm_eps: float = 1e-5
     init_std: float = 0.02
     recompute: bool = False
+    causal: bool = True
+    residual: bool = True
 
     def __post_init__(self) -> None:
-        for name in ("vocab_size", "block_size", "n_layer", "n_head", "n_embd", "n_inner"):
-            value = getattr(self, name)
-            if value is not None or name != "n_inner":
-                check_size(**{name: value})
-                object.__setattr__(self, name, int(value))  # a NumPy integer would not go to JSON
-        check_heads(self.n_embd, self.n_head)
-        check_probability(self.dropout, "dropout")
-        object.__setattr__(self, "dropout", float(self.dropout))
-        check_activation(self.activation)
-        check_norm(self.norm)
-        if self.positions not in ("learned", "sinusoidal"):
-            raise ValueError(
-                f'positions={self.positions!r}: expected "learned" (GPT-2) or "sinusoidal"'
-            )
-        if self.positions == "sinusoidal" and self.n_embd % 2:
-            raise ValueError(f"n_embd={self.n_embd} must be even for sinusoidal positions")
-        for name in ("bias", "tie_head", "recompute"):
-            if not isinstance(getattr(self, name), (bool, np.bool_)):
-                raise TypeError(f"{name} must be True or False, got {getattr(self, name)!r}")
-            object.__setattr__(self, name, bool(getattr(self, name)))
-        for name in ("layer_norm_eps", "init_std"):
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, (int, float, np.number)):
-                raise TypeError(f"{name} must be a number, got {value!r}")
-            if not 0 < value < float("inf"):
-                raise ValueError(f"{name}={value!r} must be a positive number")
-            object.__setattr__(self, name, float(value))
+        check_transformer(
+            self,
+            sizes=("vocab_size", "block_size", "n_layer", "n_head", "n_embd"),
+            flags=("bias", "tie_head", "recompute", "causal", "residual"),
+        )
 
     @classmethod
     def preset(cls, name: str, **changes: Any) -> GPTConfig:

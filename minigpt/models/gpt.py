@@ -9,26 +9,24 @@ import numpy as np
 
 import minigpt.functional as F
 from minigpt.autograd import Array, is_grad_enabled, no_grad
-from minigpt.functional.embedding import check_ids
 from minigpt.models.config import GPTConfig
-from minigpt.models.inputs import checked_positions, key_mask
+from minigpt.models.inputs import checked_ids, checked_positions, key_mask
+from minigpt.models.pretrained import Pretrained
 from minigpt.nn import (
     Block,
     Dropout,
     Embedding,
     KeyValueCache,
     LayerNorm,
-    LearnedPositions,
     Linear,
-    Module,
-    SinusoidalPositions,
 )
 from minigpt.nn.layers import check_seed
+from minigpt.nn.positions import make_positions
 from minigpt.recompute import recomputed
 from minigpt.tensor import Tensor
 
 
-class GPT(Module):
+class GPT(Pretrained):
     """A generative pre-trained transformer (Radford et al. 2018, 2019).
 
         x      = token_embedding[ids] + position_embedding[0 … T−1]
@@ -64,16 +62,14 @@ class GPT(Module):
         rng = np.random.default_rng(seed)
         std, out_std = c.init_std, c.init_std / math.sqrt(2 * c.n_layer)
         self.token_embedding = Embedding(c.vocab_size, c.n_embd, std=std, seed=rng)
-        self.position_embedding: Module
-        if c.positions == "learned":
-            self.position_embedding = LearnedPositions(c.block_size, c.n_embd, std=std, seed=rng)
-        else:
-            self.position_embedding = SinusoidalPositions(c.block_size, c.n_embd)
+        self.position_embedding = make_positions(
+            c.positions, c.block_size, c.n_embd, std=std, seed=rng
+        )
         self.dropout = Dropout(c.dropout)
         self.blocks = [
             Block(
-                c.n_embd, c.n_head, c.n_inner, c.activation, c.norm, c.dropout, c.bias,
-                eps=c.layer_norm_eps, std=std, out_std=out_std, seed=rng,
+                c.n_embd, c.n_head, c.n_inner, c.activation, c.norm, c.dropout, c.bias, c.causal,
+                c.layer_norm_eps, c.residual, std=std, out_std=out_std, seed=rng,
             )
             for _ in range(c.n_layer)
         ]  # fmt: skip
@@ -200,8 +196,18 @@ class GPT(Module):
     # ── what generation asks for ──────────────────────────────────────────────────────────────
 
     def new_cache(self, batch_size: int, capacity: int | None = None) -> KeyValueCache:
-        """An empty key–value cache for ``capacity`` tokens (block_size by default)."""
+        """An empty key–value cache for ``capacity`` tokens (block_size by default).
+
+        Raises:
+            ValueError: the model is not causal, so that what is kept of a token would be wrong as
+                soon as another follows.
+        """
         c = self.config
+        if not c.causal:
+            raise ValueError(
+                "a GPT with causal=False has no cache, as every token sees those that follow it: "
+                "read all tokens again at each step, with use_cache=False"
+            )
         capacity = c.block_size if capacity is None else capacity
         dtype = self.token_embedding.weight.dtype
         return KeyValueCache(c.n_layer, batch_size, c.n_head, capacity, c.n_embd // c.n_head, dtype)
@@ -231,22 +237,31 @@ class GPT(Module):
             x = block(x, rng=self.dropout_rng)
         return maps
 
+    @no_grad()
+    def hidden_states(self, ids: Array) -> list[Array]:
+        """The residual stream x as the embeddings give it, and behind each block.
+
+        ``unembed`` makes logits of any of them. The last one comes before the final norm; where
+        Transformers lists hidden states, its last one comes after.
+
+        Shapes:
+            ids: (B, T) integers -> n_layer + 1 arrays (B, T, n_embd)
+
+        Raises:
+            ValueError, IndexError, TypeError: as :meth:`attention_weights`.
+        """
+        ids = self._checked(ids, None)
+        states = [self.dropout(self.embed(ids, np.arange(ids.shape[1])), self.dropout_rng)]
+        for block in self.blocks:
+            states.append(block(states[-1], rng=self.dropout_rng))
+        return [x.data for x in states]
+
     def _checked(self, ids: Array, cache: KeyValueCache | None) -> Array:
-        ids = np.asarray(ids)
-        if ids.ndim != 2 or ids.size == 0:
-            raise ValueError(
-                f"ids have shape {ids.shape}: expected (batch, tokens), none of them 0; a single "
-                "sequence is ids[None, :]"
-            )
         past = cache.length if cache is not None else 0
-        if past + ids.shape[1] > self.config.block_size:
-            raise ValueError(
-                f"{past + ids.shape[1]} tokens do not fit the context, block_size="
-                f"{self.config.block_size}: pass the last {self.config.block_size} of them"
-            )
+        ids = checked_ids(ids, self.config.vocab_size, self.config.block_size, past)
         if cache is not None and is_grad_enabled():
             raise RuntimeError("a cache holds no gradients: use it under minigpt.no_grad()")
-        return check_ids(ids, self.config.vocab_size)
+        return ids
 
     def extra_repr(self) -> str:
         c = self.config

@@ -1,4 +1,4 @@
-"""What a model is given beside the ids: positions, and a mask over padding (E15)."""
+"""What a model is given: ids, their positions, and a mask over padding (E15)."""
 
 from __future__ import annotations
 
@@ -7,7 +7,32 @@ from typing import Any
 import numpy as np
 
 from minigpt.autograd import Array
-from minigpt.functional.embedding import check_integers
+from minigpt.functional.embedding import check_ids, check_integers
+
+
+def checked_ids(
+    ids: Array, vocab_size: int, block_size: int | None, past: int = 0, name: str = "ids"
+) -> Array:
+    """The ids as integers (B, T) of the vocabulary that fit the context, or an error.
+
+    Args:
+        block_size: how many tokens the context holds; None where it has no end.
+        past: how many tokens the context holds already.
+        name: of the argument; ``source_ids`` have a ``source_block_size``.
+    """
+    ids = np.asarray(ids)
+    if ids.ndim != 2 or ids.size == 0:
+        raise ValueError(
+            f"{name} have shape {ids.shape}: expected (batch, tokens), none of them 0; a single "
+            f"sequence is {name}[None, :]"
+        )
+    if block_size is not None and past + ids.shape[1] > block_size:
+        size = f"{name.removesuffix('ids')}block_size"
+        raise ValueError(
+            f"{past + ids.shape[1]} tokens do not fit the context, {size}={block_size}: pass the "
+            f"last {block_size} of them"
+        )
+    return check_ids(ids, vocab_size, name)
 
 
 def checked_positions(positions: Array, shape: tuple[int, ...], block_size: int) -> Array:
@@ -27,16 +52,18 @@ def checked_positions(positions: Array, shape: tuple[int, ...], block_size: int)
     return positions
 
 
-def key_mask(attention_mask: Array | None, batch: int, n_keys: int) -> Array | None:
+def key_mask(
+    attention_mask: Array | None, batch: int, n_keys: int, name: str = "attention_mask"
+) -> Array | None:
     """(B, S) of 0 and 1 -> (B, 1, 1, S) of booleans: the same for every head and query."""
     if attention_mask is None:
         return None
     mask: Any = np.asarray(attention_mask)
     if mask.shape != (batch, n_keys):
         raise ValueError(
-            f"attention_mask has shape {mask.shape}, expected {(batch, n_keys)}: a place for every "
+            f"{name} has shape {mask.shape}, expected {(batch, n_keys)}: a place for every "
             "token, those in the cache included"
         )
     if mask.dtype != np.bool_ and not ((mask == 0) | (mask == 1)).all():
-        raise ValueError("attention_mask must hold 1 (token) and 0 (padding) only")
+        raise ValueError(f"{name} must hold 1 (token) and 0 (padding) only")
     return mask.astype(bool)[:, None, None, :]

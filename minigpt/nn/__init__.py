@@ -1,28 +1,64 @@
 """Modules: the parts of a network, each with what it learns.
 
 In reading order: ``module``, ``layers``, ``positions``, ``attention``, ``mlp``, ``block``,
-``cache``.
+``cache``; for an encoder–decoder, ``cross_attention``, ``decoder_block``, ``decoder_cache``; the
+``lstm``; for fine-tuning, ``freezing``, ``lora_layer``, ``lora``, ``lora_merging``.
 """
 
 from minigpt.nn.attention import CausalSelfAttention
 from minigpt.nn.block import Block
 from minigpt.nn.cache import KeyValueCache
-from minigpt.nn.layers import Dropout, Embedding, LayerNorm, Linear
+from minigpt.nn.cross_attention import CrossAttention
+from minigpt.nn.decoder_block import DecoderBlock
+from minigpt.nn.decoder_cache import DecoderCache
+from minigpt.nn.freezing import (
+    freeze,
+    freeze_all_but_last,
+    frozen,
+    num_trainable,
+    trainable,
+    unfreeze,
+)
+from minigpt.nn.layers import Dropout, Embedding, Identity, LayerNorm, Linear
+from minigpt.nn.lora import add_lora, load_lora_state_dict, lora_parameters, lora_state_dict
+from minigpt.nn.lora_layer import LoRALinear
+from minigpt.nn.lora_merging import Adapter, merge_lora, unmerge_lora
+from minigpt.nn.lstm import LSTM
 from minigpt.nn.mlp import MLP
 from minigpt.nn.module import Module, Parameter
-from minigpt.nn.positions import LearnedPositions, SinusoidalPositions
+from minigpt.nn.positions import LearnedPositions, NoPositions, SinusoidalPositions
 
 __all__ = [
+    "LSTM",
     "MLP",
+    "Adapter",
     "Block",
     "CausalSelfAttention",
+    "CrossAttention",
+    "DecoderBlock",
+    "DecoderCache",
     "Dropout",
     "Embedding",
+    "Identity",
     "KeyValueCache",
     "LayerNorm",
     "LearnedPositions",
     "Linear",
+    "LoRALinear",
     "Module",
+    "NoPositions",
     "Parameter",
     "SinusoidalPositions",
+    "add_lora",
+    "freeze",
+    "freeze_all_but_last",
+    "frozen",
+    "load_lora_state_dict",
+    "lora_parameters",
+    "lora_state_dict",
+    "merge_lora",
+    "num_trainable",
+    "trainable",
+    "unfreeze",
+    "unmerge_lora",
 ]

@@ -7,7 +7,7 @@ import numpy as np
 from minigpt.autograd import Array
 from minigpt.nn.attention import CausalSelfAttention
 from minigpt.nn.cache import KeyValueCache
-from minigpt.nn.layers import LayerNorm, Seed, check_seed
+from minigpt.nn.layers import Identity, LayerNorm, Seed, check_seed
 from minigpt.nn.mlp import MLP
 from minigpt.nn.module import Module
 from minigpt.tensor import Tensor
@@ -23,16 +23,20 @@ class Block(Module):
     2016). Pre-norm keeps that path free of any layer norm, so that training needs no long warm-up
     (Xiong et al. 2020).
 
+    ``causal=False`` makes it a layer of an encoder. Without ``residual``, or with norm="none", it
+    is for studying what the residual and the norms are for.
+
     Args:
         n_embd: the width of the residual stream, x.
         n_head: how many attention heads; must divide n_embd.
         n_inner: the width inside the feed-forward network; 4·n_embd by default.
-        activation: of the feed-forward network: "gelu_tanh", "gelu_erf" or "relu".
-        norm: "pre" or "post".
+        activation: of the feed-forward network, as :class:`MLP` has them.
+        norm: "pre", "post" or "none".
         dropout: on the attention weights, and on what either part adds to x.
         bias: whether projections and layer norms have biases.
         causal: False lets every token see all others, as in an encoder.
         eps: ε of the layer norms.
+        residual: False leaves out the x of x + ….
         std: standard deviation of the initial projections; 1/√n_in of each by default.
         out_std: that of the two projections back into the residual stream; the same as ``std`` by
             default.
@@ -43,8 +47,8 @@ class Block(Module):
         mask: as in :class:`CausalSelfAttention`
 
     Raises:
-        ValueError: ``norm`` is neither "pre" nor "post", n_head does not divide n_embd, or there
-            is no activation of that name.
+        ValueError: ``norm`` is none of the three, n_head does not divide n_embd, or there is no
+            activation of that name.
     """
 
     def __init__(
@@ -58,6 +62,7 @@ class Block(Module):
         bias: bool = True,
         causal: bool = True,
         eps: float = 1e-5,
+        residual: bool = True,
         *,
         std: float | None = None,
         out_std: float | None = None,
@@ -67,12 +72,12 @@ class Block(Module):
         check_norm(norm)
         check_seed(seed)
         rng = np.random.default_rng(seed)
-        self.norm = norm
-        self.attention_norm = LayerNorm(n_embd, bias, eps)
+        self.norm, self.residual = norm, residual
+        self.attention_norm = Identity() if norm == "none" else LayerNorm(n_embd, bias, eps)
         self.attention = CausalSelfAttention(
             n_embd, n_head, dropout, bias, causal, std=std, out_std=out_std, seed=rng
         )
-        self.mlp_norm = LayerNorm(n_embd, bias, eps)
+        self.mlp_norm = Identity() if norm == "none" else LayerNorm(n_embd, bias, eps)
         self.mlp = MLP(
             n_embd, n_inner, activation, dropout, bias, std=std, out_std=out_std, seed=rng
         )
@@ -85,17 +90,23 @@ class Block(Module):
         layer: int = 0,
         rng: np.random.Generator | None = None,
     ) -> Tensor:
-        if self.norm == "pre":
-            x = x + self.attention(self.attention_norm(x), mask, cache, layer, rng)
-            return x + self.mlp(self.mlp_norm(x), rng)
-        x = self.attention_norm(x + self.attention(x, mask, cache, layer, rng))
-        return self.mlp_norm(x + self.mlp(x, rng))
+        if self.norm != "post":
+            x = self._add(x, self.attention(self.attention_norm(x), mask, cache, layer, rng))
+            return self._add(x, self.mlp(self.mlp_norm(x), rng))
+        x = self.attention_norm(self._add(x, self.attention(x, mask, cache, layer, rng)))
+        return self.mlp_norm(self._add(x, self.mlp(x, rng)))
+
+    def _add(self, x: Tensor, y: Tensor) -> Tensor:
+        """The residual connection, where there is one."""
+        return x + y if self.residual else y
 
     def extra_repr(self) -> str:
-        return f"norm={self.norm!r}"
+        return f"norm={self.norm!r}" + ("" if self.residual else ", residual=False")
 
 
-def check_norm(norm: str) -> None:
-    """Raise unless ``norm`` is "pre" or "post"."""
-    if norm not in ("pre", "post"):
-        raise ValueError(f'norm={norm!r}: expected "pre" (GPT-2) or "post" (GPT-1)')
+def check_norm(norm: str, known: tuple[str, ...] = ("pre", "post", "none")) -> None:
+    """Raise unless ``norm`` is one of the ways to place the layer norms, or to leave them out."""
+    if norm not in known:
+        described = {"pre": '"pre" (GPT-2)', "post": '"post" (GPT-1)', "none": '"none" (to study)'}
+        expected = [described[name] for name in known]
+        raise ValueError(f"norm={norm!r}: expected {', '.join(expected[:-1])} or {expected[-1]}")

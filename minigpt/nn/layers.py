@@ -1,8 +1,11 @@
-"""The layers with one idea each: Linear, Embedding, LayerNorm, Dropout."""
+"""The layers with one idea each: Linear, Embedding, LayerNorm, Dropout; and none at all."""
 
 from __future__ import annotations
 
+import contextlib
 import math
+from collections.abc import Iterator
+from contextvars import ContextVar
 
 import numpy as np
 
@@ -123,12 +126,42 @@ class Dropout(Module):
         return f"p={self.p}"
 
 
+class Identity(Module):
+    """y = x: in the place of a layer that is left out.
+
+    Shapes:
+        x: any -> the same
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x
+
+
 def normal(shape: tuple[int, ...], std: float, seed: Seed) -> Array:
     """Normal numbers of mean 0, float32, from a seed or a Generator."""
     check_seed(seed)
+    if not _draws_weights.get():
+        return np.broadcast_to(np.float32(np.nan), shape)
     draws = np.random.default_rng(seed).standard_normal(shape, dtype=np.float32)
     draws *= np.float32(std)
     return draws
+
+
+_draws_weights = ContextVar("_draws_weights", default=True)
+
+
+@contextlib.contextmanager
+def without_initial_weights() -> Iterator[None]:
+    """Modules made inside have no initial weights: for those that get others right away.
+
+    To draw them takes seconds in a large model. In their place is NaN, which takes neither time nor
+    memory, and shows where a weight was forgotten.
+    """
+    token = _draws_weights.set(False)
+    try:
+        yield
+    finally:
+        _draws_weights.reset(token)
 
 
 def check_size(**sizes: int) -> None:

@@ -16,7 +16,8 @@ class MLP(Module):
     Args:
         n_embd: the width of x and y.
         n_inner: the width in between; 4·n_embd by default.
-        activation: f: "gelu_tanh" (GPT-2), "gelu_erf" (exact) or "relu" (Vaswani et al.).
+        activation: f: "gelu_tanh" (GPT-2), "gelu_erf" (exact), "relu" (Vaswani et al. 2017), "silu"
+            or "tanh".
         dropout: on y, before it joins the residual stream.
         bias: whether the projections have biases.
         std: standard deviation of the initial W_up; 1/√n_in of each projection by default.

@@ -1,4 +1,4 @@
-"""Where a token stands: learned positions, and sinusoidal ones (E4), added to what it is."""
+"""Where a token stands: learned positions, sinusoidal ones (E4), or none, added to what it is."""
 
 from __future__ import annotations
 
@@ -51,3 +51,36 @@ class SinusoidalPositions(Module):
 
     def forward(self, x: Tensor, positions: Array) -> Tensor:
         return x + F.embedding(positions, self.table).astype(x.dtype)
+
+
+class NoPositions(Module):
+    """y = x: attention alone cannot tell in which order the tokens come. To study that.
+
+    Shapes:
+        x: (B, T, n_embd) -> (B, T, n_embd)
+    """
+
+    def forward(self, x: Tensor, positions: Array) -> Tensor:
+        return x
+
+
+def make_positions(kind: str, block_size: int, n_embd: int, *, std: float, seed: Seed) -> Module:
+    """Positions of one kind: "learned", "sinusoidal" or "none".
+
+    Raises:
+        ValueError: another kind, or sinusoidal ones of an odd width.
+    """
+    check_positions(kind, n_embd)
+    if kind == "learned":
+        return LearnedPositions(block_size, n_embd, std=std, seed=seed)
+    return SinusoidalPositions(block_size, n_embd) if kind == "sinusoidal" else NoPositions()
+
+
+def check_positions(kind: str, n_embd: int) -> None:
+    """Raise unless there are positions of that kind, of that width."""
+    if kind not in ("learned", "sinusoidal", "none"):
+        raise ValueError(
+            f'positions={kind!r}: expected "learned" (GPT-2), "sinusoidal" or "none" (to study)'
+        )
+    if kind == "sinusoidal" and n_embd % 2:
+        raise ValueError(f"n_embd={n_embd} must be even for sinusoidal positions")

@@ -18,7 +18,8 @@ from typing import Any
 
 import numpy as np
 
-from minigpt.autograd import Array, no_grad
+from minigpt.autograd import Array
+from minigpt.nn.evaluating import evaluating
 from minigpt.sampling.protocols import LanguageModel
 
 
@@ -48,7 +49,7 @@ class Context:
     ) -> None:
         self.model = model
         self.length = ids.shape[1]
-        self._evaluation_mode = EvaluationMode(model)
+        self._evaluating = evaluating(model)
         self._ids = ids.astype(np.int64)
         self._options = {"last_only": True} if _takes_last_only(model) else {}
         block_size: int | None = model.config.block_size
@@ -97,7 +98,7 @@ class Context:
             options["attention_mask"] = columns >= self._start[:, None]
             positions = np.maximum(columns - self._start[:, None], 0)
             options["positions"] = positions[:, n_cached:]
-        with self._evaluation_mode:
+        with self._evaluating:
             fresh = self._ids[:, self._origin + n_cached : self.length]
             logits: Array = self.model(fresh, **options).data[:, -1]
         return logits
@@ -118,32 +119,6 @@ class Context:
             self._cache.reorder(rows)
         if hasattr(self.model, "select_rows"):
             self.model = self.model.select_rows(rows)
-
-
-class EvaluationMode:
-    """Dropout off and no gradients recorded inside ``with``; afterwards all is as it was before.
-
-    Every module gets back the mode it had, whatever happened inside.
-
-    Args:
-        model: its modules are found once, here; what has none is left alone.
-    """
-
-    def __init__(self, model: Any) -> None:
-        named_modules = getattr(model, "named_modules", None)
-        self._modules = [] if named_modules is None else [module for _, module in named_modules()]
-        self._no_grad = no_grad()
-
-    def __enter__(self) -> None:
-        self._trained = [module for module in self._modules if module.training]
-        for module in self._trained:
-            module.training = False
-        self._no_grad.__enter__()
-
-    def __exit__(self, *exception: Any) -> None:
-        self._no_grad.__exit__(*exception)
-        for module in self._trained:
-            module.training = True
 
 
 def _takes_last_only(model: Any) -> bool:

@@ -9,9 +9,10 @@ from typing import Any, Protocol
 import numpy as np
 
 from minigpt.autograd import Array
-from minigpt.datasets import EpochBatches, RandomBatches, SequentialBatches
+from minigpt.datasets import EpochBatches, RandomBatches, SequentialBatches, StreamBatches
+from minigpt.training.carried_state import CarriedState
 from minigpt.training.config import TrainerConfig
-from minigpt.training.trainable import Batch
+from minigpt.training.trainable import Batch, Trainable
 
 _SAMPLE_BLOCKS, _SAMPLE_BLOCK = 256, 1024
 
@@ -33,15 +34,27 @@ class Batches(Protocol):
         """Go on from there, exactly."""
 
 
-def training_batches(tokens: Any, config: TrainerConfig, block_size: int | None) -> Batches:
-    """Blocks drawn at random for a number of steps; each block once, shuffled, for epochs."""
+def training_batches(
+    tokens: Any, config: TrainerConfig, block_size: int | None, model: Trainable
+) -> Batches:
+    """Blocks drawn at random for a number of steps; each block once, shuffled, for epochs.
+
+    Where the state is carried, they come in order, side by side.
+    """
     if hasattr(tokens, "next_batch"):
         batches: Batches = tokens
         return batches
     tokens, block_size = token_stream("train_tokens", tokens, block_size)
+    if config.carry_state:
+        return carried(tokens, block_size, config.batch_size, model)
     if config.epochs is not None:
         return EpochBatches(tokens, block_size, config.batch_size, seed=config.seed)
     return RandomBatches(tokens, block_size, config.batch_size, seed=config.seed)
+
+
+def carried(tokens: Array, block_size: int, batch_size: int, model: Any) -> CarriedState:
+    """Batches that are read on from one to the next, with the model's state of each row."""
+    return CarriedState(StreamBatches(tokens, block_size, batch_size), model.new_state)
 
 
 class FixedBatches:
@@ -51,8 +64,9 @@ class FixedBatches:
         name: of the argument that ``tokens`` came as.
         tokens: a stream of tokens, or an object with the interface of :class:`Batches`.
         count: how many batches; None: one pass, which of a stream is the whole of it in order.
-        config: for batch_size and seed.
+        config: for batch_size, seed and carry_state.
         block_size: tokens in a row.
+        model: for the state that is carried, which is none of the training's.
     """
 
     def __init__(
@@ -62,19 +76,23 @@ class FixedBatches:
         count: int | None,
         config: TrainerConfig,
         block_size: int | None,
+        model: Trainable,
     ) -> None:
         self._batches: Batches
         if hasattr(tokens, "next_batch"):
             self._batches = tokens
         else:
             tokens, block_size = token_stream(name, tokens, block_size)
-            self._batches = SequentialBatches(tokens, block_size, config.batch_size)
-            if count is not None and count < self._batches.batches_per_epoch:
+            if config.carry_state:
+                self._batches = carried(tokens, block_size, config.batch_size, model)
+            else:
+                self._batches = SequentialBatches(tokens, block_size, config.batch_size)
+            if count is None or count >= self._batches.batches_per_epoch:
+                count = None
+            elif not config.carry_state:  # of streams, the first so many batches
                 # Another sequence of draws than the training batches'.
                 seed = int(np.random.SeedSequence([config.seed, 1]).generate_state(1)[0])
                 self._batches = RandomBatches(tokens, block_size, config.batch_size, seed=seed)
-            else:
-                count = None
         self.count = self._batches.batches_per_epoch if count is None else count
         self.start = self._batches.state_dict()
 
@@ -89,14 +107,19 @@ class FixedBatches:
 
 
 def evaluation_batches(
-    train_tokens: Any, val_tokens: Any, config: TrainerConfig, block_size: int | None
+    train_tokens: Any,
+    val_tokens: Any,
+    config: TrainerConfig,
+    block_size: int | None,
+    model: Trainable,
 ) -> dict[str, FixedBatches]:
     """The batches of both texts by the name of the split: as many of one as of the other."""
     count = config.eval_batches
     if val_tokens is None:
-        return {"train": FixedBatches("train_tokens", train_tokens, count, config, block_size)}
-    val = FixedBatches("val_tokens", val_tokens, count, config, block_size)
-    train = FixedBatches("train_tokens", train_tokens, val.count, config, block_size)
+        only = FixedBatches("train_tokens", train_tokens, count, config, block_size, model)
+        return {"train": only}
+    val = FixedBatches("val_tokens", val_tokens, count, config, block_size, model)
+    train = FixedBatches("train_tokens", train_tokens, val.count, config, block_size, model)
     return {"train": train, "val": val}
 
 

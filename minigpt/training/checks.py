@@ -15,7 +15,9 @@ _NEEDED = (
 )  # fmt: skip
 
 
-def check_parts(model: Any, val_tokens: Any, config: Any, tokenizer: Any) -> None:
+def check_parts(
+    model: Any, train_tokens: Any, val_tokens: Any, config: Any, tokenizer: Any
+) -> None:
     """Refuse a model that cannot be trained, and parts that contradict each other.
 
     Raises:
@@ -31,6 +33,13 @@ def check_parts(model: Any, val_tokens: Any, config: Any, tokenizer: Any) -> Non
             f"{', '.join(missing) or 'nothing, but is a class'} "
             "(see minigpt.training.Trainable)"
         )
+    if config.carry_state:
+        check_carries_state(model)
+        for name, tokens in (("train_tokens", train_tokens), ("val_tokens", val_tokens)):
+            if hasattr(tokens, "next_batch"):
+                raise ValueError(
+                    f"carry_state=True makes batches of its own: {name} must be a stream of tokens"
+                )
     if config.early_stopping_patience is not None and val_tokens is None:
         raise ValueError("early_stopping_patience needs val_tokens: give a validation text")
     if tokenizer is None:
@@ -42,6 +51,19 @@ def check_parts(model: Any, val_tokens: Any, config: Any, tokenizer: Any) -> Non
         raise ValueError(
             f"tokenizer has {tokenizer.vocab_size} tokens, the model knows {known}: make the model "
             f"with vocab_size={tokenizer.vocab_size}"
+        )
+
+
+def check_carries_state(model: Any) -> None:
+    """Refuse a model that remembers nothing from one batch to the next.
+
+    Raises:
+        ValueError: it has no ``new_state``.
+    """
+    if not callable(getattr(model, "new_state", None)):
+        raise ValueError(
+            f"carry_state=True needs a model with a state, such as an LSTMLanguageModel: "
+            f"{_named(model)} has no new_state(batch_size); leave carry_state out"
         )
 
 

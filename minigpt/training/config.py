@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 import operator
 import os
+from collections.abc import Mapping
 from dataclasses import KW_ONLY, dataclass, fields
-from typing import Any, Literal, get_args
+from typing import Any, Literal, SupportsFloat, get_args
 
 import numpy as np
 
@@ -27,10 +28,16 @@ class TrainerConfig:
             once, in a new order.
         batch_size: sequences in a batch.
         block_size: tokens in a sequence; None: ``model.config.block_size``.
+        carry_state: whether a recurrent model reads on from batch to batch, with the state that
+            the batch before left in each row (truncated backpropagation through time). The text is
+            then read in order, as batch_size streams side by side, in evaluations too.
         gradient_accumulation: batches whose gradients make one step; equal to a batch that many
             times larger, in the memory of one.
         optimizer: "adamw", "adam" or "sgd".
         learning_rate: the highest.
+        learning_rate_scales: factors on the learning rate of some parameters, by the beginning of
+            their names: ``{"backbone.": 0.1}`` lets a backbone move slowly under a new head. Where
+            several fit a name, the longest counts; where none does, the factor is 1.
         min_learning_rate: the last; None: a tenth of the highest.
         schedule: what happens between them: "cosine", "linear", or "constant", which stays at
             learning_rate and neither warms up nor falls.
@@ -99,6 +106,8 @@ class TrainerConfig:
     keep_best: bool = True
     overwrite: bool = False
     progress: bool = True
+    carry_state: bool = False
+    learning_rate_scales: Mapping[str, float] | None = None
 
     def __post_init__(self) -> None:
         if (self.max_steps is None) == (self.epochs is None):
@@ -122,7 +131,8 @@ class TrainerConfig:
         self._number("weight_decay", least=0, optional=True)
         self._number("momentum", least=0, below=1)
         self._betas()
-        for name in ("keep_best", "overwrite", "progress"):
+        self._scales()
+        for name in ("keep_best", "overwrite", "progress", "carry_state"):
             if not isinstance(getattr(self, name), bool):
                 raise TypeError(f"{name} must be True or False: got {getattr(self, name)!r}")
         self._one_of("schedule", get_args(Schedule))
@@ -201,6 +211,28 @@ class TrainerConfig:
             if isinstance(beta, (bool, str)) or not 0 <= beta < 1:
                 raise ValueError(f"betas={self.betas!r} must both be at least 0 and below 1")
         self._set("betas", (float(first), float(second)))
+
+    def _scales(self) -> None:
+        scales = self.learning_rate_scales
+        if scales is None:
+            return
+        if not isinstance(scales, Mapping) or not all(isinstance(name, str) for name in scales):
+            raise TypeError(
+                f"learning_rate_scales={scales!r} must be a dict of factors by the beginning of a "
+                'parameter\'s name, as {"backbone.": 0.1}'
+            )
+        checked = {}
+        for prefix, scale in scales.items():
+            what = f"learning_rate_scales[{prefix!r}]={scale!r}"
+            if isinstance(scale, (bool, np.bool_, str)) or not isinstance(scale, SupportsFloat):
+                raise TypeError(f"{what} must be a number above 0")
+            checked[prefix] = float(scale)
+            if not 0 < checked[prefix] < math.inf:
+                raise ValueError(
+                    f"{what} must be a number above 0; what shall not move at all is frozen with "
+                    "minigpt.nn.freeze"
+                )
+        self._set("learning_rate_scales", checked)
 
     def _one_of(self, name: str, choices: tuple[str, ...]) -> None:
         if getattr(self, name) not in choices:

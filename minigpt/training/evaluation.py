@@ -7,7 +7,9 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from minigpt.datasets import SequentialBatches
-from minigpt.training.batches import FixedBatches, token_stream
+from minigpt.training.batches import FixedBatches, carried, token_stream
+from minigpt.training.carried_state import CarriedState
+from minigpt.training.checks import check_carries_state
 from minigpt.training.history import Record
 from minigpt.training.parallel import Workers, auto_workers
 from minigpt.training.trainable import Batch, Trainable
@@ -21,6 +23,7 @@ def evaluate(
     block_size: int | None = None,
     workers: int | None = None,
     progress: bool = False,
+    carry_state: bool = False,
 ) -> dict[str, float]:
     """Loss, perplexity and accuracy over a whole text, with dropout off.
 
@@ -34,6 +37,8 @@ def evaluate(
         block_size: tokens in a block; None: ``model.config.block_size``.
         workers: threads that share a batch; None: as many as pay off on this machine.
         progress: whether to show a bar.
+        carry_state: whether a recurrent model reads on from block to block: the text is then cut in
+            batch_size streams, of which only the first token has none before it.
 
     Raises:
         ValueError, TypeError: tokens that are no stream of ids, or too few.
@@ -53,7 +58,12 @@ def evaluate(
         if value is not None and value < 1:
             raise ValueError(f"{name}={value} must be 1 or more")
     tokens, block_size = token_stream("tokens", tokens, block_size)
-    batches = SequentialBatches(tokens, block_size, batch_size)
+    batches: SequentialBatches | CarriedState
+    if carry_state:
+        check_carries_state(model)
+        batches = carried(tokens, block_size, batch_size, model)
+    else:
+        batches = SequentialBatches(tokens, block_size, batch_size)
     was_training = getattr(model, "training", True)
     model.eval()
     try:

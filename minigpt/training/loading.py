@@ -34,7 +34,7 @@ def load_model(
         model = rebuild_model(path, checkpoint.metadata["model"], checkpoint.arrays)
     else:
         check_same_model(path, checkpoint.metadata["model"], model)
-        fill_model(path, model, model_arrays(checkpoint.arrays))
+        fill_model(path, model, checkpoint.metadata["model"], model_arrays(checkpoint.arrays))
     model.eval()
     return model, stored_tokenizer(path, checkpoint.metadata["tokenizer"])
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from minigpt.optim import SGD, Adam, AdamW, schedules
 from minigpt.optim.optimizer import Optimizer
 from minigpt.training.config import TrainerConfig
@@ -12,11 +15,12 @@ def make_optimizer(config: TrainerConfig, model: Trainable) -> Optimizer:
     """The optimizer over the model's parameters that require a gradient.
 
     Raises:
-        ValueError: none does.
+        ValueError: none does, or a prefix of ``learning_rate_scales`` begins no name of theirs.
     """
-    parameters = [(n, p) for n, p in model.named_parameters() if p.requires_grad]
-    if not parameters:
+    named = [(n, p) for n, p in model.named_parameters() if p.requires_grad]
+    if not named:
         raise ValueError("model has no parameter that requires a gradient: nothing to train")
+    parameters = _scaled(named, config.learning_rate_scales)
     lr, decay = config.learning_rate, config.weight_decay
     if config.optimizer == "adamw":
         decay = 0.1 if decay is None else decay
@@ -25,6 +29,28 @@ def make_optimizer(config: TrainerConfig, model: Trainable) -> Optimizer:
     if config.optimizer == "adam":
         return Adam(parameters, lr, config.betas, config.eps, weight_decay=decay)
     return SGD(parameters, lr, momentum=config.momentum, weight_decay=decay)
+
+
+def _scaled(
+    named: list[tuple[str, Any]], scales: Mapping[str, float] | None
+) -> list[tuple[str, Any]] | list[dict[str, Any]]:
+    """The parameters in groups, each with its factor on the learning rate."""
+    if not scales:
+        return named
+    groups: dict[float, list[tuple[str, Any]]] = {}
+    unused = set(scales)
+    for name, parameter in named:
+        fitting = [prefix for prefix in scales if name.startswith(prefix)]
+        unused -= set(fitting)
+        scale = scales[max(fitting, key=len)] if fitting else 1.0
+        groups.setdefault(scale, []).append((name, parameter))
+    if unused:
+        first = sorted({name.split(".")[0] for name, _ in named})
+        raise ValueError(
+            f"learning_rate_scales names {', '.join(map(repr, sorted(unused)))}, with which no "
+            f"name of a parameter to train begins: they begin with {', '.join(first)}"
+        )
+    return [{"params": members, "lr_scale": scale} for scale, members in groups.items()]
 
 
 def learning_rate_at(step: int, config: TrainerConfig, total_steps: int) -> float:

@@ -10,6 +10,11 @@ from typing import Any
 import numpy as np
 
 from minigpt.autograd import Array
+from minigpt.training.adaptation import (
+    describe_adaptation,
+    freeze_as_stored,
+    put_stored_adapters,
+)
 from minigpt.training.archive import CheckpointError
 from minigpt.training.trainable import Trainable
 
@@ -18,12 +23,15 @@ _MAX_TABLE = 1 << 28  # numbers in a table that depends on the configuration alo
 
 
 def describe_model(model: Trainable) -> dict[str, Any]:
-    """The name of a model's class, and its configuration where that is a dataclass."""
+    """The name of a model's class, and its configuration where that is a dataclass.
+
+    Beside them, where there are any: its low-rank adapters, and its frozen parameters.
+    """
     config = getattr(model, "config", None)
     fields = None
     if dataclasses.is_dataclass(config) and not isinstance(config, type):
         fields = dataclasses.asdict(config)
-    return {"class": type(model).__name__, "config": fields}
+    return {"class": type(model).__name__, "config": fields, **describe_adaptation(model)}
 
 
 def rebuild_model(path: Path, description: Mapping[str, Any], arrays: Mapping[str, Array]) -> Any:
@@ -48,16 +56,19 @@ def rebuild_model(path: Path, description: Mapping[str, Any], arrays: Mapping[st
         raise CheckpointError(
             path, f"its model cannot be built ({error}); make it yourself and pass model="
         ) from error
-    fill_model(path, model, parameters)
+    fill_model(path, model, description, parameters)
     return model
 
 
-def fill_model(path: Path, model: Any, parameters: Mapping[str, Array]) -> None:
-    """Put stored parameters into a model, which takes over their dtype.
+def fill_model(
+    path: Path, model: Any, description: Mapping[str, Any], parameters: Mapping[str, Array]
+) -> None:
+    """Put stored parameters into a model, which takes over their dtype, and what is frozen.
 
     Raises:
         CheckpointError: they are not this model's parameters.
     """
+    put_stored_adapters(path, model, description, parameters)
     stored = {array.dtype for array in parameters.values()}
     own = {parameter.data.dtype for parameter in model.parameters()}
     if len(stored) == 1 and stored != own and hasattr(model, "astype"):
@@ -66,6 +77,7 @@ def fill_model(path: Path, model: Any, parameters: Mapping[str, Array]) -> None:
         model.load_state_dict(dict(parameters))
     except (ValueError, TypeError, KeyError) as error:
         raise CheckpointError(path, f"its parameters do not fit this model ({error})") from error
+    freeze_as_stored(path, model, description)
 
 
 def check_same_model(path: Path, description: Mapping[str, Any], model: Any) -> None:
@@ -102,16 +114,22 @@ def model_arrays(arrays: Mapping[str, Array]) -> dict[str, Array]:
 def _check_sizes(path: Path, config: Mapping[str, Any], parameters: Mapping[str, Array]) -> None:
     """A model is only built if the file can hold its parameters: building it takes their memory."""
     total = sum(int(np.prod(array.shape)) for array in parameters.values())
+    nested = [value for value in config.values() if isinstance(value, dict)]
+    fields = [item for part in (config, *nested) for item in part.items()]
 
     def size(name: str) -> int:
-        value = config.get(name)
-        return value if isinstance(value, int) and value > 0 else 1
+        """The largest field of that name; ``source_…``, ``target_…``, a backbone's included."""
+        found = [value for field, value in fields if field.endswith(name)]
+        return max([1, *(value for value in found if isinstance(value, int))])
 
+    width = size("n_hidden" if "n_hidden" in config else "n_embd")  # an LSTM's, or a transformer's
     claims = [
         (size("vocab_size") * size("n_embd"), total),
-        (size("n_embd") ** 2, total),
+        (size("n_embd") * width, total),
+        (width**2, total),
+        (size("n_classes") * size("n_embd"), total),
         (size("n_inner") * size("n_embd"), total),
-        (size("n_layer"), len(parameters)),
+        (size("_layer"), len(parameters)),
         (size("block_size") * size("n_embd"), max(total, _MAX_TABLE)),
     ]
     if any(claimed > held for claimed, held in claims):

@@ -40,7 +40,7 @@ def resume(
         model = rebuild_model(path, stored["model"], checkpoint.arrays)
     else:
         check_same_model(path, stored["model"], model)
-        fill_model(path, model, model_arrays(checkpoint.arrays))
+        fill_model(path, model, stored["model"], model_arrays(checkpoint.arrays))
     tokenizer = stored_tokenizer(path, stored["tokenizer"])
     trainer = trainer_class(
         model, train_tokens, val_tokens, config, tokenizer=tokenizer, callbacks=callbacks

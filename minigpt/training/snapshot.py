@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from minigpt.training.trainer import Trainer
 
 FORMAT, VERSION = "minigpt.Trainer", 1
-_OPTIMIZER = "optimizer/"
+_OPTIMIZER, _BATCHES = "optimizer/", "batches/"
 
 # Settings that may differ when a run goes on: they leave every step up to the present one as it is.
 MAY_CHANGE = (
@@ -37,13 +37,9 @@ MAY_CHANGE = (
 
 def take_snapshot(trainer: Trainer) -> tuple[dict[str, Array], dict[str, Any]]:
     """The arrays and the metadata of a trainer's checkpoint."""
-    optimizer = trainer.optimizer.state_dict()
     arrays = {PREFIX + name: array for name, array in trainer.model.state_dict().items()}
-    arrays |= {
-        _OPTIMIZER + name: value
-        for name, value in optimizer.items()
-        if isinstance(value, np.ndarray)
-    }
+    optimizer = _split(trainer.optimizer.state_dict(), _OPTIMIZER, arrays)
+    batches = _split(trainer.batches.state_dict(), _BATCHES, arrays)
     metadata = {
         "format": FORMAT,
         "version": VERSION,
@@ -52,8 +48,8 @@ def take_snapshot(trainer: Trainer) -> tuple[dict[str, Array], dict[str, Any]]:
         "run": trainer.run_id,
         "best": trainer.best.to_dict(),
         "model": describe_model(trainer.model),
-        "optimizer": {k: v for k, v in optimizer.items() if not isinstance(v, np.ndarray)},
-        "batches": trainer.batches.state_dict(),
+        "optimizer": optimizer,
+        "batches": batches,
         "evaluation_batches": {name: fixed.start for name, fixed in trainer.splits.items()},
         "texts": trainer.texts,
         "config": trainer.config.to_dict(),
@@ -61,6 +57,21 @@ def take_snapshot(trainer: Trainer) -> tuple[dict[str, Array], dict[str, Any]]:
         "history": trainer.history.to_dict(),
     }
     return arrays, metadata
+
+
+def _split(state: Mapping[str, Any], prefix: str, arrays: dict[str, Array]) -> dict[str, Any]:
+    """What of a state goes to JSON; its arrays are put among ``arrays``, under the prefix."""
+    arrays |= {prefix + name: v for name, v in state.items() if isinstance(v, np.ndarray)}
+    return {name: v for name, v in state.items() if not isinstance(v, np.ndarray)}
+
+
+def _joined(state: dict[str, Any], prefix: str, arrays: Mapping[str, Array]) -> dict[str, Any]:
+    """A state with its arrays again."""
+    return state | {
+        name.removeprefix(prefix): array
+        for name, array in arrays.items()
+        if name.startswith(prefix)
+    }
 
 
 def put_back(trainer: Trainer, path: Path, checkpoint: Checkpoint) -> None:
@@ -71,15 +82,9 @@ def put_back(trainer: Trainer, path: Path, checkpoint: Checkpoint) -> None:
     """
     stored = checkpoint.metadata
     try:
-        trainer.optimizer.load_state_dict(
-            stored["optimizer"]
-            | {
-                name.removeprefix(_OPTIMIZER): array
-                for name, array in checkpoint.arrays.items()
-                if name.startswith(_OPTIMIZER)
-            }
-        )
-        trainer.batches.load_state_dict(stored["batches"])
+        arrays = checkpoint.arrays
+        trainer.optimizer.load_state_dict(_joined(stored["optimizer"], _OPTIMIZER, arrays))
+        trainer.batches.load_state_dict(_joined(stored["batches"], _BATCHES, arrays))
         trainer.history = History.from_dict(stored["history"])
         trainer.step = int(stored["step"])
         trainer.elapsed = float(stored["elapsed"])

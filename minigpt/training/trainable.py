@@ -21,6 +21,10 @@ class Trainable(Protocol):
     (the rows of the batch where it is left out), and ``metrics(*batch) -> dict`` with the loss and
     whatever else is worth knowing. Where ``loss`` takes an argument ``rng``, it is given a
     generator to draw dropout from.
+
+    A recurrent model whose ``new_state(batch_size)`` gives an array, its state before a text, can
+    be trained with ``TrainerConfig(carry_state=True)``: a batch then ends with that array, which
+    ``loss`` and ``metrics`` overwrite with the state behind the batch.
     """
 
     def parameters(self) -> list[Any]:

@@ -79,11 +79,11 @@ class Trainer:
         callbacks: Iterable[Any] = (),
     ) -> None:
         keep_freed_memory()
-        check_parts(model, val_tokens, config, tokenizer)
+        check_parts(model, train_tokens, val_tokens, config, tokenizer)
         config, block_size = resolved(config, model)
         self.model, self.tokenizer, self.config = model, tokenizer, config
-        self.batches = training_batches(train_tokens, config, block_size)
-        self.splits = evaluation_batches(train_tokens, val_tokens, config, block_size)
+        self.batches = training_batches(train_tokens, config, block_size, model)
+        self.splits = evaluation_batches(train_tokens, val_tokens, config, block_size, model)
         self.texts = {"train": fingerprint(train_tokens), "val": fingerprint(val_tokens)}
         self.total_steps = steps_of_run(config, self.batches)
         self.optimizer = make_optimizer(config, model)

@@ -21,6 +21,7 @@ from tests.strategies import distinct
 IDS = np.array([[0, 2, 2], [1, 0, -1]])
 MASK = np.array([[True, False, True], [True, True, False], [True, True, True]])
 QKV = [(2, 3, 4), (2, 3, 4), (2, 3, 4)]
+LSTM = [(2, 3, 4), (4, 20), (5, 20), (20,), (2, 5), (2, 5)]  # x, weights, bias, h, c
 
 
 def rng():
@@ -85,15 +86,24 @@ CASES: dict[str, Any] = {
     "log_softmax": (F.log_softmax, [(2, 3)]),
     "gelu": (F.gelu, [(2, 3)]),
     "gelu, exact": (lambda x: F.gelu(x, approximate="none"), [(2, 3)]),
+    "silu": (F.silu, [(2, 3)]),
     "layer_norm": (F.layer_norm, [(2, 3), (3,), (3,)]),
     "layer_norm without bias": (F.layer_norm, [(2, 3), (3,)]),
     "linear": (F.linear, [(2, 2, 3), (3, 4), (4,)]),
     "linear without bias": (F.linear, [(2, 3), (3, 4)]),
     "embedding": (lambda w: F.embedding(np.abs(IDS), w), [(3, 4)]),
     "dropout": (lambda x: F.dropout(x, 0.4, rng()), [(2, 3)]),
+    "lstm": (lambda *a: F.lstm(*a)[0], LSTM),
+    "lstm, padded": (
+        lambda x, w_ih, w_hh, b, h, c: F.lstm(x, w_ih, w_hh, b, h, c, np.abs(IDS) < 2)[0], LSTM,
+    ),
+    "lstm, its cell state": (lambda *a: F.lstm(*a)[1], LSTM),
     "cross_entropy": (lambda x: F.cross_entropy(x, IDS), [(2, 3, 4)]),
     "cross_entropy, summed": (lambda x: F.cross_entropy(x, IDS, reduction="sum"), [(2, 3, 4)]),
     "cross_entropy of each": (lambda x: F.cross_entropy(x, IDS, reduction="none"), [(2, 3, 4)]),
+    "cross_entropy, smoothed": (
+        lambda x: F.cross_entropy(x, IDS, label_smoothing=0.2), [(2, 3, 4)],
+    ),
     "log_likelihood": (lambda x: F.log_likelihood(x, IDS), [(2, 3, 4)]),
     "scaled_dot_product_attention": (F.scaled_dot_product_attention, QKV),
     "scaled_dot_product_attention, masked": (
@@ -106,6 +116,10 @@ CASES: dict[str, Any] = {
         lambda x: F.multi_head_attention(x, 2, mask=MASK, causal=True, dropout=0.3, rng=rng()),
         [(2, 3, 12)],
     ),
+    "multi_head_cross_attention": (
+        lambda q, kv: F.multi_head_cross_attention(q, kv, 2, MASK, dropout=0.3, rng=rng()),
+        [(2, 3, 4), (2, 3, 8)],
+    ),
 }  # fmt: skip
 NOT_OF_TENSORS = {"ACTIVATIONS", "attention_weights", "erf", "plain", "sinusoidal_positions"}
 # Once more without any axis, where NumPy likes to give numbers in place of arrays.
@@ -116,7 +130,7 @@ CASES |= {
     and name.split(",")[0].split(" ")[0]
     in {
         "add", "subtract", "multiply", "divide", "maximum", "negative", "absolute", "power", "exp",
-        "log", "sqrt", "tanh", "sigmoid", "relu", "astype", "where", "gelu", "dropout",
+        "log", "sqrt", "tanh", "sigmoid", "relu", "astype", "where", "gelu", "silu", "dropout",
     }
 }  # fmt: skip
 CASES |= {

@@ -77,6 +77,22 @@ def test_gelu_and_relu_equal_plain(dtype, shape, seed):
 
 
 @both_types
+@given(shapes(), seeds)
+def test_silu_equals_plain(dtype, shape, seed):
+    same(F.silu, plain.silu, [shape], seed, dtype)
+
+
+@both_types
+def test_silu_of_large_numbers(dtype):
+    x = Tensor(np.array([-1e30, -np.inf, 0, 1e30], dtype)[[0, 2, 3]], requires_grad=True)
+    with np.errstate(over="raise", invalid="raise", divide="raise"):
+        y = F.silu(x)
+        y.backward(np.ones(3, dtype))
+    np.testing.assert_array_equal(y.data, np.array([0, 0, 1e30], dtype))
+    np.testing.assert_array_equal(x.grad, [0, 0.5, 1])
+
+
+@both_types
 def test_exact_gelu_is_x_times_the_normal_distribution(dtype):
     x = np.linspace(-7, 7, 1001, dtype=dtype)
     phi = np.array([0.5 * math.erfc(-a / math.sqrt(2)) for a in x])

@@ -37,17 +37,19 @@ def test_gradient(drawn, reduction, seed):
         return
     (logits,) = tensors([shape], seed)
     assert gradcheck(lambda x: F.cross_entropy(x, targets, ignored, reduction), logits)
+    smoothing = np.random.default_rng(seed).random()
+    assert gradcheck(lambda x: F.cross_entropy(x, targets, ignored, reduction, smoothing), logits)
 
 
 @pytest.mark.parametrize(("dtype", "tolerance"), [(np.float64, 1e-12), (np.float32, 1e-5)])
-@given(scored_targets(min_dims=1), seeds)
-def test_equals_plain(dtype, tolerance, drawn, seed):
+@given(scored_targets(min_dims=1), st.sampled_from([0.0, 0.1, 0.9]), seeds)
+def test_equals_plain(dtype, tolerance, drawn, smoothing, seed):
     shape, targets, ignored = drawn
     if (targets == ignored).all():
         return
     assert_same_function(
-        lambda x: F.cross_entropy(x, targets, ignored),
-        lambda x: plain.cross_entropy(x, targets, ignored),
+        lambda x: F.cross_entropy(x, targets, ignored, label_smoothing=smoothing),
+        lambda x: plain.cross_entropy(x, targets, ignored, smoothing),
         tensors([shape], seed, dtype),
         seed,
         tolerance,
@@ -76,6 +78,20 @@ def test_log_likelihood(drawn, seed):
     expected = np.where(targets == ignored, 0, picked[..., 0]).sum(axis=-1)
     np.testing.assert_allclose(F.log_likelihood(x, targets, ignored).data, expected, rtol=1e-12)
     assert gradcheck(lambda x: F.log_likelihood(x, targets, ignored), x)
+
+
+@given(st.integers(2, 9), st.floats(0.01, 0.99), seeds)
+def test_smoothed_it_is_lowest_where_the_model_says_what_is_asked_for(n, smoothing, seed):
+    """The logits log q have the loss −Σ q log q, the entropy of q, and no gradient."""
+    q = np.full(n, smoothing / n)
+    q[0] += 1 - smoothing
+    x = Tensor(np.log(q) + 3, requires_grad=True)  # softmax takes the 3 away
+    loss = F.cross_entropy(x, np.array(0), label_smoothing=smoothing)
+    loss.backward()
+    assert loss.item() == pytest.approx(-(q * np.log(q)).sum())
+    np.testing.assert_allclose(x.grad, 0, atol=1e-12)
+    other = Tensor(x.data + np.random.default_rng(seed).standard_normal(n))
+    assert F.cross_entropy(other, np.array(0), label_smoothing=smoothing).item() > loss.item()
 
 
 @given(st.integers(2, 100))
@@ -110,6 +126,10 @@ def test_places_left_out_have_no_gradient():
         ([0.0, 1.0], {}, TypeError, "targets must be integers, got float64"),
         ([True, False], {}, TypeError, "targets must be integers, got bool"),
         ([-1, -1], {}, ValueError, "every target is ignore_index=-1: no mean"),
+        ([0, 1], {"label_smoothing": 1}, ValueError, "label_smoothing=1 must be a probability"),
+        ([0, 1], {"label_smoothing": -0.1}, ValueError, r"label_smoothing=-0\.1 must be"),
+        ([0, 1], {"label_smoothing": float("nan")}, ValueError, "label_smoothing=nan"),
+        ([0, 1], {"label_smoothing": True}, TypeError, "label_smoothing must be a number"),
         ([0, 1], {"reduction": "max"}, ValueError, "reduction='max': expected \"mean\""),
     ],
 )

@@ -28,6 +28,8 @@ def test_defaults_are_gpt2():
         "layer_norm_eps": 1e-5,
         "init_std": 0.02,
         "recompute": False,
+        "causal": True,
+        "residual": True,
     }
 
 
@@ -86,9 +88,11 @@ def test_sizes(field, value, error, message):
         ({"tie_head": "yes"}, TypeError, "tie_head must be True or False, got 'yes'"),
         ({"activation": "swish"}, ValueError,
          "activation='swish' is not known: choose one of 'gelu_tanh', 'gelu_erf', 'relu'"),
-        ({"norm": "none"}, ValueError, "norm='none': expected \"pre\" .* or \"post\""),
+        ({"norm": "rms"}, ValueError, "norm='rms': expected \"pre\" .*, \"post\" .* or \"none\""),
         ({"positions": "rotary"}, ValueError,
-         "positions='rotary': expected \"learned\" .* or \"sinusoidal\""),
+         "positions='rotary': expected \"learned\" .*, \"sinusoidal\" or \"none\""),
+        ({"causal": 0}, TypeError, "causal must be True or False, got 0"),
+        ({"residual": None}, TypeError, "residual must be True or False, got None"),
         ({"positions": "sinusoidal", "n_embd": 9, "n_head": 3}, ValueError,
          "n_embd=9 must be even for sinusoidal positions"),
         ({"layer_norm_eps": 0.0}, ValueError, r"layer_norm_eps=0\.0 must be a positive number"),

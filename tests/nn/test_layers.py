@@ -206,7 +206,7 @@ def test_dropout_in_a_block_is_everywhere_and_ends_with_eval():
         (lambda: LayerNorm("4"), TypeError, "n must be an integer, got '4'"),
         (lambda: Dropout(1), ValueError, "p=1 must be a probability"),
         (lambda: MLP(4, activation="swish", seed=0), ValueError, "'swish'.*'gelu_erf'"),
-        (lambda: Block(4, 2, norm="none", seed=0), ValueError, "norm='none': expected \"pre\""),
+        (lambda: Block(4, 2, norm="rms", seed=0), ValueError, "norm='rms': expected \"pre\""),
         (lambda: CausalSelfAttention(130, 4, seed=0), ValueError,
          "n_embd=130 is not divisible by n_head=4: choose n_embd=128 or n_head=5"),
         (lambda: CausalSelfAttention(7, 2, seed=0), ValueError, "choose n_embd=6 or n_head=7"),

@@ -23,15 +23,24 @@ MASK[..., 0] = True
 CAUSAL = torch.from_numpy(np.tri(4, 6, 2, dtype=bool))  # the last 4 of 6 places
 
 
-def torch_cross_entropy(reduction):
+def torch_cross_entropy(reduction, smoothing=0.0):
     def cross_entropy(x):
         targets = torch.from_numpy(IDS)
         loss = TF.cross_entropy(
-            x.flatten(0, 1), targets.flatten(), ignore_index=-1, reduction=reduction
-        )
+            x.flatten(0, 1), targets.flatten(), ignore_index=-1, reduction=reduction,
+            label_smoothing=smoothing,
+        )  # fmt: skip
         return loss.view(targets.shape) if reduction == "none" else loss
 
     return cross_entropy
+
+
+def torch_cross_heads(q, kv):
+    (b, t, c), s = q.shape, kv.shape[1]
+    k, v = (p.view(b, s, 2, c // 2).transpose(1, 2) for p in kv.split(c, dim=-1))
+    q = q.view(b, t, 2, c // 2).transpose(1, 2)
+    heads = TF.scaled_dot_product_attention(q, k, v, attn_mask=torch.from_numpy(MASK))
+    return heads.transpose(1, 2).reshape(b, t, c)
 
 
 def torch_multi_head(x):
@@ -109,6 +118,14 @@ CASES: dict[str, Any] = {
         torch_cross_entropy("none"),
         [(2, 4, 5)],
     ),
+    **{
+        f"cross_entropy, smoothed, {reduction}": (
+            lambda x, reduction=reduction: F.cross_entropy(x, IDS, -1, reduction, 0.1),
+            torch_cross_entropy(reduction, 0.1),
+            [(2, 4, 5)],
+        )
+        for reduction in ("mean", "sum", "none")
+    },
     "attention": (F.scaled_dot_product_attention, TF.scaled_dot_product_attention, QKV),
     "attention, causal": (
         lambda q, k, v: F.scaled_dot_product_attention(q, k, v, causal=True),
@@ -133,6 +150,11 @@ CASES: dict[str, Any] = {
     ),
     "multi_head_attention": (
         lambda x: F.multi_head_attention(x, 2, causal=True), torch_multi_head, [(2, 4, 12)],
+    ),
+    "multi_head_cross_attention": (
+        lambda q, kv: F.multi_head_cross_attention(q, kv, 2, MASK),
+        torch_cross_heads,
+        [(2, 4, 6), (2, 6, 12)],
     ),
 }  # fmt: skip
 

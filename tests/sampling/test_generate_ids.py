@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from minigpt.autograd import is_grad_enabled
+from minigpt.nn.evaluating import evaluating
 from minigpt.sampling import Sampler, apply_temperature, sample_from, top_k_filter
-from minigpt.sampling.context import EvaluationMode
 
 prompts = st.lists(st.integers(0, 10), min_size=1, max_size=9)
 
@@ -196,7 +196,7 @@ def test_an_interrupted_run_leaves_the_mode_as_it_was(fakes):
 def test_only_the_modules_that_were_training_train_again():
     parts = [SimpleNamespace(training=training) for training in (False, True, False)]
     model = SimpleNamespace(named_modules=lambda: enumerate(parts))
-    with pytest.raises(RuntimeError), EvaluationMode(model):
+    with pytest.raises(RuntimeError), evaluating(model):
         assert not any(part.training for part in parts)
         raise RuntimeError
     assert [part.training for part in parts] == [False, True, False]

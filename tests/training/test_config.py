@@ -63,6 +63,13 @@ def test_two_settings_are_enough() -> None:
         ({"seed": -1}, ValueError, "seed=-1"),
         ({"seed": None}, TypeError, "seed=None"),
         ({"progress": None}, TypeError, "progress must be True or False"),
+        ({"carry_state": 1}, TypeError, "carry_state must be True or False"),
+        ({"learning_rate_scales": 0.1}, TypeError, "learning_rate_scales=0.1 must be a dict"),
+        ({"learning_rate_scales": {1: 0.1}}, TypeError, "beginning of a parameter's name"),
+        ({"learning_rate_scales": {"a.": "1"}}, TypeError, "['a.']='1' must be a number above 0"),
+        ({"learning_rate_scales": {"a.": True}}, TypeError, "['a.']=True must be a number"),
+        ({"learning_rate_scales": {"a.": 0}}, ValueError, "is frozen with minigpt.nn.freeze"),
+        ({"learning_rate_scales": {"a.": float("nan")}}, ValueError, "['a.']=nan must be a number"),
     ],
 )
 def test_wrong_settings_are_named(settings, error, message) -> None:

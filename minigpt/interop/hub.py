@@ -1,0 +1,121 @@
+"""A model's folder: one on the disk, or one fetched from the Hugging Face Hub.
+
+Fetching is huggingface_hub's work, whose settings hold here too: ``HF_HOME`` (where its cache is),
+``HF_ENDPOINT`` (a mirror), ``HF_TOKEN``, and ``HF_HUB_OFFLINE=1`` (the cache alone). What is not in
+the cache is fetched, and a connection that breaks is taken up again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+from pathlib import Path
+
+from minigpt.interop.errors import HubError, PretrainedError
+from minigpt.interop.sharded import INDEX, SINGLE, read_index
+
+CONFIG = "config.json"
+TOKENIZER = ("vocab.json", "merges.txt")
+PUBLISHED = ("gpt2", "gpt2-medium", "gpt2-large", "gpt2-xl", "distilgpt2")
+_OWNER_AND_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
+
+
+def pretrained_folder(folder_or_name: str | os.PathLike[str]) -> Path:
+    """The folder with a model's files, fetched from the Hub if it is not on the disk.
+
+    Args:
+        folder_or_name: a folder, which comes first wherever there is one of that name; or one of
+            OpenAI's models, "gpt2", "gpt2-medium", "gpt2-large", "gpt2-xl", or "distilgpt2"; or any
+            other repository as "owner/name". A ``Path`` is always a folder.
+
+    Raises:
+        FileNotFoundError: there is no such folder, and it is no name either.
+        ImportError: huggingface_hub is missing; says how to install it.
+        HubError: it could not be fetched.
+        PretrainedError: what was fetched is not a model's.
+        TypeError: neither a string nor a path.
+    """
+    if not isinstance(folder_or_name, (str, os.PathLike)):
+        raise TypeError(
+            f"folder_or_name must be a string or a path, got {type(folder_or_name).__name__}"
+        )
+    path = Path(folder_or_name)
+    if folder_or_name and path.is_dir():  # "" would be where we are
+        return path
+    if folder_or_name and path.exists():
+        raise PretrainedError(path, "it is a file: pass the folder that it is in")
+    name = folder_or_name
+    if isinstance(name, str) and (name in PUBLISHED or _OWNER_AND_NAME.fullmatch(name)):
+        return fetch(name)
+    raise FileNotFoundError(
+        f"there is no folder {os.fspath(folder_or_name)!r:.200}, and no model of that name: known "
+        f"are {', '.join(PUBLISHED)}, or owner/name of a repository"
+    )
+
+
+def fetch(name: str) -> Path:
+    """The folder of a repository's model in huggingface_hub's cache, with what it takes to use it.
+
+    Raises:
+        ImportError: huggingface_hub is missing; says how to install it.
+        HubError: it could not be fetched.
+        PretrainedError: what was fetched is not a model's.
+    """
+    try:
+        import huggingface_hub
+        from huggingface_hub.utils import EntryNotFoundError
+    except ImportError:
+        raise ImportError(
+            f"{name!r} is no folder here, and is not fetched without huggingface_hub: "
+            'pip install "minigpt[hf]"'
+        ) from None
+
+    def download(file: str, revision: str | None = None) -> Path:
+        return Path(huggingface_hub.hf_hub_download(name, file, revision=revision))
+
+    try:
+        folder = download(CONFIG).parent
+        commit = folder.name  # all files are of the same one, whatever is published meanwhile
+        try:
+            download(SINGLE, commit)
+        except EntryNotFoundError:
+            for shard in sorted(set(read_index(download(INDEX, commit)).values())):
+                download(shard, commit)
+        for file in TOKENIZER:
+            with contextlib.suppress(EntryNotFoundError):  # weights alone are a model too
+                download(file, commit)
+    except (PretrainedError, MemoryError):
+        raise
+    except Exception as error:  # which ones there are depends on what the client fetches with
+        raise HubError(_reason(name, error)) from error
+    return folder
+
+
+def _reason(name: str, error: Exception) -> str:
+    """What went wrong, and what can be done about it, in one line."""
+    from huggingface_hub import constants, utils
+
+    endpoint = constants.ENDPOINT
+    if isinstance(error, utils.GatedRepoError):
+        return (
+            f"{name} is given only to those who accept its terms at {endpoint}/{name}: set HF_TOKEN"
+        )
+    if isinstance(error, utils.RepositoryNotFoundError):
+        return (
+            f"there is no folder {name}, and no repository of that name at {endpoint} (for a "
+            "private one, set HF_TOKEN)"
+        )
+    if isinstance(error, utils.LocalEntryNotFoundError):
+        why = "HF_HUB_OFFLINE is set" if constants.HF_HUB_OFFLINE else f"{endpoint} is out of reach"
+        return (
+            f"{name} is not in the cache {constants.HF_HUB_CACHE}, and {why}. Without a network, "
+            "pass a folder with config.json and model.safetensors, and vocab.json and merges.txt "
+            "for its tokenizer"
+        )
+    if isinstance(error, utils.EntryNotFoundError):
+        return (
+            f"{name} at {endpoint} lacks {CONFIG}, or {SINGLE}: it is no model that minigpt reads"
+        )
+    first_line = (str(error) or repr(error)).splitlines()[0]
+    return f"could not fetch {name} from {endpoint} ({first_line}): try again"

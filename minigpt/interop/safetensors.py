@@ -1,0 +1,236 @@
+"""The safetensors format: named arrays in one file that runs nothing when it is read.
+
+    8 bytes      n, a little-endian integer
+    n bytes      the header, JSON: {"name": {"dtype": "F32", "shape": [2, 3],
+                 "data_offsets": [0, 24]}, …}, beside an optional "__metadata__" of strings
+    the rest     the arrays' numbers, little-endian, in C order, one behind the other
+
+What a header claims is held against the file's real size before any array is made.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import mmap
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+
+from minigpt.atomic import replacing
+from minigpt.autograd import Array
+from minigpt.interop.errors import PretrainedError
+from minigpt.interop.json_files import MAX_BYTES, parse_object
+
+ITEM_BYTES = {
+    "BOOL": 1, "U8": 1, "I8": 1, "F8_E5M2": 1, "F8_E4M3": 1, "I16": 2, "U16": 2, "F16": 2,
+    "BF16": 2, "I32": 4, "U32": 4, "F32": 4, "I64": 8, "U64": 8, "F64": 8,
+}  # fmt: skip
+STORED_AS = {"F16": "<f2", "BF16": "<u2", "F32": "<f4", "F64": "<f8"}  # what can be read
+METADATA = "__metadata__"
+_ALIGNMENT = 64  # of the first array in files written here: a line of the cache
+_MAX_DIMENSIONS = 32  # as many as every NumPy has
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What a header says of one array."""
+
+    dtype: str
+    shape: tuple[int, ...]
+    start: int  # in the file, in bytes
+    stop: int
+
+
+class SafetensorsFile:
+    """The arrays of a file, each read when it is asked for.
+
+    Args:
+        path: the file.
+        memory_map: let arrays of float32 and float64 lie in the file itself, where their place in
+            it allows: their memory is taken page by page as it is used, and shared with other
+            processes that read the file. Writing to such an array changes a private copy, never
+            the file. As long as they live, the file must not be shortened, and Windows does not
+            let it be replaced.
+
+    Attributes:
+        entries: name -> dtype, shape and place of each array.
+        metadata: strings by name, often empty.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        PretrainedError: it is cut off, damaged, or another kind of file.
+    """
+
+    def __init__(self, path: Path, memory_map: bool = True) -> None:
+        self.path = path
+        if path.exists() and not path.is_file():  # a pipe would have no end
+            raise PretrainedError(path, "it is not a file")
+        with open(path, "rb") as file:
+            size = os.fstat(file.fileno()).st_size
+            header_bytes = int.from_bytes(file.read(8), "little")
+            self._check_header_size(header_bytes, size)
+            header = parse_object(file.read(header_bytes), path, "its header")
+            self.metadata = self._metadata(header.pop(METADATA, {}))
+            data_start = 8 + header_bytes
+            self.entries = {
+                name: self._entry(name, fields, data_start) for name, fields in header.items()
+            }
+            self._check_places(data_start, size)
+            self._identity = _identity(file)
+            # Copy-on-write: what is written to the arrays stays in this process.
+            access = mmap.ACCESS_COPY
+            self._mapped = mmap.mmap(file.fileno(), size, access=access) if memory_map else None
+
+    def read(self, name: str) -> Array:
+        """An array as float32, or as float64 where it is stored so.
+
+        float16 and bfloat16 become float32, which holds each of their numbers exactly.
+
+        Raises:
+            PretrainedError: it is not stored as floats, or the file was changed meanwhile.
+        """
+        entry = self.entries[name]
+        if entry.dtype not in STORED_AS:
+            raise PretrainedError(
+                self.path,
+                f"tensor {name!r} is stored as {entry.dtype}: expected {', '.join(STORED_AS)}",
+            )
+        stored = np.dtype(STORED_AS[entry.dtype])
+        count = math.prod(entry.shape)
+        if self._mapped is not None and _lies_as_in_memory(stored, entry.start):
+            array = np.frombuffer(self._mapped, stored, count, entry.start)
+        else:
+            with open(self.path, "rb") as file:
+                if _identity(file) != self._identity:
+                    raise PretrainedError(self.path, "it was changed while it was read: try again")
+                array = np.fromfile(file, stored, count, offset=entry.start)
+        return _widened(array, entry.dtype).reshape(entry.shape)
+
+    def _check_header_size(self, header_bytes: int, size: int) -> None:
+        if size < 8 or header_bytes > size - 8:
+            claim = f" and announces a header of {header_bytes:,}" if size >= 8 else ""
+            raise PretrainedError(
+                self.path,
+                f"it has {size:,} bytes{claim}: it is cut off, or no safetensors file",
+            )
+        if header_bytes > MAX_BYTES:
+            raise PretrainedError(
+                self.path, f"its header has {header_bytes:,} bytes, {MAX_BYTES:,} are the most"
+            )
+
+    def _metadata(self, metadata: Any) -> dict[str, str]:
+        if not isinstance(metadata, dict) or not all(isinstance(s, str) for s in metadata.values()):
+            raise PretrainedError(self.path, f"its {METADATA} are not strings by name")
+        return metadata
+
+    def _entry(self, name: str, fields: Any, data_start: int) -> Entry:
+        """One line of the header, each field of its type, and the shape as large as the place."""
+
+        def refuse(reason: str) -> PretrainedError:
+            return PretrainedError(self.path, f"tensor {name!r:.80} {reason}")
+
+        if not isinstance(fields, dict) or fields.keys() != {"dtype", "shape", "data_offsets"}:
+            raise refuse("is not described by a dtype, a shape and data_offsets")
+        dtype, shape, offsets = fields["dtype"], fields["shape"], fields["data_offsets"]
+        if not isinstance(dtype, str) or dtype not in ITEM_BYTES:
+            raise refuse(f"has an unknown dtype {dtype!r:.40}")
+        if not _are_sizes(shape) or len(shape) > _MAX_DIMENSIONS:
+            raise refuse(f"has the shape {shape!r:.80}")
+        if not _are_sizes(offsets) or len(offsets) != 2 or offsets[0] > offsets[1]:
+            raise refuse(f"has the data_offsets {offsets!r:.80}: expected a start and a stop")
+        n_bytes = math.prod(shape) * ITEM_BYTES[dtype]
+        if n_bytes != offsets[1] - offsets[0]:
+            raise refuse(
+                f"is {dtype}{shape!r:.80}, which takes {n_bytes:,} bytes, and has "
+                f"{offsets[1] - offsets[0]:,}"
+            )
+        return Entry(dtype, tuple(shape), data_start + offsets[0], data_start + offsets[1])
+
+    def _check_places(self, data_start: int, size: int) -> None:
+        """The arrays lie one behind the other, from the header's end to the file's."""
+        end = data_start
+        for name, entry in sorted(
+            self.entries.items(), key=lambda item: (item[1].start, item[1].stop)
+        ):
+            if entry.start != end:
+                raise PretrainedError(
+                    self.path,
+                    f"tensor {name!r:.80} begins at byte {entry.start:,}, where the one before it "
+                    f"ends at {end:,}",
+                )
+            end = entry.stop
+        if end != size:
+            raise PretrainedError(
+                self.path,
+                f"its header tells of {end:,} bytes, it has {size:,}: it is cut off or damaged",
+            )
+
+
+def write_safetensors(
+    path: Path, arrays: Mapping[str, Array], metadata: Mapping[str, str] | None = None
+) -> None:
+    """Write arrays of float32 and float64 to one file, in place of what was there.
+
+    Raises:
+        TypeError: an array of another type.
+        OSError: the file could not be written; what was there is kept.
+    """
+    header: dict[str, Any] = {METADATA: dict(metadata)} if metadata else {}
+    end = 0
+    for name, array in arrays.items():
+        if array.dtype not in (np.float32, np.float64):
+            raise TypeError(f"{name} is an array of {array.dtype}: expected float32 or float64")
+        start, end = end, end + array.nbytes
+        header[name] = {
+            "dtype": f"F{8 * array.itemsize}",
+            "shape": list(array.shape),
+            "data_offsets": [start, end],
+        }
+    text = json.dumps(header, separators=(",", ":")).encode()
+    text += b" " * (-(8 + len(text)) % _ALIGNMENT)
+    with replacing(path) as file:
+        file.write(len(text).to_bytes(8, "little") + text)
+        for array in arrays.values():
+            file.write(np.ascontiguousarray(array, array.dtype.newbyteorder("<")).data)
+
+
+def _identity(file: IO[bytes]) -> tuple[int, ...]:
+    """What is another once the file of that name is replaced or written to."""
+    status = os.fstat(file.fileno())
+    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
+
+
+def _lies_as_in_memory(stored: np.dtype[Any], start: int) -> bool:
+    """Whether bytes of the file can be an array's own: floats in this processor's byte order.
+
+    NumPy copies arrays that do not begin at a multiple of their numbers' size, over and over.
+    """
+    return (
+        stored.kind == "f"
+        and stored.itemsize >= 4
+        and stored.isnative
+        and not start % stored.itemsize
+    )
+
+
+def _widened(array: Array, dtype: str) -> Array:
+    if dtype == "BF16":  # the upper half of a float32
+        bits = array.astype(np.uint32)
+        bits <<= 16
+        return bits.view(np.float32)
+    if dtype == "F16":
+        return array.astype(np.float32)
+    return array.astype(array.dtype.newbyteorder("="), copy=False)
+
+
+def _are_sizes(values: Any) -> bool:
+    """Whether it is a list of integers that could be sizes."""
+    return isinstance(values, list) and all(
+        isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**63
+        for value in values
+    )

@@ -1,0 +1,147 @@
+"""Models out of Hugging Face's GPT-2 folders, and into them."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+from pathlib import Path
+from typing import Any, TypeVar
+
+from minigpt.atomic import replacing
+from minigpt.functional.dropout import check_probability
+from minigpt.interop.errors import PretrainedError
+from minigpt.interop.gpt2_config import gpt2_config, read_gpt2_config
+from minigpt.interop.gpt2_weights import read_gpt2_weights, write_gpt2_weights
+from minigpt.interop.hub import CONFIG, pretrained_folder
+from minigpt.models.config import GPTConfig
+from minigpt.nn.layers import without_initial_weights
+from minigpt.nn.module import Module
+
+END_OF_TEXT = "<|endoftext|>"  # GPT-2's token between texts
+
+ModelType = TypeVar("ModelType", bound="Pretrained")
+
+
+class Pretrained(Module):
+    """What a GPT has to do with published weights: to be made of them, and to become some."""
+
+    config: GPTConfig
+
+    @classmethod
+    def from_pretrained(
+        cls: type[ModelType],
+        folder_or_name: str | os.PathLike[str],
+        *,
+        dropout: float | None = None,
+        recompute: bool = False,
+        memory_map: bool = True,
+    ) -> ModelType:
+        """The GPT-2 of a Hugging Face folder, in evaluation mode.
+
+        Weights in float16 and bfloat16 become float32, which holds all their numbers; those in
+        float64 stay so. Whatever does not fit is an error that names it.
+
+        Args:
+            folder_or_name: a folder with ``config.json`` and ``model.safetensors`` (or shards with
+                their index); or "gpt2", "gpt2-medium", "gpt2-large", "gpt2-xl", "distilgpt2", or
+                "owner/name", which huggingface_hub fetches once and keeps. A folder comes first
+                wherever there is one.
+            dropout: in place of what ``config.json`` says, for training on.
+            recompute: as :class:`GPTConfig` has it.
+            memory_map: let the parameters lie in the file, where their type and place allow, until
+                they are changed: the file must not be overwritten in place meanwhile, and on
+                Windows cannot be replaced. Training changes the copy in memory, never the file.
+
+        Raises:
+            FileNotFoundError: no such folder, nor a name of a model.
+            PretrainedError: a file is damaged, or of a model that a GPT cannot be (an OSError and a
+                ValueError).
+            ImportError: a name needs huggingface_hub, which is missing; says how to install it.
+            HubError: a model could not be fetched (an OSError).
+            ValueError, TypeError: a dropout that is no probability, or another argument.
+
+        Warns:
+            RuntimeWarning: weights that are NaN or infinite.
+
+        Example:
+            >>> import minigpt as mg
+            >>> model = mg.GPT.from_pretrained("gpt2")  # doctest: +SKIP
+        """
+        if dropout is not None:
+            check_probability(dropout, "dropout")
+        folder = pretrained_folder(folder_or_name)
+        path = folder / CONFIG
+        if not path.exists():
+            raise PretrainedError(folder, f"it has no {CONFIG}: pass a Hugging Face GPT-2 folder")
+        fields = read_gpt2_config(path, dropout)
+        try:
+            config = GPTConfig(**fields)
+        except (ValueError, TypeError) as error:
+            raise PretrainedError(path, f"by minigpt's names, {error}") from None
+        config = dataclasses.replace(config, recompute=recompute)
+        arrays = read_gpt2_weights(folder, dataclasses.asdict(config), memory_map)
+        make: Any = cls
+        with without_initial_weights():
+            model: ModelType = make(config)
+        for name, parameter in model.named_parameters():
+            parameter.data = arrays[name]
+        return model.eval()
+
+    def save_pretrained(self, folder: str | os.PathLike[str], tokenizer: Any = None) -> None:
+        """Write a folder that Transformers loads with AutoModelForCausalLM, and minigpt again.
+
+        ``config.json`` and ``model.safetensors``; with a tokenizer also its files
+        (:meth:`BPETokenizer.to_gpt2`), for AutoTokenizer.
+
+        Args:
+            folder: made if it is not there; files of these names in it are replaced.
+            tokenizer: a BPETokenizer, or None.
+
+        Raises:
+            ValueError: names an option of :class:`GPTConfig` that GPT-2 has not got; or the
+                tokenizer splits otherwise than GPT-2's, or has more tokens than the model. Nothing
+                is written then.
+            TypeError: a tokenizer that is no byte-level BPE.
+            OSError: a file could not be written.
+
+        Example:
+            >>> import tempfile
+            >>> import minigpt as mg
+            >>> config = mg.GPTConfig(vocab_size=9, block_size=8, n_layer=1, n_head=1, n_embd=4)
+            >>> with tempfile.TemporaryDirectory() as folder:
+            ...     mg.GPT(config).save_pretrained(folder)
+            ...     mg.GPT.from_pretrained(folder, memory_map=False).config == config
+            True
+        """
+        folder, fields = Path(folder), dataclasses.asdict(self.config)
+        arrays = {name: parameter.data for name, parameter in self.named_parameters()}
+        end_of_text = None if tokenizer is None else _end_of_text(tokenizer, self.config)
+        dtype = next(iter(arrays.values())).dtype.name
+        description = gpt2_config(fields, dtype, end_of_text)
+        folder.mkdir(parents=True, exist_ok=True)
+        if tokenizer is not None:
+            tokenizer.to_gpt2(folder)  # first, as it may refuse to
+        write_gpt2_weights(folder, fields, arrays)
+        _write_json(folder / CONFIG, description)
+
+
+def _end_of_text(tokenizer: Any, config: GPTConfig) -> int | None:
+    """The id of GPT-2's end-of-text token, if a tokenizer that fits the model has it."""
+    if not hasattr(tokenizer, "to_gpt2"):
+        raise TypeError(
+            f"tokenizer is a {type(tokenizer).__name__}, and GPT-2's files hold a byte-level BPE: "
+            "pass a BPETokenizer, or leave it out and keep tokenizer.save(path) beside the model"
+        )
+    if tokenizer.vocab_size > config.vocab_size:
+        raise ValueError(
+            f"tokenizer has vocab_size={tokenizer.vocab_size}, more than the model's "
+            f"{config.vocab_size}: pass the one that the model was trained with"
+        )
+    ids: dict[str, int] = tokenizer.special_tokens
+    return ids.get(END_OF_TEXT)
+
+
+def _write_json(path: Path, data: dict[str, Any]) -> None:
+    with replacing(path) as file:
+        file.write((json.dumps(data, indent=2) + "\n").encode())

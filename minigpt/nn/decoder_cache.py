@@ -1,0 +1,51 @@
+"""What a decoder keeps between two tokens: those of the target, and of the source it translates."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from minigpt.autograd import Array
+from minigpt.nn.cache import KeyValueCache
+
+
+class DecoderCache(KeyValueCache):
+    """The key–value cache of the target so far, and every layer's keys and values of the source.
+
+    Those of the source are computed once, before the first token. Each row of the batch reads one
+    source: :meth:`reorder` takes the sources along with the rows.
+
+    Args:
+        capacity: for how many tokens of the target.
+        memory: for each layer K and V of the source, from :meth:`CrossAttention.keys_and_values`.
+        memory_mask: True where a token of the source may be seen; None where all may.
+
+    Shapes:
+        K, V: (batch_size, n_head, S, head_size)
+        memory_mask: (batch_size, 1, 1, S)
+    """
+
+    def __init__(
+        self,
+        capacity: int,
+        memory: Sequence[tuple[Array, Array]],
+        memory_mask: Array | None = None,
+    ) -> None:
+        k, _ = memory[0]
+        batch_size, n_head, _, head_size = k.shape
+        super().__init__(len(memory), batch_size, n_head, capacity, head_size, k.dtype)
+        self.memory = list(memory)
+        self.memory_mask = memory_mask
+        self._sources = np.arange(batch_size)  # which source each row reads
+
+    def reorder(self, rows: Sequence[int] | Array) -> None:
+        super().reorder(rows)
+        chosen = np.asarray(rows)
+        sources = self._sources[chosen]
+        # Beams of one source change places at every token: what they read stays where it is.
+        if not np.array_equal(sources, self._sources):
+            self.memory = [(k[chosen], v[chosen]) for k, v in self.memory]
+            if self.memory_mask is not None:
+                self.memory_mask = self.memory_mask[chosen]
+            self._sources = sources

@@ -1,0 +1,86 @@
+"""Parameters that training leaves as they are: frozen ones, for which no gradient is computed."""
+
+from __future__ import annotations
+
+from minigpt.nn.layers import LayerNorm
+from minigpt.nn.module import Module
+
+
+def freeze(module: Module) -> None:
+    """Let training leave every parameter of the module as it is.
+
+    Where nothing below a layer learns either, the walk back ends there: a step takes less time and
+    memory. Freeze before the Trainer is made; checkpoints keep what is frozen.
+
+    Example:
+        >>> from minigpt.nn import Linear
+        >>> layer = Linear(3, 2, seed=0)
+        >>> freeze(layer)
+        >>> num_trainable(layer), layer.num_parameters()
+        (0, 8)
+    """
+    for parameter in module.parameters():
+        parameter.requires_grad = False
+        parameter.grad = None
+
+
+def unfreeze(module: Module) -> None:
+    """Let training move every parameter of the module."""
+    for parameter in module.parameters():
+        parameter.requires_grad = True
+
+
+def freeze_all_but_last(module: Module, n_blocks: int) -> None:
+    """Freeze a transformer but for its last blocks, and the norm behind them.
+
+    What the lower blocks found out about a language holds for most tasks; the upper ones are more
+    particular to what they were trained on (Howard & Ruder 2018, §3.3).
+
+    Args:
+        module: with ``blocks``: a GPT, an EncoderStack, the backbone of a classifier.
+        n_blocks: how many learn; 0 freezes everything.
+
+    Raises:
+        TypeError: the module has no blocks, or their number is no integer.
+        ValueError: there are fewer.
+
+    Example:
+        >>> from minigpt.models import GPT, GPTConfig
+        >>> model = GPT(GPTConfig(vocab_size=9, block_size=8, n_layer=3, n_head=1, n_embd=4))
+        >>> freeze_all_but_last(model, 1)
+        >>> sorted({name.split(".")[1] for name in trainable(model) if "blocks" in name})
+        ['2']
+    """
+    blocks = getattr(module, "blocks", None)
+    if not isinstance(blocks, list):
+        raise TypeError(
+            f"{type(module).__name__} has no blocks: pass a GPT, an encoder's stack, or the "
+            "backbone of a classifier"
+        )
+    if isinstance(n_blocks, bool) or not isinstance(n_blocks, int):
+        raise TypeError(f"n_blocks must be an integer, got {n_blocks!r}")
+    if not 0 <= n_blocks <= len(blocks):
+        raise ValueError(f"n_blocks={n_blocks} must be 0 to {len(blocks)}, as many as there are")
+    freeze(module)
+    if n_blocks == 0:
+        return
+    for block in blocks[-n_blocks:]:
+        unfreeze(block)
+    final_norm = getattr(module, "final_norm", None)
+    if isinstance(final_norm, LayerNorm):
+        unfreeze(final_norm)
+
+
+def trainable(module: Module) -> list[str]:
+    """The names of the parameters that training moves."""
+    return [name for name, parameter in module.named_parameters() if parameter.requires_grad]
+
+
+def frozen(module: Module) -> list[str]:
+    """The names of the parameters that training leaves as they are."""
+    return [name for name, parameter in module.named_parameters() if not parameter.requires_grad]
+
+
+def num_trainable(module: Module) -> int:
+    """How many numbers training moves; shared ones count once."""
+    return sum(p.size for p in module.parameters() if p.requires_grad)

@@ -1,0 +1,138 @@
+"""Low-rank adapters: a large model fine-tuned by a few numbers beside each matrix (LoRA)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+import numpy as np
+
+from minigpt.autograd import Array
+from minigpt.nn.freezing import freeze
+from minigpt.nn.layers import Linear, Seed, check_seed
+from minigpt.nn.lora_layer import LoRALinear
+from minigpt.nn.module import Module, Parameter
+from minigpt.nn.replacing import replace_modules
+
+ATTENTION = ("qkv_proj", "out_proj")  # the paper adapts attention alone (§4.2)
+
+
+def add_lora(
+    model: Module,
+    rank: int = 8,
+    alpha: float | None = None,
+    targets: Iterable[str] = ATTENTION,
+    seed: Seed = 0,
+) -> list[str]:
+    """Put adapters beside the linear layers of these names, and freeze all else in the model.
+
+    With ``add_lora(classifier.backbone)`` the classifier's head goes on learning. A Trainer made
+    afterwards moves the adapters alone; checkpoints hold the model with its adapters.
+
+    Args:
+        model: changed in place.
+        rank: r.
+        alpha: α; r where None.
+        targets: last parts of the names of Linear layers, such as "qkv_proj", "out_proj", "up_proj"
+            and "down_proj".
+        seed: of the adapters, a number or a Generator.
+
+    Returns:
+        the names of the layers that have adapters now.
+
+    Raises:
+        ValueError: a target is no layer's name, or rank or alpha is out of range, or there are
+            adapters already; nothing is changed then.
+        TypeError: a value of the wrong type.
+
+    Example:
+        >>> from minigpt.models import GPT, GPTConfig
+        >>> model = GPT(GPTConfig(vocab_size=9, block_size=8, n_layer=2, n_head=2, n_embd=16))
+        >>> add_lora(model, rank=2, targets=["qkv_proj"])
+        ['blocks.0.attention.qkv_proj', 'blocks.1.attention.qkv_proj']
+        >>> sum(p.size for p in lora_parameters(model).values())  # 2 · (16 · 2 + 2 · 48)
+        256
+    """
+    if isinstance(targets, str):
+        raise TypeError(f"targets must be a list of names: got the str {targets!r}")
+    targets, known = list(targets), plain_linears(model)
+    chosen = [name for name in known if name.split(".")[-1] in targets]
+    unknown = set(targets) - {name.split(".")[-1] for name in chosen}
+    if unknown or not chosen:
+        names = sorted({name.split(".")[-1] for name in known})
+        raise ValueError(
+            f"targets={targets}: {'none' if not unknown else ', '.join(sorted(unknown))} is no "
+            f"linear layer of {type(model).__name__}, which has {', '.join(names) or 'none'}"
+        )
+    alpha = rank if alpha is None else alpha
+    put_adapters(model, {name: (rank, alpha) for name in chosen}, seed)
+    freeze(model)
+    for parameter in lora_parameters(model).values():
+        parameter.requires_grad = True
+    return chosen
+
+
+def put_adapters(model: Module, settings: Mapping[str, tuple[int, float]], seed: Seed = 0) -> None:
+    """Put adapters of such ranks and α beside the layers of these names; nothing is frozen.
+
+    Raises:
+        ValueError, TypeError: a name is no plain linear layer's, or its matrix is another layer's
+            too, or rank or alpha do not fit; nothing is changed then.
+    """
+    check_seed(seed)
+    rng, known = np.random.default_rng(seed), plain_linears(model)
+    holders: dict[int, int] = {}
+    for _, module in model.named_modules():
+        for _, child in module.named_children():
+            if isinstance(child, Parameter):
+                holders[id(child)] = holders.get(id(child), 0) + 1
+    adapted: dict[int, Module] = {}
+    for name, (rank, alpha) in settings.items():
+        if name not in known:
+            raise ValueError(f"{name!r} is no linear layer without an adapter")
+        if holders[id(known[name].weight)] > 1:
+            raise ValueError(f"the matrix of {name!r} is another layer's too: it cannot be adapted")
+        adapted[id(known[name])] = LoRALinear(known[name], rank, alpha, seed=rng)
+    replace_modules(model, adapted)
+
+
+def lora_parameters(model: Module) -> dict[str, Parameter]:
+    """The A and B of every adapter, by name."""
+    return {
+        f"{name}.{part}" if name else part: parameter
+        for name, module in model.named_modules()
+        if isinstance(module, LoRALinear)
+        for part, parameter in (("lora_a", module.lora_a), ("lora_b", module.lora_b))
+    }
+
+
+def lora_state_dict(model: Module) -> dict[str, Array]:
+    """A copy of the adapters alone, by name: what fine-tuning found, in a small file.
+
+    Goes back with :func:`load_lora_state_dict` into the same model with ``add_lora`` done to it.
+    """
+    return {name: parameter.data.copy() for name, parameter in lora_parameters(model).items()}
+
+
+def load_lora_state_dict(model: Module, state: Mapping[str, Array]) -> None:
+    """Put stored adapters into those of the model.
+
+    Raises:
+        ValueError: other names, shapes or dtypes than the model's adapters; nothing is changed.
+    """
+    own = lora_parameters(model)
+    if own.keys() != set(state):
+        missing, extra = sorted(own.keys() - set(state)), sorted(set(state) - own.keys())
+        raise ValueError(
+            f"the adapters do not fit: missing {missing[:3]}, unexpected {extra[:3]}; use add_lora "
+            "with the same targets first"
+        )
+    model.load_state_dict(state, strict=False)
+
+
+def plain_linears(model: Module) -> dict[str, Linear]:
+    """The linear layers below the model that have no adapter, by name."""
+    return {
+        name: module
+        for name, module in model.named_modules()
+        if name and isinstance(module, Linear) and not isinstance(module, LoRALinear)
+    }

@@ -1,0 +1,77 @@
+"""A linear layer with a low-rank adapter beside its matrix (LoRA)."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+import minigpt.functional as F
+from minigpt.nn.layers import Linear, Seed, check_size, normal
+from minigpt.nn.module import Module, Parameter
+from minigpt.tensor import Tensor
+
+
+class LoRALinear(Linear):
+    """y = x W + b + (α/r) (x A) B, with W and b as they were (Hu et al. 2021, §4.1).
+
+    A begins with normal numbers and B with zeros, so that at first y is what it was. What is
+    learned is a change of W by (α/r) A B, a matrix of rank r.
+
+    Args:
+        linear: its W and b are this layer's too, not copies.
+        rank: r, at most the smaller side of W.
+        alpha: α; larger changes faster. With α/r, the learning rate need not follow r.
+        seed: of A, a number or a Generator.
+
+    Shapes:
+        x: (..., n_in) -> (..., n_out);  lora_a (A): (n_in, r);  lora_b (B): (r, n_out)
+
+    Raises:
+        ValueError, TypeError: rank or alpha out of range, or of the wrong type.
+
+    Example:
+        >>> import minigpt as mg
+        >>> layer = Linear(6, 4, seed=0)
+        >>> adapted = LoRALinear(layer, rank=2, alpha=2, seed=1)
+        >>> x = mg.Tensor(np.ones((1, 6), np.float32))
+        >>> bool((adapted(x).data == layer(x).data).all())
+        True
+    """
+
+    def __init__(self, linear: Linear, rank: int, alpha: float, *, seed: Seed) -> None:
+        Module.__init__(self)
+        self.weight, self.bias = linear.weight, linear.bias
+        n_in, n_out = linear.weight.shape
+        check_rank_and_alpha(rank, alpha)
+        if rank > min(n_in, n_out):
+            raise ValueError(
+                f"rank={rank} is more than a matrix {(n_in, n_out)} has: choose "
+                f"rank={min(n_in, n_out)} or less"
+            )
+        self.alpha = float(alpha)
+        dtype = linear.weight.dtype
+        self.lora_a = Parameter(normal((n_in, rank), 1 / math.sqrt(n_in), seed).astype(dtype))
+        self.lora_b = Parameter(np.zeros((rank, n_out), dtype))
+        self.training = linear.training
+
+    @property
+    def rank(self) -> int:
+        """r."""
+        return self.lora_a.shape[1]
+
+    def forward(self, x: Tensor) -> Tensor:
+        low = F.linear(x, self.lora_a) * (self.alpha / self.rank)  # (…, n_in) -> (…, r)
+        return F.linear(x, self.weight, self.bias) + F.linear(low, self.lora_b)
+
+    def extra_repr(self) -> str:
+        return f"rank={self.rank}, alpha={self.alpha:g}"
+
+
+def check_rank_and_alpha(rank: int, alpha: float) -> None:
+    """Raise unless rank is an integer of 1 or more, and alpha a number above 0."""
+    check_size(rank=rank)
+    if isinstance(alpha, bool) or not isinstance(alpha, (int, float, np.number)):
+        raise TypeError(f"alpha must be a number, got {alpha!r}")
+    if not 0 < alpha < math.inf:
+        raise ValueError(f"alpha={alpha} must be a positive number")

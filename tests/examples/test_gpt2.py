@@ -1,0 +1,112 @@
+"""examples/gpt2.py with a tiny GPT-2 of its own folder, and one line for whatever is missing."""
+
+from __future__ import annotations
+
+import runpy
+import shutil
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import minigpt as mg
+
+EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
+TEXT = "to be or not to be, that is the question\n" * 20
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a model that has learned to write TEXT, and of its tokenizer."""
+    tokenizer = mg.BPETokenizer.train(TEXT, 270, ["<|endoftext|>"], progress=False)
+    model = mg.GPT(mg.GPTConfig(270, block_size=16, n_layer=1, n_head=2, n_embd=32), seed=0)
+    settings = mg.TrainerConfig(
+        max_steps=60, batch_size=8, learning_rate=1e-2, progress=False, workers=1
+    )
+    ended = tokenizer.encode_array(TEXT + "<|endoftext|>", allowed_special="all")
+    mg.Trainer(model, ended, None, settings).fit()
+    folder = tmp_path_factory.mktemp("trained")
+    model.save_pretrained(folder, tokenizer)
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def folder(trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of it in ``tiny``, where the script is run."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(EXAMPLES)
+    return Path(shutil.copytree(trained, tmp_path / "tiny"))
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Any:
+    """Runs the script in this process: its exit code, what it printed, and its complaints."""
+
+    def run(*arguments: str) -> tuple[Any, str, str]:
+        path = str(EXAMPLES / "gpt2.py")
+        monkeypatch.setattr(sys, "argv", [path, *arguments])
+        capsys.readouterr()
+        code: Any = 0
+        try:
+            runpy.run_path(path, run_name="__main__")
+        except SystemExit as stop:
+            code = stop.code or 0
+        return code, *capsys.readouterr()
+
+    return run
+
+
+def test_one_text_several_texts_and_the_same_with_the_same_seed(run):
+    greedy = run("--model", "tiny", "--prompt", "to be", "--tokens", "12", "--temperature", "0")
+    code, out, err = greedy
+    assert (code, err) == (0, "") and out.startswith("to be or not to be, tha")
+    several = ("--model", "tiny", "--prompt", "to", "--samples", "2", "--seed", "3")
+    code, out, _ = run(*several)
+    assert code == 0 and "── sample 1 " in out and "── sample 2 " in out
+    assert run(*several)[1] == out
+    assert run(*several[:-1], "4")[1] != out
+
+
+def test_the_end_of_a_text_ends_it(run, folder, monkeypatch):
+    original, seen = mg.Sampler.stream, {}
+
+    def stream(self, prompt, **options):
+        seen.update(options)
+        return original(self, prompt, **options)
+
+    monkeypatch.setattr(mg.Sampler, "stream", stream)
+    assert run("--model", "tiny", "--tokens", "1")[0] == 0
+    tokenizer = mg.BPETokenizer.from_gpt2(folder / "vocab.json", folder / "merges.txt")
+    assert list(seen["stop_tokens"]) == [tokenizer.special_tokens["<|endoftext|>"]]
+
+
+def missing_tokenizer(folder: Path) -> None:
+    (folder / "merges.txt").unlink()
+
+
+def damaged(folder: Path) -> None:
+    path = folder / "model.safetensors"
+    path.write_bytes(path.read_bytes()[:-1])
+
+
+def no_extra(folder: Path) -> None:
+    folder.rename("elsewhere")
+
+
+@pytest.mark.parametrize(
+    ("model", "happens", "code", "message"),
+    [
+        ("gpt3", None, 2, "there is no folder 'gpt3', and no model of that name"),
+        ("tiny", missing_tokenizer, 2, "tiny lacks merges.txt, GPT-2's tokenizer"),
+        ("tiny", damaged, 2, "model.safetensors: its header tells of"),
+        ("gpt2", no_extra, 1, 'pip install "minigpt[hf]"'),
+    ],
+)
+def test_whatever_is_wrong_is_one_line(run, folder, monkeypatch, model, happens, code, message):
+    monkeypatch.setitem(sys.modules, "huggingface_hub", None)
+    if happens is not None:
+        happens(folder)
+    found, out, err = run("--model", model)
+    assert (found, out) == (code, "")
+    assert err.startswith("gpt2.py: error: ") and err.count("\n") == 1 and message in err

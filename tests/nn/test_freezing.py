@@ -1,0 +1,106 @@
+"""Frozen parameters: they stay, they get no gradient, and the others get the same as before."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from minigpt.models import GPT, Encoder, EncoderConfig, GPTConfig
+from minigpt.nn import (
+    Linear,
+    freeze,
+    freeze_all_but_last,
+    frozen,
+    num_trainable,
+    trainable,
+    unfreeze,
+)
+
+SIZES = {"vocab_size": 13, "block_size": 12, "n_layer": 3, "n_head": 2, "n_embd": 16}
+
+
+def small(**changes) -> GPT:
+    return GPT(GPTConfig(**SIZES | {"init_std": 0.3} | changes), seed=0)
+
+
+def gradients(model, ids, targets):
+    model.zero_grad()
+    model.loss(ids, targets).backward()
+    return {name: p.grad for name, p in model.named_parameters()}
+
+
+@pytest.mark.parametrize("changes", [{}, {"norm": "post"}, {"recompute": True}])
+@pytest.mark.parametrize("n_blocks", [0, 1, 2, 3])
+def test_the_others_get_the_same_gradients(changes, n_blocks, rng):
+    ids, targets = rng.integers(0, 13, (2, 3, 10))
+    model = small(tie_head=False, **changes)
+    before = gradients(model, ids, targets)
+    freeze_all_but_last(model, n_blocks)
+    unfreeze(model.head)
+    after = gradients(model, ids, targets)
+    for name, gradient in after.items():
+        if name in trainable(model):
+            np.testing.assert_allclose(gradient, before[name], rtol=1e-5, atol=1e-7, err_msg=name)
+        else:
+            assert gradient is None
+
+
+@pytest.mark.parametrize("kind", ["Embedding", "LayerNorm", "Linear", "bias"])
+def test_any_part_may_be_frozen_alone(kind, rng):
+    ids, targets = rng.integers(0, 13, (2, 3, 10))
+    model = small()
+    before = gradients(model, ids, targets)
+    for _, module in model.named_modules():
+        if kind == "bias" and getattr(module, "bias", None) is not None:
+            module.bias.requires_grad = False
+        elif type(module).__name__ == kind:
+            freeze(module)
+    assert frozen(model)
+    for name, gradient in gradients(model, ids, targets).items():
+        if name in frozen(model):
+            assert gradient is None
+        else:
+            np.testing.assert_allclose(gradient, before[name], rtol=1e-5, atol=1e-7, err_msg=name)
+
+
+def test_what_is_left_to_learn():
+    model = small()
+    freeze_all_but_last(model, 1)
+    assert {name.rsplit(".", 1)[0].split(".")[0] for name in trainable(model)} == {
+        "blocks", "final_norm"
+    }  # fmt: skip
+    assert all(name.startswith(("blocks.2.", "final_norm.")) for name in trainable(model))
+    assert sorted(trainable(model) + frozen(model)) == sorted(dict(model.named_parameters()))
+    assert num_trainable(model) == model.blocks[2].num_parameters() + 32
+    freeze_all_but_last(model, 0)
+    assert trainable(model) == [] and num_trainable(model) == 0
+    unfreeze(model)
+    assert frozen(model) == [] and num_trainable(model) == model.num_parameters()
+
+
+def test_freezing_forgets_the_gradient():
+    layer = Linear(2, 2, seed=0)
+    layer.weight.grad = np.ones((2, 2), np.float32)
+    freeze(layer)
+    assert layer.weight.grad is None
+
+
+def test_an_encoder_s_stack_and_post_norm():
+    encoder = Encoder(EncoderConfig(**SIZES, norm="post"))
+    freeze_all_but_last(encoder.stack, 1)
+    assert all(n.startswith(("stack.blocks.2.", "head.")) for n in trainable(encoder))
+
+
+@pytest.mark.parametrize(
+    ("module", "n_blocks", "error", "message"),
+    [
+        (Linear(2, 2, seed=0), 1, TypeError, "Linear has no blocks: pass a GPT"),
+        (small(), 4, ValueError, "n_blocks=4 must be 0 to 3"),
+        (small(), -1, ValueError, "n_blocks=-1 must be 0 to 3"),
+        (small(), True, TypeError, "n_blocks must be an integer, got True"),
+    ],
+)
+def test_wrong_arguments(module, n_blocks, error, message):
+    with pytest.raises(error, match=message):
+        freeze_all_but_last(module, n_blocks)
+    assert frozen(module) == []
