@@ -1,0 +1,222 @@
+"""A decoder alone does a task: it reads a prompt, and goes on with the answer.
+
+    prompt <|answer|> answer <|end|>
+
+Whatever maps a text to a text can be written so: a translation, a summary, an answer to a question.
+The model is trained to say what comes after ``<|answer|>`` (:class:`CompletionBatches`), and asked
+by letting it go on from there until it says ``<|end|>`` (Radford et al. 2018, "Improving Language
+Understanding by Generative Pre-Training", §3.3, where a task is a text with delimiters).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from minigpt.datasets import Completion
+from minigpt.datasets.blocks import positive_int
+from minigpt.sampling import Sampler
+from minigpt.sampling.ids import pad_left
+
+ANSWER, END = "<|answer|>", "<|end|>"
+SPECIAL_TOKENS = (ANSWER, END)
+
+
+def special_id(tokenizer: Any, name: str) -> int:
+    """The id of a special token.
+
+    Raises:
+        ValueError: the tokenizer has none of that name.
+
+    Example:
+        >>> import minigpt as mg
+        >>> special_id(mg.CharTokenizer.train("abc", special_tokens=SPECIAL_TOKENS), END)
+        4
+    """
+    if name not in getattr(tokenizer, "special_tokens", ()):
+        raise ValueError(
+            f"the tokenizer has no special token {name!r}: train it with special_tokens=({name!r}, "
+            "…)"
+        )
+    (token_id,) = tokenizer.encode(name, allowed_special={name})
+    return int(token_id)
+
+
+def encode_prompt(tokenizer: Any, prompt: str, *, answer_token: str = ANSWER) -> list[int]:
+    """The ids of ``prompt <|answer|>``, after which the answer follows.
+
+    Raises:
+        TypeError: the prompt is no str.
+        ValueError: it holds a special token or an unknown character, or the tokenizer lacks
+            ``answer_token``.
+
+    Example:
+        >>> import minigpt as mg
+        >>> tokenizer = mg.CharTokenizer.train("abc", special_tokens=SPECIAL_TOKENS)
+        >>> encode_prompt(tokenizer, "cab")
+        [2, 0, 1, 3]
+    """
+    return [*tokenizer.encode(prompt), special_id(tokenizer, answer_token)]
+
+
+def encode_answer(
+    tokenizer: Any,
+    prompt: str,
+    answer: str,
+    *,
+    answer_token: str = ANSWER,
+    end_token: str = END,
+    say_prompt: bool = False,
+) -> Completion:
+    """``prompt <|answer|> answer <|end|>``, of which the answer and its end are to be said.
+
+    Completions add up: ``encode_answer(t, p, a) + encode_answer(t, q, b)`` is one sequence in which
+    the second prompt follows the first answer.
+
+    Args:
+        tokenizer: has both special tokens; texts that hold one are refused.
+        prompt, answer: texts.
+        answer_token, end_token: the special tokens.
+        say_prompt: whether the model shall learn to predict the prompt, too.
+
+    Raises:
+        TypeError, ValueError: as :func:`encode_prompt`.
+
+    Example:
+        >>> import minigpt as mg
+        >>> tokenizer = mg.CharTokenizer.train("abc", special_tokens=SPECIAL_TOKENS)
+        >>> encode_answer(tokenizer, "ca", "b")
+        Completion(ids=(2, 0, 3, 1, 4), said=(False, False, False, True, True))
+    """
+    ids = encode_prompt(tokenizer, prompt, answer_token=answer_token)
+    asked = Completion.say(ids) if say_prompt else Completion.read(ids)
+    end_id = special_id(tokenizer, end_token)
+    return asked + Completion.say([*tokenizer.encode(answer), end_id])
+
+
+def answer(
+    model: Any,
+    tokenizer: Any,
+    prompts: Sequence[str],
+    *,
+    max_new_tokens: int | None = None,
+    num_beams: int = 1,
+    batch_size: int = 64,
+    answer_token: str = ANSWER,
+    end_token: str = END,
+    progress: bool = False,
+) -> list[str]:
+    """What the model says to each prompt: the likeliest token each time, or by beam search.
+
+    Args:
+        model: a language model, trained on :func:`encode_answer`.
+        tokenizer: the one of its training.
+        prompts: texts.
+        max_new_tokens: an answer that has not ended then is cut there; None for as many as the
+            model's context has room for behind the longest prompt.
+        num_beams: above 1, beam search.
+        batch_size: prompts at a time, those of like length together.
+        answer_token, end_token: the special tokens.
+        progress: whether to show a bar.
+
+    Shapes:
+        prompts: N strings -> N strings, without the end token
+
+    Raises:
+        TypeError: something that is no str, or one str in place of a list.
+        ValueError: no prompt, or one that leaves no room in the context for its answer; and as
+            :func:`encode_prompt`.
+    """
+    if isinstance(prompts, (str, bytes)):
+        raise TypeError("prompts must be a list of strings: write [prompt]")
+    ids = [encode_prompt(tokenizer, prompt, answer_token=answer_token) for prompt in prompts]
+    end_id = special_id(tokenizer, end_token)
+    said = complete(
+        model,
+        ids,
+        end_id,
+        max_new_tokens=max_new_tokens,
+        num_beams=num_beams,
+        batch_size=batch_size,
+        progress=progress,
+    )
+    return [tokenizer.decode(row) for row in said]
+
+
+def complete(
+    model: Any,
+    prompts: Sequence[Sequence[int]],
+    end_id: int,
+    *,
+    max_new_tokens: int | None = None,
+    num_beams: int = 1,
+    batch_size: int = 64,
+    progress: bool = False,
+) -> list[list[int]]:
+    """The ids that the model says after each prompt, up to ``end_id`` and without it.
+
+    What :func:`answer` does, for prompts that are ids already: of other formats, such as a dialogue
+    of many turns.
+
+    Shapes:
+        prompts: N lists of ids -> N lists of ids
+
+    Raises:
+        ValueError: no prompt, or one that leaves no room in the context for its answer.
+
+    Example:
+        >>> import minigpt as mg
+        >>> model = mg.GPT(mg.GPTConfig(9, block_size=8, n_layer=1, n_head=1, n_embd=8), seed=0)
+        >>> [len(ids) for ids in complete(model, [[1, 2, 3], [4]], end_id=0, max_new_tokens=5)]
+        [5, 5]
+    """
+    from tqdm import tqdm  # only here: it takes time to import
+
+    batch_size = positive_int("batch_size", batch_size)
+    lengths = [len(prompt) for prompt in prompts]
+    max_new_tokens = checked_room(lengths, max_new_tokens, model.config.block_size)
+    sampler = Sampler(model)
+    order = np.argsort(lengths, kind="stable").tolist()
+    said: list[list[int]] = [[] for _ in prompts]
+    with tqdm(total=len(prompts), desc="answering", disable=not progress, unit="prompt") as bar:
+        for first in range(0, len(order), batch_size):
+            rows = order[first : first + batch_size]
+            ids, mask = pad_left([prompts[row] for row in rows])
+            written = sampler.generate_ids(
+                ids,
+                max_new_tokens,
+                temperature=1 if num_beams > 1 else 0,
+                num_beams=num_beams,
+                stop_tokens=end_id,
+                attention_mask=mask,
+                pad_id=end_id,
+            )
+            for row, new in zip(rows, written[:, ids.shape[1] :].tolist(), strict=True):
+                said[row] = new[: new.index(end_id)] if end_id in new else new
+            bar.update(len(rows))
+    return said
+
+
+def checked_room(lengths: Sequence[int], max_new_tokens: int | None, block_size: int | None) -> int:
+    """How many tokens an answer may have, such that the model sees its whole prompt throughout.
+
+    Raises:
+        ValueError: there is no prompt, or the longest one has no such room.
+    """
+    if len(lengths) == 0:
+        raise ValueError("prompts is empty: pass one at least")
+    if block_size is None:
+        if max_new_tokens is None:
+            raise ValueError("max_new_tokens=None needs a model with a block_size: pass a number")
+        return max_new_tokens
+    longest = int(np.argmax(lengths))
+    room = block_size - lengths[longest] + 1  # the last token said is not read
+    if room < (1 if max_new_tokens is None else max_new_tokens):
+        raise ValueError(
+            f"prompts[{longest}] has {lengths[longest]} tokens, which leaves room for "
+            f"{max(room, 0)} more in the context, block_size={block_size}: pass shorter prompts"
+            + ("" if max_new_tokens is None else f" or fewer than max_new_tokens={max_new_tokens}")
+        )
+    return room if max_new_tokens is None else max_new_tokens

@@ -1,0 +1,98 @@
+"""A table of exact matches: methods and baselines one below the other, groups of cases beside."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+from minigpt.tasks.metrics import exact_match
+from minigpt.tasks.pairs import References
+
+ALL = "all"
+
+
+class MatchTable:
+    """The share of cases that each method gets exactly right, by group and in all.
+
+    Args:
+        references: what is right, of N cases, as of :func:`exact_match`.
+        groups: the group of each case, shown in the order in which they first occur; None for no
+            groups.
+        normalize: as of :func:`exact_match`.
+
+    Attributes:
+        rows: title -> group -> share, from 0 to 1; "all" is a group too.
+
+    Raises:
+        ValueError: no case, or a number of groups that is not that of the cases.
+
+    Example:
+        >>> table = MatchTable(["十", "二十", "五月"], groups=["number", "number", "date"])
+        >>> table.add("guess", ["十", "十", "十"])
+        >>> table.add("model", ["十", "二十", "五月"])
+        >>> print(table)
+                number     date      all
+        guess   50.0 %    0.0 %   33.3 %
+        model  100.0 %  100.0 %  100.0 %
+    """
+
+    def __init__(
+        self,
+        references: References,
+        groups: Iterable[str] | None = None,
+        normalize: Callable[[str], str] | None = None,
+    ) -> None:
+        self._references = list(references)
+        if not self._references:
+            raise ValueError("references is empty: a share is of one case at least")
+        self._group_of = None if groups is None else list(groups)
+        if self._group_of is not None and len(self._group_of) != len(self._references):
+            raise ValueError(
+                f"there are {len(self._references):,} references and {len(self._group_of):,} "
+                "groups: give each case its group, in the same order"
+            )
+        self._normalize = normalize
+        self._cases = {group: self._of(group) for group in dict.fromkeys(self._group_of or ())}
+        self._cases[ALL] = list(range(len(self._references)))
+        self.rows: dict[str, dict[str, float]] = {}
+
+    def _of(self, group: str) -> list[int]:
+        return [i for i, own in enumerate(self._group_of or ()) if own == group]
+
+    def add(self, title: str, predictions: Sequence[str]) -> None:
+        """A row: what a method says to each case.
+
+        Raises:
+            TypeError: a prediction is no str.
+            ValueError: another number of them than of cases.
+        """
+        exact_match(predictions, self._references)  # refuses what is no list of so many strings
+        self.rows[title] = {
+            group: exact_match(
+                [predictions[i] for i in cases],
+                [self._references[i] for i in cases],
+                self._normalize,
+            )
+            for group, cases in self._cases.items()
+        }
+
+    def add_shares(self, title: str, shares: Mapping[str, float]) -> None:
+        """A row of shares that were counted elsewhere; a group that is not among them stays empty.
+
+        Raises:
+            ValueError: a group that the table has not got.
+        """
+        if unknown := sorted(set(shares) - set(self._cases)):
+            raise ValueError(f"shares of {unknown}, and the table has {list(self._cases)}")
+        self.rows[title] = dict(shares)
+
+    def __str__(self) -> str:
+        groups = list(self._cases)
+        lines = {"": groups}
+        for title, shares in self.rows.items():
+            lines[title] = [f"{100 * shares[g]:.1f} %" if g in shares else "" for g in groups]
+        first = max(map(len, lines))
+        widths = [max(len("100.0 %"), len(group)) for group in groups]
+        return "\n".join(
+            "  ".join([title.ljust(first), *map(str.rjust, cells, widths)])
+            for title, cells in lines.items()
+        )

@@ -1,0 +1,134 @@
+"""An encoder–decoder does a task: it reads a source, and writes the target that belongs to it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from minigpt.datasets import PairBatches
+from minigpt.datasets.blocks import positive_int
+from minigpt.datasets.sequences import Sequences
+from minigpt.sampling import Sampler
+from minigpt.tasks.answering import END, special_id
+
+START = "<|start|>"
+TRANSLATION_TOKENS = (START, END)
+
+
+def pair_batches(
+    tokenizer: Any,
+    sources: Sequence[str],
+    targets: Sequence[str],
+    batch_size: int,
+    seed: int | np.random.Generator,
+    *,
+    start_token: str = START,
+    end_token: str = END,
+) -> PairBatches:
+    """Batches of texts and their translations, by one tokenizer for both.
+
+    Args:
+        tokenizer: has both special tokens.
+        sources, targets: N texts each.
+        batch_size, seed: as of :class:`~minigpt.datasets.PairBatches`.
+        start_token, end_token: what a target begins and ends with.
+
+    Raises:
+        TypeError, ValueError: as PairBatches, and where the tokenizer lacks a special token.
+
+    Example:
+        >>> import minigpt as mg
+        >>> tokenizer = mg.CharTokenizer.train("four 四", special_tokens=TRANSLATION_TOKENS)
+        >>> batches = pair_batches(tokenizer, ["four"], ["四"], batch_size=1, seed=0)
+        >>> source_ids, target_in, target_out, source_mask = batches.next_batch()
+        >>> [tokenizer.decode(row) for row in (target_in[0], target_out[0])]
+        ['<|start|>四', '四<|end|>']
+    """
+    return PairBatches(
+        [tokenizer.encode(text) for text in sources],
+        [tokenizer.encode(text) for text in targets],
+        batch_size,
+        seed,
+        bos_id=special_id(tokenizer, start_token),
+        eos_id=special_id(tokenizer, end_token),
+    )
+
+
+def translate(
+    model: Any,
+    tokenizer: Any,
+    sources: Sequence[str],
+    *,
+    max_new_tokens: int | None = None,
+    num_beams: int = 1,
+    length_penalty: float = 1.0,
+    batch_size: int = 64,
+    start_token: str = START,
+    end_token: str = END,
+    progress: bool = False,
+) -> list[str]:
+    """What the model writes for each source: the likeliest token each time, or by beam search.
+
+    Args:
+        model: an :class:`~minigpt.models.EncoderDecoder`, trained on :func:`pair_batches`.
+        tokenizer: the one of its training.
+        sources: texts.
+        max_new_tokens: a target that has not ended then is cut there; None for as many as the
+            decoder's context holds.
+        num_beams: above 1, beam search, by ln P(y | x) / |y|^length_penalty.
+        length_penalty: its exponent.
+        batch_size: sources at a time, those of like length together.
+        start_token, end_token: the special tokens.
+        progress: whether to show a bar.
+
+    Shapes:
+        sources: N strings -> N strings, without the end token
+
+    Raises:
+        TypeError: something that is no str, or one str in place of a list.
+        ValueError: no source, an empty one, one that does not fit the encoder's context, more new
+            tokens than the decoder's context holds, or a tokenizer without the special tokens.
+    """
+    from tqdm import tqdm  # only here: it takes time to import
+
+    if isinstance(sources, (str, bytes)):
+        raise TypeError("sources must be a list of strings: write [source]")
+    config, batch_size = model.config, positive_int("batch_size", batch_size)
+    read = Sequences([tokenizer.encode(source) for source in sources], "sources")
+    if not read.lengths.all():
+        raise ValueError(f"sources[{read.lengths.argmin()}] is empty: there is nothing to read")
+    if read.lengths.max() > config.source_block_size:
+        raise ValueError(
+            f"sources[{read.lengths.argmax()}] has {read.lengths.max()} tokens, and the model "
+            f"reads source_block_size={config.source_block_size} at most: pass a shorter one"
+        )
+    start_id, end_id = special_id(tokenizer, start_token), special_id(tokenizer, end_token)
+    if max_new_tokens is None:
+        max_new_tokens = config.target_block_size  # the start token is read, the last one is not
+    elif max_new_tokens > config.target_block_size:
+        raise ValueError(
+            f"max_new_tokens={max_new_tokens} is more than the decoder's context holds, "
+            f"target_block_size={config.target_block_size}"
+        )
+    order = np.argsort(read.lengths, kind="stable")
+    targets = [""] * len(order)
+    options = {"length_penalty": length_penalty} if num_beams > 1 else {"temperature": 0}
+    with tqdm(total=len(order), desc="translating", disable=not progress, unit="text") as bar:
+        for first in range(0, len(order), batch_size):
+            rows = order[first : first + batch_size]
+            sampler = Sampler(model.given(*read.padded(rows, pad_id=0)))
+            written = sampler.generate_ids(
+                np.full((len(rows), 1), start_id),
+                max_new_tokens,
+                num_beams=num_beams,
+                stop_tokens=end_id,
+                pad_id=end_id,
+                **options,
+            )
+            for row, new in zip(rows, written[:, 1:].tolist(), strict=True):
+                said = new[: new.index(end_id)] if end_id in new else new
+                targets[row] = tokenizer.decode(said)
+            bar.update(len(rows))
+    return targets
