@@ -2,7 +2,7 @@
 
 Reading order: ``base`` (what a tokenizer can do), ``char`` (a token is a character); ``bpe_plain``
 (byte-pair encoding on one page), ``patterns`` (words), ``bpe_training``, ``bpe_merging`` and
-``bpe_whole_tokens`` (the same, fast), ``bpe``; then tokenizers out of files: ``byte_alphabet``,
+``bpe_words`` (the same, fast), ``bpe``; then tokenizers out of files: ``byte_alphabet``,
 ``bpe_description``, ``gpt2_files``, ``huggingface``, ``loading``.
 """
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import warnings
-from array import array
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from itertools import groupby
 from pathlib import Path
@@ -16,20 +15,18 @@ from typing import Any
 import numpy as np
 
 from minigpt.autograd import Array
-from minigpt.tokenizers.base import Tokenizer, id_dtype
+from minigpt.tokenizers.base import Tokenizer
 from minigpt.tokenizers.bpe_checks import (
     check_merges,
     check_no_surrogates,
     check_special,
     check_vocab,
-    check_vocab_size,
 )
 from minigpt.tokenizers.bpe_description import describe, read_description
-from minigpt.tokenizers.bpe_merging import Merger, WordCache
-from minigpt.tokenizers.bpe_plain import Pair, single_bytes
-from minigpt.tokenizers.bpe_training import count_words, learn_merges
-from minigpt.tokenizers.bpe_whole_tokens import whole_tokens
-from minigpt.tokenizers.checks import check_special_names, check_text, check_texts
+from minigpt.tokenizers.bpe_plain import Pair
+from minigpt.tokenizers.bpe_training import learn
+from minigpt.tokenizers.bpe_words import WordIds
+from minigpt.tokenizers.checks import check_text, check_texts
 from minigpt.tokenizers.files import TokenizerFileError
 from minigpt.tokenizers.gpt2_files import read_gpt2, write_gpt2
 from minigpt.tokenizers.ids import check_ids
@@ -88,17 +85,10 @@ class BPETokenizer(Tokenizer):
         self._split_pattern = SplitPattern(pattern)
         for name, token_id in sorted(self.special_tokens.items(), key=lambda item: item[1]):
             self.vocab[token_id] = name.encode("utf-8")
-        self._dtype = id_dtype(len(self.vocab))
         self._special = SpecialTokens(self.special_tokens)
         self._is_special = np.zeros(len(self.vocab), dtype=bool)
         self._is_special[list(self.special_tokens.values())] = True
-        self._id_of_byte = [id_of[bytes([byte])] for byte in range(256)]
-        pairs = [(id_of[a], id_of[b]) for a, b in self.merges]
-        merged = [id_of[a + b] for a, b in self.merges]
-        self._merge = Merger(pairs, merged)
-        whole = whole_tokens(pairs, merged, len(self.vocab))
-        self._whole_words = {self.vocab[i]: self._as_bytes([i]) for i in merged if whole[i]}
-        self._ids_of_word = WordCache(self._encode_word)
+        self._word_ids = WordIds(self.vocab, self.merges)
 
     @classmethod
     def train(
@@ -128,26 +118,17 @@ class BPETokenizer(Tokenizer):
             ValueError: the text is empty or holds a lone surrogate, ``vocab_size`` has no room for
                 the bytes and the special tokens, or the pattern is wrong.
         """
-        split_pattern = SplitPattern(pattern)
-        single = dict(enumerate(single_bytes(bytes(range(256)))))
-        _, names = check_special_names(None, special_tokens, "")
-        special = check_special(names, single, ())
-        n_merges = check_vocab_size(vocab_size, len(special)) - 256 - len(special)
-        words = count_words(
-            check_texts(text_or_iterable), split_pattern, SpecialTokens(special), progress
+        vocab, merges, names = learn(
+            text_or_iterable, vocab_size, special_tokens, SplitPattern(pattern), progress
         )
-        if not words:
-            raise ValueError("text is empty: a tokenizer learns from at least one character")
-        merges = learn_merges(words, n_merges, progress)
-        if len(merges) < n_merges:
-            size = 256 + len(merges) + len(special)
+        tokenizer = cls(vocab, merges, names, pattern)
+        if tokenizer.vocab_size < vocab_size:
             warnings.warn(
-                f"the vocabulary has {size:,} tokens, not vocab_size={vocab_size:,}: each word of "
-                "the text is one token already; train on more text",
+                f"the vocabulary has {tokenizer.vocab_size:,} tokens, not vocab_size="
+                f"{vocab_size:,}: each word of the text is one token already; train on more text",
                 stacklevel=2,
             )
-        tokens = [*single.values(), *(a + b for a, b in merges)]
-        return cls(dict(enumerate(tokens)), merges, names, pattern)
+        return tokenizer
 
     @classmethod
     def from_gpt2(
@@ -215,16 +196,17 @@ class BPETokenizer(Tokenizer):
     def encode_array(self, text: str, allowed_special: str | Collection[str] = ()) -> Array:
         """The ids of ``text`` as a (tokens,) array of the smallest unsigned type."""
         arrays = self.encode_arrays([check_text(text)], allowed_special)
-        return np.concatenate([np.empty(0, self._dtype), *arrays])
+        return np.concatenate([np.empty(0, self._word_ids.dtype), *arrays])
 
     def encode_iterable(
         self, iterable: Iterable[str], allowed_special: str | Collection[str] = ()
     ) -> Iterator[int]:
         """The ids of the pieces' concatenation, wherever it is cut into pieces.
 
-        What is held in memory is a block of some 100,000 characters: with the patterns ``"gpt2"``
-        and ``"gpt4"`` at most from one end of a run of letters, digits, or other signs and white
-        space to the next; with another pattern, or None, all the text between special tokens.
+        Memory holds a block of some 100,000 characters at a time. It takes more where words are
+        longer, about 100 bytes for a character of a word: with ``"gpt2"`` and ``"gpt4"`` where a
+        run of letters, of digits, of other signs or of white space is; with another pattern, or
+        None, all of the text between special tokens is one block.
         """
         for ids in self.encode_arrays(iterable, allowed_special):
             yield from ids.tolist()
@@ -237,13 +219,11 @@ class BPETokenizer(Tokenizer):
         parts = self._special.split_iterable(check_texts(iterable), allowed)
         for is_text, run in groupby(parts, key=lambda part: isinstance(part[0], str)):
             if not is_text:
-                yield np.array([part for part, _ in run], dtype=self._dtype)
+                yield np.array([part for part, _ in run], dtype=self._word_ids.dtype)
                 continue
             texts = (check_no_surrogates(part, start) for part, start in run)
             for block in self._split_pattern.blocks(texts):
-                words = self._split_pattern.split(block)
-                joined = b"".join(map(self._ids_of_word.__getitem__, words))
-                yield np.frombuffer(joined, dtype=self._dtype)
+                yield self._word_ids.join(self._split_pattern.split(block))
 
     def decode(self, ids: Iterable[int] | Array, skip_special_tokens: bool = False) -> str:
         """The text of ``ids``; bytes that are no whole character become U+FFFD.
@@ -289,14 +269,3 @@ class BPETokenizer(Tokenizer):
             f"BPETokenizer(vocab_size={self.vocab_size}, merges={len(self.merges)}{special}, "
             f"pattern={self.pattern!r:.80})"
         )
-
-    def _encode_word(self, word: str) -> bytes:
-        """The ids of a word as the bytes of an array."""
-        data = word.encode("utf-8")
-        whole = self._whole_words.get(data)
-        if whole is not None:
-            return whole
-        return self._as_bytes(self._merge([self._id_of_byte[byte] for byte in data]))
-
-    def _as_bytes(self, ids: list[int]) -> bytes:
-        return array(self._dtype.char, ids).tobytes()

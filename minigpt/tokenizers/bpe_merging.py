@@ -10,13 +10,11 @@ from __future__ import annotations
 import heapq
 from array import array
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from itertools import pairwise
 
 Ids = tuple[int, int]
 LONG = 16  # tokens, from where queues are faster
-CACHED_WORDS = 1 << 16
-LONGEST_CACHED = 64  # characters: longer words rarely come again
 
 
 class Merger:
@@ -91,23 +89,3 @@ class Merger:
                     places[rank] += queue[done:]
                     break
         return [token for token in tokens if token != gone]
-
-
-class WordCache(dict[str, bytes]):
-    """The ids of words: ``cache[word]`` computes what is not there yet, and keeps a limited number.
-
-    A text repeats its words: of Shakespeare's 300,000, one in twenty is a new one. The ids are the
-    bytes of an array, so that a text's are its words' joined.
-    """
-
-    def __init__(self, encode_word: Callable[[str], bytes]) -> None:
-        super().__init__()
-        self._encode_word = encode_word
-
-    def __missing__(self, word: str) -> bytes:
-        ids = self._encode_word(word)
-        if len(word) <= LONGEST_CACHED:
-            if len(self) >= CACHED_WORDS:
-                self.clear()  # the frequent words are soon back
-            self[word] = ids
-        return ids

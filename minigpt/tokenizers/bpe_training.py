@@ -12,13 +12,37 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from itertools import groupby
 
-from minigpt.tokenizers.bpe_checks import check_no_surrogates
+from minigpt.tokenizers.bpe_checks import check_no_surrogates, check_special, check_vocab_size
 from minigpt.tokenizers.bpe_plain import Pair, single_bytes
+from minigpt.tokenizers.checks import check_special_names, check_texts
 from minigpt.tokenizers.patterns import SplitPattern
 from minigpt.tokenizers.special import SpecialTokens
 
 Ids = tuple[int, int]
 BORDER, GONE = -1, -2  # no tokens: beside a word; what has become part of the token before it
+
+
+def learn(
+    text_or_iterable: str | Iterable[str],
+    vocab_size: int,
+    special_tokens: Iterable[str],
+    pattern: SplitPattern,
+    progress: bool,
+) -> tuple[dict[int, bytes], list[Pair], list[str]]:
+    """The vocabulary, without special tokens, and the merges of a text; and the special names.
+
+    Raises:
+        TypeError, ValueError: as ``BPETokenizer.train`` says.
+    """
+    _, names = check_special_names(None, special_tokens, "")
+    single = dict(enumerate(single_bytes(bytes(range(256)))))
+    special = SpecialTokens(check_special(names, single, ()))
+    n_merges = check_vocab_size(vocab_size, len(names)) - 256 - len(names)
+    words = count_words(check_texts(text_or_iterable), pattern, special, progress)
+    if not words:
+        raise ValueError("text is empty: a tokenizer learns from at least one character")
+    merges = learn_merges(words, n_merges, progress)
+    return single | {256 + r: a + b for r, (a, b) in enumerate(merges)}, merges, list(names)
 
 
 def count_words(

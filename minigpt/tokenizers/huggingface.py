@@ -110,6 +110,8 @@ def _adds_nothing(part: dict[str, Any]) -> bool:
 
 
 def _model(model: Any) -> tuple[dict[str, int], list[Pair]]:
+    if isinstance(model, dict) and "merges" in model:  # older files do not say so
+        model = {"type": "BPE", **model}
     if _type("model", model) != "BPE":
         _refuse("model", model)
     for key, value in model.items():

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from minigpt.sampling.text_stream import IncrementalDecoder
 from minigpt.tokenizers import BPETokenizer, load_tokenizer
-from minigpt.tokenizers import bpe_merging as merging_module
+from minigpt.tokenizers import bpe_words as words_module
 from minigpt.tokenizers import patterns as patterns_module
 from minigpt.tokenizers.bpe_merging import Merger
 from minigpt.tokenizers.bpe_plain import encode_word_plain, learn_merges_plain
@@ -63,6 +63,11 @@ WORDS = st.dictionaries(
 @example(words={b"abab": 1, b"baba": 1}, n_merges=3)
 def test_training_is_the_plain_one(words: dict[bytes, int], n_merges: int) -> None:
     assert learn_merges(words, n_merges) == learn_merges_plain(words, n_merges)
+
+
+def test_training_on_one_long_word_is_the_plain_one() -> None:
+    word = "".join(random.Random(0).choices("abcdefgh", k=20_000)).encode()
+    assert learn_merges({word: 1}, 30) == learn_merges_plain({word: 1}, 30)
 
 
 @st.composite
@@ -114,7 +119,7 @@ def test_whole_tokens_are_what_their_bytes_become(merges: Any) -> None:
 
 def test_nearly_all_tokens_of_real_text_are_whole(shakespeare_text: str) -> None:
     tokenizer = train(shakespeare_text[:200_000], 1000)
-    assert len(tokenizer._whole_words) > 0.99 * len(tokenizer.merges)
+    assert len(tokenizer._word_ids._whole) > 0.99 * len(tokenizer.merges)
 
 
 @given(text=TEXTS, training=TEXTS, pattern=PATTERNS, vocab_size=st.integers(256, 300))
@@ -249,8 +254,8 @@ def test_a_bar_only_when_asked_for(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_every_character() -> None:
     tokenizer = train()
-    characters = [chr(c) for c in range(0x110000) if not 0xD800 <= c <= 0xDFFF]
-    text = "".join(characters)
+    code_points = [*range(0x3000), *range(0x3000, 0xD800, 7), *range(0xE000, 0x110000, 61)]
+    text = "".join(map(chr, code_points))
     assert tokenizer.decode(tokenizer.encode_array(text)) == text
 
 
@@ -321,12 +326,12 @@ def test_a_long_word_is_no_quadratic_work(tokenizer: BPETokenizer) -> None:
 
 
 def test_the_cache_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(merging_module, "CACHED_WORDS", 10)
+    monkeypatch.setattr(words_module, "CACHED_WORDS", 10)
     tokenizer = train()
     text = " ".join(map(str, range(1000))) + " " + "x" * 65
     assert tokenizer.decode(tokenizer.encode(text)) == text
-    assert 0 < len(tokenizer._ids_of_word) <= 10
-    assert max(map(len, tokenizer._ids_of_word)) <= 64
+    assert 0 < len(tokenizer._word_ids) <= 10
+    assert max(map(len, tokenizer._word_ids)) <= 64
 
 
 # ── what a tokenizer is made from ─────────────────────────────────────────────────────────────────
