@@ -125,7 +125,7 @@ class SafetensorsFile:
             copied = np.empty(self._data_bytes, np.uint8)
             with self._open() as file:
                 file.seek(self._data_start)
-                if file.readinto(memoryview(copied)) != copied.size:
+                if file.readinto(copied.data) != copied.size:
                     raise self._changed()
             self._copied = copied
         return self._copied

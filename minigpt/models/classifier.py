@@ -84,8 +84,8 @@ class TextClassifier(Module):
         Raises:
             TypeError, ValueError: as :meth:`start_from` and :class:`ClassifierConfig` say.
         """
-        of_model = getattr(_checked_source(model), "config", None)
-        backbone = of_model.backbone if isinstance(of_model, ClassifierConfig) else of_model
+        config = _checked_source(model).config
+        backbone = config.backbone if isinstance(config, ClassifierConfig) else config
         classifier = cls(ClassifierConfig(backbone, n_classes, pooling, dropout), seed)
         classifier.astype(next(iter(model.parameters())).dtype)
         classifier.start_from(model)

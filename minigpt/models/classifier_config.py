@@ -83,7 +83,7 @@ class ClassifierConfig:
 
     def _configured(self) -> EncoderConfig | GPTConfig:
         given: Any = self.backbone
-        if isinstance(given, tuple(BACKBONES.values())):
+        if isinstance(given, (EncoderConfig, GPTConfig)):
             return given
         if not isinstance(given, Mapping):
             raise TypeError(

@@ -90,7 +90,8 @@ def unmerge_lora(model: Module, adapters: Mapping[str, Adapter]) -> None:
 def _plain(layer: LoRALinear) -> Linear:
     """The layer without its adapter; W and b are the same Parameters."""
     with without_initial_weights():
-        linear = Linear(*layer.weight.shape, bias=False, seed=0)
+        n_in, n_out = layer.weight.shape
+        linear = Linear(n_in, n_out, bias=False, seed=0)
     linear.weight, linear.bias, linear.training = layer.weight, layer.bias, layer.training
     return linear
 

@@ -1,8 +1,9 @@
 """The uses of a language model, and the measures of how well it does.
 
 Reading order: ``answering`` (a decoder alone does a task), ``translating`` (an encoder–decoder does
-it), ``metrics`` (shares of right answers), ``match_table``, ``bleu``, ``rouge``; ``tokenization``
-holds the ways to cut a text into the units that they count.
+it), ``chat`` (a conversation of many turns), ``prompt_format`` and ``few_shot`` (a task told by a
+prompt alone), ``metrics`` (shares of right answers), ``match_table``, ``bleu``, ``rouge``;
+``tokenization`` holds the ways to cut a text into the units that they count.
 """
 
 from minigpt.tasks.answering import (
@@ -14,8 +15,11 @@ from minigpt.tasks.answering import (
     special_id,
 )
 from minigpt.tasks.bleu import BleuScore, corpus_bleu
+from minigpt.tasks.chat import CHAT_TOKENS, Chat, ChatFormat
+from minigpt.tasks.few_shot import few_shot, few_shot_classify, few_shot_scores
 from minigpt.tasks.match_table import MatchTable
 from minigpt.tasks.metrics import accuracy, exact_match, token_f1
+from minigpt.tasks.prompt_format import PromptFormat
 from minigpt.tasks.rouge import RougeScore, rouge_l
 from minigpt.tasks.tokenization import (
     characters,
@@ -27,10 +31,14 @@ from minigpt.tasks.tokenization import (
 from minigpt.tasks.translating import TRANSLATION_TOKENS, pair_batches, translate
 
 __all__ = [
+    "CHAT_TOKENS",
     "SPECIAL_TOKENS",
     "TRANSLATION_TOKENS",
     "BleuScore",
+    "Chat",
+    "ChatFormat",
     "MatchTable",
+    "PromptFormat",
     "RougeScore",
     "accuracy",
     "answer",
@@ -40,6 +48,9 @@ __all__ = [
     "encode_answer",
     "encode_prompt",
     "exact_match",
+    "few_shot",
+    "few_shot_classify",
+    "few_shot_scores",
     "lowercase_words",
     "normalize_answer",
     "pair_batches",

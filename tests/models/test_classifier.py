@@ -270,7 +270,8 @@ def texts(rng, count=96):
 
 
 def batches(rng) -> LabelledBatches:
-    return LabelledBatches(*texts(rng), 16, seed=0)
+    sequences, labels = texts(rng)
+    return LabelledBatches(sequences, labels, 16, seed=0)
 
 
 def run(model, folder, rng, **changes) -> mg.Trainer:
