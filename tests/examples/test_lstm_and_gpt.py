@@ -1,0 +1,128 @@
+"""The script that trains an LSTM and a GPT of one size for one time."""
+
+from __future__ import annotations
+
+import re
+import runpy
+import signal
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import minigpt as mg
+from minigpt.models import LSTMLanguageModel
+
+EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
+SCRIPT = str(EXAMPLES / "lstm_and_gpt.py")
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(EXAMPLES)
+    Path("text.txt").write_text("to be or not to be, that is the question\n" * 50, "utf-8")
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Any:
+    """Runs the script with a tiny GPT: its exit code, what it printed, and its complaints."""
+    config, small = mg.GPTConfig, {"block_size": 8, "n_layer": 1, "n_head": 2, "n_embd": 24}
+    monkeypatch.setattr(mg, "GPTConfig", lambda **fields: config(**fields | small))
+
+    def run(arguments: str) -> tuple[Any, str, str]:
+        monkeypatch.setattr(sys, "argv", [SCRIPT, "--data", "text.txt", *arguments.split()])
+        code: Any = 0
+        try:
+            runpy.run_path(SCRIPT, run_name="__main__")
+        except SystemExit as stop:
+            code = stop.code or 0
+        return code, *capsys.readouterr()
+
+    return run
+
+
+def test_it_trains_both_compares_them_and_draws(run):
+    pytest.importorskip("matplotlib")
+    code, out, err = run("--steps 23 11 --quiet --output r")
+    assert (code, err) == (0, "")
+    assert "1,640 characters to train on, 205 to validate, 205 to test" in out
+    for name, steps in (("LSTM", 23), ("GPT", 11)):
+        assert re.search(rf"^{name} +{steps} +\d+\.\d +\d+ +[\d,]+$", out, re.MULTILINE)
+        assert f"The {name} writes:" in out
+    found = {
+        row: [float(x) for x in re.findall(r"\d\.\d{4}", cells)]
+        for row, cells in re.findall(r"^((?:LSTM|GPT), [\w ]+\w) +(\d\..*)$", out, re.MULTILINE)
+    }
+    assert list(found) == [
+        "LSTM, reading on", "LSTM, anew every 8", "GPT, anew every 8", "GPT, sliding window"
+    ]  # fmt: skip
+    assert all(len(losses) == 2 for losses in found.values())
+    assert Path("r/loss.png").read_bytes().startswith(b"\x89PNG")
+
+    # What was kept can be loaded, and gives the numbers of the table.
+    model, tokenizer = mg.load_model("r/lstm")
+    assert type(model) is LSTMLanguageModel
+    test = tokenizer.encode_array(Path("text.txt").read_text("utf-8"))[1845:]
+    loss = mg.training.evaluate(model, test, block_size=8, batch_size=32)["loss"]
+    assert found["LSTM, anew every 8"][1] == pytest.approx(loss, abs=1e-4)
+
+    # The same steps are the same run.
+    assert run("--steps 23 11 --quiet --output again")[0] == 0
+    for name in ("lstm", "gpt"):
+        one, other = (mg.load_model(f"{r}/{name}")[0].state_dict() for r in ("r", "again"))
+        for key in one:
+            np.testing.assert_array_equal(one[key], other[key])
+
+
+def test_the_steps_are_those_that_fit_in_the_time(run):
+    code, out, err = run("--minutes 0.004 --output r")
+    assert code == 0 and "step" in err  # the bar
+    steps = {name: int(n) for name, n in re.findall(r"^(LSTM|GPT) +(\d+) ", out, re.MULTILINE)}
+    assert min(steps.values()) >= 1
+    for name, n in steps.items():
+        assert mg.History.read(f"r/{name.lower()}").column("step") == list(range(1, n + 1))
+
+
+def test_both_models_are_of_one_size():
+    for model in (models := runpy.run_path(SCRIPT)["make_models"](65, 0)).values():
+        assert model.num_parameters() == pytest.approx(models["GPT"].num_parameters(), rel=0.005)
+
+
+def test_ctrl_c_ends_it(run, monkeypatch):
+    original = mg.Trainer.train_step
+
+    def train_step(self: mg.Trainer) -> float:
+        if self.step == 4:
+            signal.raise_signal(signal.SIGINT)
+        return original(self)
+
+    monkeypatch.setattr(mg.Trainer, "train_step", train_step)
+    code, out, err = run("--steps 30 30 --quiet")
+    assert code == 130 and "writes" not in out
+    assert err.endswith("lstm_and_gpt.py: stopped by Ctrl-C\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ("--minutes 0", "argument --minutes: must be a number above 0: got 0.0"),
+        ("--minutes nan", "argument --minutes: must be a number above 0: got nan"),
+        ("--steps 3", "argument --steps: expected 2 arguments"),
+        ("--steps 3 0", "argument --steps: must be an integer of at least 1: got 0"),
+        ("--data none", "'none' is n"),
+        ("--data short.txt", "the training part holds 10 tokens"),
+    ],
+)
+def test_wrong_arguments_get_one_line(run, arguments, message):
+    Path("short.txt").write_text("to be or not", "utf-8")
+    code, out, err = run(arguments)
+    assert (code, out) == (2, "")
+    assert message in err and err.count("\n") == 1
+
+
+def test_help(run):
+    code, out, _ = run("--help")
+    assert code == 0 and "None" not in out and "False" not in out
