@@ -100,6 +100,12 @@ class ChatFormat:
         try:
             ids: list[int] = list(self.tokenizer.encode(text))
         except ValueError as error:
+            for special in self.tokenizer.special_tokens:
+                if special in text:
+                    raise ValueError(
+                        f"{name} holds the special token {special!r}, which no text of a "
+                        "conversation may: take it out"
+                    ) from None
             raise ValueError(f"{name}: {error}") from None
         return ids
 

@@ -1,0 +1,179 @@
+"""A small assistant: trained on dialogues, measured on phrasings it has never read, and talked to.
+
+    python examples/chat.py
+    python examples/chat.py --talk
+    echo "What is the capital of Peru?" | python examples/chat.py --talk
+
+The dialogues are made by data/dialogues.py: one to four exchanges about capitals, opposites, trains
+and spellings, of which some lean on what was said before. A quarter of the phrasings of each
+request is kept from training. The loss runs over the assistant's answers alone. In the test the
+model reads a conversation as it was up to a user's turn, and its answer is right if it is one of
+the right ones to that request, letter for letter.
+
+--talk loads what was trained and saved in --output. An empty line begins a new conversation; Ctrl-D
+or Ctrl-C ends it.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import minigpt as mg
+from command_line import Parser, at_least, count, one_line_errors
+from inputs import load
+from minigpt.datasets import CompletionBatches
+from minigpt.tasks.answering import complete
+from minigpt.tasks.chat import CHAT_TOKENS, Chat, ChatFormat
+from task_data import dialogue_requests, dialogues
+
+MAX_ANSWER = 32  # tokens
+Requests = list[tuple[list[int], Any, str]]  # what the model reads, the request, its kind
+
+
+@one_line_errors()
+def main() -> None:
+    parser = Parser(__doc__)
+    parser.add_argument("--train", type=at_least(1), default=10_000, help="dialogues to learn from")
+    parser.add_argument("--test", type=at_least(1), default=500, help="dialogues to measure on")
+    parser.add_argument("--steps", type=at_least(1), default=5000, help="optimizer steps")
+    parser.add_argument("--batch-size", type=at_least(1), default=16, help="dialogues in a batch")
+    parser.add_argument("--vocab-size", type=at_least(259), default=1000, help="tokens")
+    parser.add_argument("--n-layer", type=at_least(1), default=3, help="blocks")
+    parser.add_argument("--n-head", type=at_least(1), default=4, help="attention heads in a block")
+    parser.add_argument("--n-embd", type=at_least(1), default=128, help="width")
+    parser.add_argument("--block-size", type=at_least(1), default=192, help="context, in tokens")
+    parser.add_argument("--dropout", type=float, default=0.1, help="against over-fitting")
+    parser.add_argument("--learning-rate", type=float, default=4e-3, help="the highest")
+    parser.add_argument("--seed", type=at_least(0), default=0, help="of dialogues and training")
+    parser.add_argument("--output", type=Path, default=Path("runs/chat"), help="the run's folder")
+    parser.add_argument("--overwrite", action="store_true", help="replace the run in --output")
+    parser.add_argument("--talk", action="store_true", help="talk with the one in --output")
+    parser.add_argument("--quiet", action="store_true", help="no bar")
+    args = parser.parse_args()
+    if args.talk:
+        talk(Chat(mg.Sampler(*load(args.output)), max_new_tokens=MAX_ANSWER, temperature=0))
+        return
+
+    started = time.perf_counter()
+    train, test = dialogues.make_cases(args.train, args.test, args.seed)
+    tokenizer = mg.BPETokenizer.train(
+        (text for case in train for _, text in case.turns),
+        args.vocab_size,
+        CHAT_TOKENS,
+        progress=not args.quiet,
+    )
+    chat_format = ChatFormat(tokenizer)
+    config = mg.GPTConfig(
+        vocab_size=tokenizer.vocab_size,
+        block_size=args.block_size,
+        n_layer=args.n_layer,
+        n_head=args.n_head,
+        n_embd=args.n_embd,
+        dropout=args.dropout,
+    )
+    model = mg.GPT(config, seed=args.seed)
+    batches = CompletionBatches(
+        [chat_format.encode(case.turns) for case in train],
+        args.batch_size,
+        args.seed,
+        block_size=args.block_size,
+    )
+    requests = requests_of(test, chat_format)
+    print(f"a GPT of {count(model.num_parameters(), 'parameter')}, {count(len(train), 'dialogue')}")
+    untrained = sum(answered_rightly(model, requests, chat_format, args.quiet))
+
+    training = mg.TrainerConfig(
+        max_steps=args.steps,
+        batch_size=args.batch_size,
+        learning_rate=args.learning_rate,
+        eval_interval=args.steps,
+        checkpoint_interval=args.steps,
+        checkpoint_dir=args.output,
+        overwrite=args.overwrite,
+        seed=args.seed,
+        progress=not args.quiet,
+    )
+    trainer = mg.Trainer(model, batches, None, training, tokenizer=tokenizer)
+    trainer.fit()
+    if not trainer.finished:  # Ctrl-C
+        raise KeyboardInterrupt
+
+    right = answered_rightly(model, requests, chat_format, args.quiet)
+    kinds = Counter(kind for _, _, kind in requests)
+    for kind, total in sorted(kinds.items()):
+        hits = sum(r for r, (_, _, k) in zip(right, requests, strict=True) if k == kind)
+        print(f"  {kind:10} {hits:4} of {total:4} right")
+    answer, frequent = dialogues.baseline(train, test)
+    print(
+        f"{sum(right) / len(right):.1%} of {count(len(right), 'request')} in unseen phrasings "
+        f"answered rightly (untrained: {untrained / len(right):.1%}; always {answer!r}: "
+        f"{frequent:.1%}), after {count(trainer.step, 'step')}, "
+        f"in {time.perf_counter() - started:.0f} s altogether"
+    )
+    print(f"python examples/chat.py --talk --output {args.output}")
+
+
+def requests_of(cases: Sequence[Any], chat_format: ChatFormat) -> Requests:
+    """Every user's turn of every dialogue, with all that was said before it."""
+    return [
+        (chat_format.prompt(case.turns[: 2 * i + 1]), request, case.intents[i])
+        for case in cases
+        for i, request in enumerate(case.requests)
+    ]
+
+
+def answered_rightly(
+    model: mg.GPT, requests: Requests, chat_format: ChatFormat, quiet: bool
+) -> list[bool]:
+    answers = complete(
+        model,
+        [prompt for prompt, _, _ in requests],
+        chat_format.end_id,
+        max_new_tokens=MAX_ANSWER,
+        progress=not quiet,
+    )
+    decode = chat_format.tokenizer.decode
+    return [
+        dialogue_requests.kind_of_answer(decode(ids), request)
+        for ids, (_, request, _) in zip(answers, requests, strict=True)
+    ]
+
+
+def talk(chat: Chat) -> None:
+    piped = not sys.stdin.isatty()
+    try:
+        while True:
+            text = input("you: ")
+            if piped:
+                print(text)
+            if not text.strip():
+                chat.reset()
+                print("(a new conversation)")
+                continue
+            answer(chat, text)
+    except (EOFError, KeyboardInterrupt):
+        print()
+
+
+def answer(chat: Chat, text: str) -> None:
+    before = chat.forgotten
+    try:
+        pieces = chat.stream(text)
+    except ValueError as error:  # a special token, or more words than the context holds
+        print(f"({error})")
+        return
+    print("assistant: ", end="")
+    for piece in pieces:
+        print(piece, end="", flush=True)
+    print("…" if chat.cut_off else "")
+    if chat.forgotten > before:
+        print(f"(it no longer sees the first {count(chat.forgotten, 'turn')}: its context is full)")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,151 @@
+"""Stories and poems: a GPT learns from a text, and goes on from a beginning in its manner.
+
+    python examples/stories.py --data path/to/tinyshakespeare.txt
+    python examples/stories.py --load runs/stories --prompt "Shall I compare thee" --lines 4
+    python examples/stories.py --load runs/stories --temperatures 0.2 0.7 1.2 --samples 2
+
+It reads in byte-pair tokens, about two characters each, and so sees more of a text in the same
+context than character by character. What it has learned of the text is told in bits per byte, which
+compare whatever the tokens are: beside it stands what the pairs of neighbouring tokens alone tell
+(a bigram model), and what xz needs for the same text when it has the training text before it.
+
+With --load nothing is trained: what was saved writes on, as it does after training. Each beginning
+is continued at several temperatures, as often as --samples says.
+"""
+
+from __future__ import annotations
+
+import lzma
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import minigpt as mg
+from command_line import Parser, at_least, count, one_line_errors
+from inputs import load
+from minigpt.datasets import load_text
+from minigpt.sampling import bits_per_byte
+from minigpt.training import evaluate
+
+VAL_FRACTION = 0.1
+TRUST_IN_PAIRS = 10.0  # how often a token must be seen for its neighbours to count half
+
+
+@one_line_errors()
+def main() -> None:
+    parser = Parser(__doc__)
+    parser.add_argument("--data", default="shakespeare", help="downloaded, or a file you have")
+    parser.add_argument("--load", type=Path, metavar="FOLDER", help="a saved run, not trained on")
+    parser.add_argument("--vocab-size", type=at_least(256), default=512, help="tokens")
+    parser.add_argument("--steps", type=at_least(1), default=2000, help="optimizer steps")
+    parser.add_argument("--batch-size", type=at_least(1), default=12, help="sequences in a batch")
+    parser.add_argument("--block-size", type=at_least(1), default=96, help="context, in tokens")
+    parser.add_argument("--n-layer", type=at_least(1), default=3, help="blocks")
+    parser.add_argument("--n-head", type=at_least(1), default=5, help="attention heads in a block")
+    parser.add_argument("--n-embd", type=at_least(1), default=160, help="width")
+    parser.add_argument("--learning-rate", type=float, default=4e-3, help="the highest")
+    parser.add_argument("--prompt", default="O gentle night,\n", help="what a text begins with")
+    parser.add_argument(
+        "--lines", type=at_least(1), default=8, help="of a text, its first included"
+    )
+    parser.add_argument("--samples", type=at_least(1), default=1, help="at each temperature")
+    parser.add_argument(
+        "--temperatures", type=float, nargs="+", default=[0.5, 0.8, 1.1], help="0: the likeliest"
+    )
+    parser.add_argument("--seed", type=at_least(0), default=0, help="of everything")
+    parser.add_argument(
+        "--output", type=Path, default=Path("runs/stories"), help="the run's folder"
+    )
+    parser.add_argument("--overwrite", action="store_true", help="replace the run in --output")
+    parser.add_argument("--quiet", action="store_true", help="no bar")
+    args = parser.parse_args()
+    if args.load is not None:
+        write(*load(args.load), args)
+        return
+
+    started = time.perf_counter()
+    text = load_text(args.data)
+    cut = round(len(text) * (1 - VAL_FRACTION))
+    tokenizer = mg.BPETokenizer.train(text[:cut], args.vocab_size, progress=not args.quiet)
+    train_tokens, val_tokens = map(tokenizer.encode_array, (text[:cut], text[cut:]))
+    config = mg.GPTConfig(
+        tokenizer.vocab_size, args.block_size, args.n_layer, args.n_head, args.n_embd
+    )
+    training = mg.TrainerConfig(
+        max_steps=args.steps,
+        batch_size=args.batch_size,
+        learning_rate=args.learning_rate,
+        eval_interval=max(1, args.steps // 4),
+        checkpoint_interval=args.steps,
+        checkpoint_dir=args.output,
+        overwrite=args.overwrite,
+        seed=args.seed,
+        progress=not args.quiet,
+    )
+    model = mg.GPT(config, seed=args.seed)
+    trainer = mg.Trainer(model, train_tokens, val_tokens, training, tokenizer=tokenizer)
+    trainer.fit()
+    if not trainer.finished:  # Ctrl-C
+        raise KeyboardInterrupt
+
+    write(model, tokenizer, args)
+    loss = evaluate(model, val_tokens, progress=not args.quiet)["loss"]
+    pairs = bigram_loss(train_tokens, val_tokens, tokenizer.vocab_size)
+    n_predicted, n_bytes = len(val_tokens) - 1, len(tokenizer.decode(val_tokens[1:]).encode())
+    bits = [bits_per_byte(nats * n_predicted, n_bytes) for nats in (loss, pairs)]
+    print(
+        f"\n{bits[0]:.3f} bits per byte of {count(n_bytes, 'unseen byte')} (loss {loss:.3f} a "
+        f"token); pairs of tokens alone {bits[1]:.3f} (loss {pairs:.3f}), "
+        f"xz {xz_bits(text[:cut], text[cut:]):.3f}"
+    )
+    print(
+        f"{count(model.num_parameters(), 'parameter')}, {count(trainer.step, 'step')}, "
+        f"{time.perf_counter() - started:.0f} s altogether; kept in {args.output}"
+    )
+
+
+def write(model: Any, tokenizer: mg.Tokenizer, args: Any) -> None:
+    """Go on from the prompt, line by line as it is written, at every temperature."""
+    sampler = mg.Sampler(model, tokenizer)
+    rng = np.random.default_rng(args.seed)
+    for temperature in args.temperatures:
+        for number in range(1, args.samples + 1):
+            title = f"temperature {temperature:g}" + (f", {number}" if args.samples > 1 else "")
+            print(f"── {title} " + "─" * 40)
+            n_left = args.lines
+            for piece in sampler.stream(
+                args.prompt, 64 * args.lines, temperature=temperature, seed=rng, window_shift=16
+            ):
+                lines = piece.split("\n")
+                print("\n".join(lines[:n_left]), end="", flush=True)
+                n_left -= len(lines) - 1
+                if n_left <= 0:
+                    break
+            print()
+
+
+def bigram_loss(train: Any, val: Any, vocab_size: int) -> float:
+    r"""The mean of −ln p(b | a) over neighbours a, b, counted in the training text.
+
+    p(b | a) = (n(a, b) + k·p(b)) / (n(a) + k), which leans on the token's own share p(b) where a is
+    rare (MacKay and Bauman Peto 1995, "A hierarchical Dirichlet language model").
+    """
+    train, val = train.astype(np.int64), val.astype(np.int64)
+    pairs = np.bincount(train[:-1] * vocab_size + train[1:], minlength=vocab_size**2)
+    pairs = pairs.reshape(vocab_size, vocab_size)
+    p = (np.bincount(train, minlength=vocab_size) + 1) / (len(train) + vocab_size)
+    a, b = val[:-1], val[1:]
+    seen = pairs.sum(axis=1)[a]
+    return float(-np.log((pairs[a, b] + TRUST_IN_PAIRS * p[b]) / (seen + TRUST_IN_PAIRS)).mean())
+
+
+def xz_bits(train: str, val: str) -> float:
+    """Bits per byte that the second text adds to the first in an xz file."""
+    both, first = (len(lzma.compress(t.encode(), preset=9)) for t in (train + val, train))
+    return 8 * (both - first) / len(val.encode())
+
+
+if __name__ == "__main__":
+    main()

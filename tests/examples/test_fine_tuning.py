@@ -1,0 +1,110 @@
+"""masked_names and fine_tune as a user calls them, with few steps and names."""
+
+from __future__ import annotations
+
+import re
+import runpy
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import minigpt as mg
+from minigpt.models import Encoder
+
+EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(EXAMPLES)
+    from task_data import character_names
+
+    # Every twentieth name, in code point order: to encode all of them takes most of the time.
+    names = character_names.all_names()
+    few = "\n".join(names[::20]) + "\nGREEK SMALL LETTER ALPHA\nDIGIT SEVEN-X\n"
+    monkeypatch.setattr(character_names, "load_text", lambda name: few)
+    return tmp_path
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Any:
+    """Runs a script in this process: its exit code, what it printed, and its complaints."""
+
+    def run(script: str, arguments: str = "", *more: str) -> tuple[Any, str, str]:
+        path = str(EXAMPLES / f"{script}.py")
+        monkeypatch.setattr(sys, "argv", [path, *arguments.split(), *more])
+        code: Any = 0
+        try:
+            runpy.run_path(path, run_name="__main__")
+        except SystemExit as stop:
+            code = stop.code or 0
+        return code, *capsys.readouterr()
+
+    return run
+
+
+def percentages(out: str, title: str) -> list[list[float]]:
+    """The shares of the table's rows that begin so."""
+    rows = [line for line in out.splitlines() if line.startswith(title + " ")]
+    return [[float(share) for share in re.findall(r"([\d.]+)%", row)] for row in rows]
+
+
+def test_masked_names(run):
+    code, out, err = run("masked_names", "--steps 2 --test 40 --quiet")
+    assert (code, err) == (0, "")
+    assert "names to train on, 40 held out; an Encoder of " in out and "2 steps, " in out
+    assert re.search(r"right: [\d.]+%; the most frequent character, ' ': [\d.]+%; that is", out)
+    assert "\nLATIN SMALL LETTER _ → " in out
+    model, tokenizer = mg.load_model("runs/masked_names.npz")
+    assert isinstance(model, Encoder) and tokenizer.decode(tokenizer.encode("A-1")) == "A-1"
+
+    code, out, err = run("masked_names", "--quiet --ask", "DIGIT _N_", "_")
+    assert (code, err) == (0, "")
+    assert [line.split(" → ")[0] for line in out.splitlines()] == ["DIGIT _N_", "DIGIT _N_", "_"]
+    code, out, err = run("masked_names", "--ask", "DIGIT ONE")
+    assert code == 2 and err == "masked_names.py: error: 'DIGIT ONE' has no _ to fill in\n"
+    code, out, err = run("masked_names", "--output no.npz --ask _")
+    assert code == 2 and "no checkpoint no.npz" in err
+
+
+def test_fine_tune(run):
+    small = "--steps 1 --test 40 --labels 10 30 --quiet"
+    code, out, err = run("fine_tune", small)
+    assert (code, err) == (0, "")
+    assert re.search(r"always Lo: [\d.]+% of 40 test names", out)
+    assert "Encoder, " in out and "GPT, " in out
+    assert re.search(r"masked token: pre-trained ahead of nothing by .* points; LoRA short", out)
+    for way in ("from nothing", "pre-trained", "LoRA", "last block"):
+        rows = percentages(out, way)
+        assert len(rows) == 2 and all(len(row) == 3 for row in rows)  # what is learned, and 2 sizes
+    assert all(row[0] <= 5 for row in percentages(out, "LoRA"))
+    assert Path("runs/fine_tune/accuracy.png").exists() or "matplotlib" in out
+
+    code, again, _ = run("fine_tune", small + " --objectives next")
+    assert code == 0 and "Encoder, " not in again
+    for way in ("pre-trained", "LoRA"):  # the same seed, whatever else was trained
+        assert percentages(again, way) == percentages(out, way)[1:]
+
+
+def test_wrong_arguments(run):
+    code, _, err = run("fine_tune", "--labels 0")
+    assert code == 2 and "argument --labels: must be an integer of at least 1: got 0" in err
+    code, _, err = run("fine_tune", "--labels 4000 --quiet")
+    assert code == 2 and err.count("\n") == 1 and "ask for fewer" in err
+
+
+def test_what_is_pre_trained_on_holds_nothing_of_the_test():
+    names = runpy.run_path(str(EXAMPLES / "name_models.py"))["Names"].read(300, 500, seed=1)
+    from task_data import character_names
+
+    families = {character_names.family(case.name) for case in names.test}
+    assert not families & {character_names.family(name) for name in names.unlabelled}
+    assert {case.name for case in names.train} <= set(names.unlabelled)
+    batches = names.masked([case.name for case in names.test], seed=0)
+    for ids, targets, mask in batches:
+        assert (ids[:, 0] == names.end_id).all() and (targets[:, 0] == -1).all()
+        assert not np.isin(targets[~mask], range(names.end_id + 1)).any()
