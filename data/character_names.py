@@ -16,8 +16,6 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-import numpy as np
-
 from case_files import check_sizes, check_supply, pick, run_command
 from minigpt.datasets import load_text
 
@@ -89,24 +87,32 @@ def make_cases(
     for i in rng.permutation(len(members))[: n_train + n_test]:
         name = pick(rng, members[i])
         cases.append(CharacterName(name, unicodedata.category(unicodedata.lookup(name))))
-    return stratified(rng, cases[n_test:]), cases[:n_test]
+    return stratified(cases[n_test:]), cases[:n_test]
 
 
-def stratified(rng: np.random.Generator, cases: list[CharacterName]) -> list[CharacterName]:
-    """The cases so ordered that the first k hold k·n/N of a category's n, give or take one.
+def stratified(cases: list[CharacterName]) -> list[CharacterName]:
+    """The cases so ordered that the first k hold k·n/N of a category's n, give or take less than 1.
 
-    The j-th of the n names of a category stands at (j + u)/n of the way, with one random u from
-    0 to 1 for the category.
+    To keep within that, the j-th of a category's n must not come before place (j − 1)·N/n nor after
+    place j·N/n. Of those whose time has come, the one that must be there first is next: earliest
+    deadline first (Baruah et al. 1996, "Proportionate Progress").
     """
     groups: dict[str, list[CharacterName]] = defaultdict(list)
     for case in cases:
         groups[case.category].append(case)
-    places = []
-    for category in sorted(groups):
-        u = rng.random()
-        members = groups[category]
-        places += [((j + u) / len(members), case) for j, case in enumerate(members)]
-    return [case for _, case in sorted(places, key=lambda place: (place[0], place[1].name))]
+    taken = dict.fromkeys(sorted(groups), 0)
+    total = len(cases)
+
+    def deadline(category: str) -> int:
+        return -(-(taken[category] + 1) * total // len(groups[category]))  # rounded up
+
+    ordered = []
+    for place in range(1, total + 1):
+        due = [c for c, j in taken.items() if j * total < place * len(groups[c])]
+        category = min(due, key=deadline)
+        ordered.append(groups[category][taken[category]])
+        taken[category] += 1
+    return ordered
 
 
 def names_without(test: Iterable[CharacterName]) -> list[str]:

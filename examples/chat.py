@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 import minigpt as mg
-from command_line import Parser, at_least, count, one_line_errors
+from command_line import Parser, at_least, count, one_line_errors, train_to_the_end
 from inputs import load
 from minigpt.datasets import CompletionBatches
 from minigpt.tasks.answering import complete
@@ -99,9 +99,7 @@ def main() -> None:
         progress=not args.quiet,
     )
     trainer = mg.Trainer(model, batches, None, training, tokenizer=tokenizer)
-    trainer.fit()
-    if not trainer.finished:  # Ctrl-C
-        raise KeyboardInterrupt
+    train_to_the_end(trainer)
 
     right = answered_rightly(model, requests, chat_format, args.quiet)
     kinds = Counter(kind for _, _, kind in requests)

@@ -12,6 +12,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NoReturn
 
+import minigpt as mg
+
 
 class Parser(argparse.ArgumentParser):
     """A parser that shows the defaults in ``--help``, and what is wrong in one line.
@@ -88,6 +90,13 @@ def one_line_errors() -> Iterator[None]:
     except (ValueError, TypeError, ArithmeticError, OSError, ImportError, MemoryError) as error:
         say(f"error: {error if error.args else type(error).__name__}")
         sys.exit(2 if isinstance(error, (ValueError, TypeError, FileNotFoundError)) else 1)
+
+
+def train_to_the_end(trainer: mg.Trainer) -> None:
+    """Train; after a Ctrl-C, which only ends the training, end the script too."""
+    trainer.fit()
+    if not trainer.finished:
+        raise KeyboardInterrupt
 
 
 def resume_command(data: str, output: Path, val_fraction: float | None = None) -> str:

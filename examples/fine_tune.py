@@ -33,7 +33,7 @@ from typing import Any
 import numpy as np
 
 import minigpt as mg
-from command_line import Parser, at_least, count, one_line_errors
+from command_line import Parser, at_least, count, one_line_errors, train_to_the_end
 from minigpt.datasets import LabelledBatches
 from minigpt.models import ClassifierConfig, TextClassifier
 from minigpt.nn import add_lora, freeze_all_but_last, num_trainable
@@ -161,9 +161,7 @@ def fine_tune(trained: Any, way: str, n: int, names: Names, args: Any) -> TextCl
         progress=not args.quiet,
     )
     trainer = mg.Trainer(classifier, labelled(names, names.train[:n], args.seed), None, training)
-    trainer.fit()
-    if not trainer.finished:  # Ctrl-C
-        raise KeyboardInterrupt
+    train_to_the_end(trainer)
     return classifier
 
 

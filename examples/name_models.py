@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import minigpt as mg
+from command_line import train_to_the_end
 from minigpt.datasets import Completion, CompletionBatches, MaskedBatches
 from minigpt.models import Encoder, EncoderConfig
 from task_data import character_names
@@ -82,9 +83,7 @@ def pretrained(
         progress=not args.quiet,
     )
     trainer = mg.Trainer(model, train, held_out, config, tokenizer=names.tokenizer)
-    trainer.fit()
-    if not trainer.finished:  # Ctrl-C
-        raise KeyboardInterrupt
+    train_to_the_end(trainer)
     return trainer
 
 

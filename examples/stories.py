@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 
 import minigpt as mg
-from command_line import Parser, at_least, count, one_line_errors
+from command_line import Parser, at_least, count, one_line_errors, train_to_the_end
 from inputs import load
 from minigpt.datasets import load_text
 from minigpt.sampling import bits_per_byte
@@ -86,9 +86,7 @@ def main() -> None:
     )
     model = mg.GPT(config, seed=args.seed)
     trainer = mg.Trainer(model, train_tokens, val_tokens, training, tokenizer=tokenizer)
-    trainer.fit()
-    if not trainer.finished:  # Ctrl-C
-        raise KeyboardInterrupt
+    train_to_the_end(trainer)
 
     write(model, tokenizer, args)
     loss = evaluate(model, val_tokens, progress=not args.quiet)["loss"]

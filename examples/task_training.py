@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import minigpt as mg
+from command_line import train_to_the_end
 
 
 def train(
@@ -34,9 +35,7 @@ def train(
         progress=not quiet,
     )
     trainer = mg.Trainer(model, batches, None, config, tokenizer=tokenizer)
-    trainer.fit()
-    if not trainer.finished:  # Ctrl-C
-        raise KeyboardInterrupt
+    train_to_the_end(trainer)
     checkpoint.parent.mkdir(parents=True, exist_ok=True)
     trainer.save(checkpoint)
     return trainer

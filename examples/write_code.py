@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import Any
 
 import minigpt as mg
-from command_line import Parser, at_least, count, one_line_errors
+from command_line import Parser, at_least, count, one_line_errors, train_to_the_end
 from minigpt.sampling import bits_per_byte
 from minigpt.training import evaluate
 from task_data import library_functions
@@ -90,9 +90,7 @@ def main() -> None:
         progress=not args.quiet,
     )
     trainer = mg.Trainer(model, train_tokens, test_tokens, training, tokenizer=tokenizer)
-    trainer.fit()
-    if not trainer.finished:  # Ctrl-C
-        raise KeyboardInterrupt
+    train_to_the_end(trainer)
 
     samples = write(model, tokenizer, args)
     after = judged(samples, sources)
