@@ -25,7 +25,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
     # Every twentieth name, in code point order: to encode all of them takes most of the time.
     names = character_names.all_names()
-    few = "\n".join(names[::20]) + "\nGREEK SMALL LETTER ALPHA\nDIGIT SEVEN-X\n"
+    few = "\n".join([*names[::20], "GREEK SMALL LETTER ALPHA", "LATIN SMALL LETTER X"]) + "\n"
     monkeypatch.setattr(character_names, "load_text", lambda name: few)
     return tmp_path
 
