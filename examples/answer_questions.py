@@ -1,4 +1,4 @@
-"""Questions about short stories, answered in a word by a GPT: one to three facts deep.
+"""Questions about short stories, one to three facts deep, answered by a GPT that gives its reasons.
 
     python examples/answer_questions.py
     python examples/answer_questions.py --ask "Nora went to the attic. Nora took the map. Nora went
@@ -11,13 +11,23 @@ what is kept in --output, and trains nothing.
     2 facts   where a thing is: who has it or left it, and where that person is or was
     3 facts   where a thing was before it came to some place
 
-What helps a small GPT to learn this:
+The answer is one word of the story, and has to be exactly right. Before it the model quotes the
+sentences that prove it, one after the other:
+
+    Where is the map? → Nora took the map. Nora went to the garden. garden
+
+To find who has the map, and then where she went, are two small steps, and each is there to be read
+when the next one is taken (Nye et al. 2021, "Show Your Work"; with the supporting facts as in the
+bAbI tasks, Weston et al. 2015). --no-proof has it say the word alone, from the same stories.
+
+What else helps a small GPT to learn this:
 
 - every training story is followed by all that can be asked about it, one question after the other,
   in random order: reading it once pays several times;
-- the training stories have any number of sentences, from one on: the short ones show what a
-  question is about before the long ones make it hard;
-- the loss runs over the answers alone;
+- short stories come first (Bengio et al. 2009): with three sentences it is easy to find out what a
+  question is about, with ten there is more to tell apart;
+- it is deep and narrow, as each step of finding takes a layer or two;
+- "went to the" is one token: who does what is then always as far apart;
 - sinusoidal positions, in which "four words before" is the same everywhere (Vaswani et al. 2017,
   §3.5), and initial weights of standard deviation 1/√width (as in translate.py).
 
@@ -27,7 +37,6 @@ would do for an answer most are left out. The baselines are such glances.
 
 from __future__ import annotations
 
-import argparse
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -38,21 +47,27 @@ import numpy as np
 import minigpt as mg
 from command_line import Parser, at_least, count, one_line_errors
 from inputs import load
-from minigpt.datasets import Completion, CompletionBatches
+from minigpt.datasets import Completion, CompletionBatches, Curriculum
 from minigpt.tasks import SPECIAL_TOKENS, MatchTable, answer, encode_answer
-from task_data import place_stories
+from task_data import place_stories, story_world
 from task_training import train
 from word_tokens import spaced, word_tokenizer
 
-WIDTH, BLOCK_SIZE = 128, 192
+N_LAYER, N_HEAD, WIDTH, BLOCK_SIZE = 5, 4, 64, 192
+BATCH_SIZE = 32
+# The sentences of a story, at most; for what share of the steps.
+STAGES = ((3, 0.1), (5, 0.15), (7, 0.2), (place_stories.SENTENCES[1], 0.55))
+PHRASES = (*story_world.WENT, *story_world.TOOK, *story_world.LEFT, *story_world.GAVE)
+LONGEST = 36  # tokens of three sentences and a word
 
 
 @one_line_errors()
 def main() -> None:
     parser = Parser(__doc__)
-    parser.add_argument("--train", type=at_least(1), default=30_000, help="stories to learn from")
+    parser.add_argument("--train", type=at_least(1), default=30_000, help="stories of each length")
     parser.add_argument("--test", type=at_least(3), default=3000, help="stories to test on")
-    parser.add_argument("--steps", type=at_least(1), default=2500, help="of the training")
+    parser.add_argument("--steps", type=at_least(len(STAGES)), default=4800, help="of the training")
+    parser.add_argument("--no-proof", action="store_true", help="learn to say the answer alone")
     parser.add_argument("--seed", type=at_least(0), default=0, help="of everything")
     parser.add_argument("--output", type=Path, default=Path("runs/questions"), help="folder")
     parser.add_argument("--ask", nargs="+", metavar="STORY", help="that ends with a question")
@@ -61,17 +76,36 @@ def main() -> None:
     checkpoint = args.output / "gpt.npz"
 
     if args.ask:
-        model, tokenizer = load(checkpoint)
-        print(*ask(model, tokenizer, [" ".join(text.split()) for text in args.ask]), sep="\n")
+        print(*ask(*load(checkpoint), [" ".join(text.split()) for text in args.ask]), sep="\n")
         return
 
     started = time.perf_counter()
-    some, test = place_stories.make_cases(min(args.train, 3000), args.test, args.seed)
+    some, test = place_stories.make_cases(3000, args.test, args.seed)
     tokenizer = word_tokenizer(
-        (spaced(f"{s.text} {s.question} {s.answer}") for s in some), SPECIAL_TOKENS
+        (spaced(f"{s.text} {s.question} {s.answer}") for s in some), SPECIAL_TOKENS, PHRASES
     )
-    lessons = make_lessons(args.train, args.seed, tokenizer, {story.text for story in test})
-    model = train_model(lessons, tokenizer, checkpoint, args)
+    config = mg.GPTConfig(
+        tokenizer.vocab_size,
+        BLOCK_SIZE,
+        N_LAYER,
+        N_HEAD,
+        WIDTH,
+        positions="sinusoidal",
+        init_std=WIDTH**-0.5,
+    )
+    model = mg.GPT(config, seed=args.seed)
+    lessons = curriculum({story.text for story in test}, tokenizer, args)
+    print(f"a GPT of {count(model.num_parameters(), 'parameter')}")
+    train(
+        model,
+        lessons,
+        tokenizer,
+        checkpoint,
+        steps=args.steps,
+        learning_rate=3e-3,
+        seed=args.seed,
+        quiet=args.quiet,
+    )
 
     said = ask(model, tokenizer, [f"{story.text} {story.question}" for story in test])
     for depth in place_stories.DEPTHS:
@@ -81,22 +115,43 @@ def main() -> None:
     table = MatchTable([story.answer for story in test], groups)
     for title, shares in glances(some, test, groups).items():
         table.add_shares(f"baseline: {title}", shares)
-    table.add("GPT", said)
+    table.add("GPT", [text.split(". ")[-1] for text in said])
     print(f"\nexactly right, of {count(args.test, 'unseen story').replace('ys', 'ies')}:\n{table}")
+    if not args.no_proof:
+        proven = [
+            text == " ".join([*place_stories.proof(s.sentences, s.facts), s.answer])
+            for text, s in zip(said, test, strict=True)
+        ]
+        print(f"with exactly the sentences that prove it: {sum(proven) / len(proven):.1%}")
     print(f"{count(args.steps, 'step')}, {time.perf_counter() - started:.0f} s in all")
 
 
-def make_lessons(
-    n: int, seed: int, tokenizer: mg.Tokenizer, held_out: set[str]
-) -> list[Completion]:
-    """Stories of 1 to 10 sentences, each with all the questions that can be asked about it."""
-    from story_world import World  # here, as task_data says where it is
+def curriculum(held_out: set[str], tokenizer: mg.Tokenizer, args: Any) -> Curriculum:
+    """Batches of longer and longer stories."""
+    stages, done = [], 0
+    for number, (most, share) in enumerate(STAGES, 1):
+        steps = args.steps - done if number == len(STAGES) else max(1, int(share * args.steps))
+        done += steps
+        n = min(args.train, steps * BATCH_SIZE)
+        rng = np.random.default_rng([args.seed, number])
+        lessons = make_lessons(n, most, rng, tokenizer, held_out, with_proof=not args.no_proof)
+        stages.append((CompletionBatches(lessons, BATCH_SIZE, rng, block_size=BLOCK_SIZE), steps))
+    return Curriculum(stages)
 
-    rng = np.random.default_rng([seed, 1])
+
+def make_lessons(
+    n: int,
+    most: int,
+    rng: np.random.Generator,
+    tokenizer: mg.Tokenizer,
+    held_out: set[str],
+    with_proof: bool,
+) -> list[Completion]:
+    """Stories of one sentence to ``most``, each with the questions that can be asked about it."""
     lessons: list[Completion] = []
     while len(lessons) < n:
-        world = World(rng)
-        for _ in range(int(rng.integers(1, place_stories.SENTENCES[1] + 1))):
+        world = story_world.World(rng)
+        for _ in range(int(rng.integers(1, most + 1))):
             world.go_on()
         story = " ".join(world.sentences)
         if story in held_out:
@@ -105,45 +160,19 @@ def make_lessons(
         questions = world.questions()
         for i in rng.permutation(len(questions)):
             question = questions[i]
-            turn = encode_answer(tokenizer, spaced(question.text), spaced(question.answer))
+            proof = place_stories.proof(world.sentences, question.facts) if with_proof else []
+            reply = " ".join([*proof, question.answer])
+            turn = encode_answer(tokenizer, spaced(question.text), spaced(reply))
             if len(lesson) + len(turn) <= BLOCK_SIZE:
                 lesson += turn
         lessons.append(lesson)
     return lessons
 
 
-def train_model(
-    lessons: list[Completion], tokenizer: mg.Tokenizer, checkpoint: Path, args: argparse.Namespace
-) -> mg.GPT:
-    config = mg.GPTConfig(
-        tokenizer.vocab_size,
-        BLOCK_SIZE,
-        n_layer=3,
-        n_head=4,
-        n_embd=WIDTH,
-        positions="sinusoidal",
-        init_std=WIDTH**-0.5,
-    )
-    model = mg.GPT(config, seed=args.seed)
-    batches = CompletionBatches(lessons, 32, args.seed, block_size=BLOCK_SIZE)
-    print(f"a GPT of {count(model.num_parameters(), 'parameter')}, {count(args.train, 'lesson')}")
-    train(
-        model,
-        batches,
-        tokenizer,
-        checkpoint,
-        steps=args.steps,
-        learning_rate=1.5e-3,
-        seed=args.seed,
-        quiet=args.quiet,
-    )
-    return model
-
-
 def ask(model: mg.GPT, tokenizer: mg.Tokenizer, texts: Sequence[str]) -> list[str]:
-    """The answers to stories that end with a question."""
+    """What is said to stories that end with a question."""
     prompts = [spaced(text) for text in texts]
-    return [said.strip() for said in answer(model, tokenizer, prompts, max_new_tokens=2)]
+    return [said.strip() for said in answer(model, tokenizer, prompts, max_new_tokens=LONGEST)]
 
 
 def glances(

@@ -21,6 +21,7 @@ import library_functions
 import match_reports
 import numbers_and_dates
 import place_stories
+import story_world
 
 __all__ = [
     "character_names",
@@ -30,4 +31,5 @@ __all__ = [
     "match_reports",
     "numbers_and_dates",
     "place_stories",
+    "story_world",
 ]

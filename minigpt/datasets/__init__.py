@@ -3,12 +3,13 @@
 Reading order: ``text`` (bytes to characters), ``corpora`` (names and paths), ``token_files``,
 ``split``, ``blocks`` (a stream cut to size), ``resumable``, ``batches`` and its three kinds; for
 examples of different lengths, ``sequences``, ``example_batches``, ``pairs``, ``completions``,
-``labelled``, ``masking``.
+``labelled``, ``masking``; and ``curriculum``, one after the other.
 """
 
 from minigpt.datasets.batches import Batches
 from minigpt.datasets.completions import Completion, CompletionBatches
 from minigpt.datasets.corpora import Corpus, corpora, get_corpus, iter_text, load_text
+from minigpt.datasets.curriculum import Curriculum
 from minigpt.datasets.download import cache_folder
 from minigpt.datasets.epoch_batches import EpochBatches
 from minigpt.datasets.errors import CorpusError, TextError, TokenFileError
@@ -36,6 +37,7 @@ __all__ = [
     "CompletionBatches",
     "Corpus",
     "CorpusError",
+    "Curriculum",
     "EpochBatches",
     "ExampleBatches",
     "LabelledBatches",

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 import minigpt as mg
@@ -79,36 +80,65 @@ def test_the_baseline_of_translation(monkeypatch):
 
 
 def test_answer_questions(run):
-    code, out, err = run("answer_questions", "--train 40 --test 9 --steps 2 --quiet")
+    small = "--train 40 --test 9 --steps 4 --quiet"
+    code, out, err = run("answer_questions", small)
     assert (code, err) == (0, "")
-    assert "exactly right, of 9 unseen stories:" in out and "2 steps, " in out
+    assert "exactly right, of 9 unseen stories:" in out and "4 steps, " in out
     found = rows(out, "baseline: ", "GPT")
     assert len(found) == 6 and all(len(row) == 4 for row in found)
+    assert re.search(r"^with exactly the sentences that prove it: [\d.]+%$", out, re.MULTILINE)
     code, out, err = run("answer_questions", "--ask", STORY)
     assert (code, err) == (0, "") and len(out.splitlines()) == 1
+    code, out, err = run("answer_questions", small + " --no-proof")
+    assert (code, err) == (0, "") and "prove" not in out
 
 
-def test_lessons_hold_every_question_with_its_answer():
+def told(tokenizer: mg.Tokenizer, lesson: Any) -> tuple[str, list[tuple[str, str]]]:
+    """The story of a lesson, and its questions with what is said to them."""
+    text = tokenizer.decode(lesson.ids)
+    story, *turns = re.split(r"(?:(?<=\.)|<\|end\|>) (?=Wh)", text.removesuffix("<|end|>"))
+    return story.strip(), [(q, a) for q, a in (turn.split("<|answer|> ") for turn in turns)]
+
+
+@pytest.mark.parametrize("with_proof", [True, False])
+def test_lessons_hold_every_question_with_its_answer(with_proof):
     module = runpy.run_path(str(EXAMPLES / "answer_questions.py"))
     from task_data import place_stories
 
     train, _ = place_stories.make_cases(300, 1, 0)
     texts = (f" {s.text} {s.question} {s.answer}" for s in train)
-    tokenizer = module["word_tokenizer"](texts, module["SPECIAL_TOKENS"])
-    lessons = module["make_lessons"](20, 0, tokenizer, set())
-    story, *turns = (
-        re.split(r"(?<=\.) (?=Wh)|<\|end\|>", tokenizer.decode(lessons[0].ids)) if lessons else []
-    )
-    assert story.endswith(".") and all(
-        re.fullmatch(r" ?Wh.*\?<\|answer\|> \w+", turn) for turn in turns[:-1]
-    )
-    said = [i for i, s in zip(lessons[0].ids, lessons[0].said, strict=True) if s]
-    assert len(said) == 2 * (len(turns) - 1)  # a word and its end
-    held_out = {re.split(r"(?<=\.) (?=Wh)", tokenizer.decode(c.ids))[0].strip() for c in lessons}
-    others = module["make_lessons"](20, 0, tokenizer, held_out)
-    assert not held_out & {
-        re.split(r"(?<=\.) (?=Wh)", tokenizer.decode(c.ids))[0].strip() for c in others
-    }
+    tokenizer = module["word_tokenizer"](texts, module["SPECIAL_TOKENS"], module["PHRASES"])
+    assert tokenizer.decode(tokenizer.encode(" Rosa went to the attic.")[1:2]) == " went to the"
+
+    def lessons(held_out: set[str]) -> list[tuple[str, list[tuple[str, str]]]]:
+        rng = np.random.default_rng(0)
+        made = module["make_lessons"](20, 10, rng, tokenizer, held_out, with_proof=with_proof)
+        for lesson in made:
+            said = tokenizer.decode([i for i, s in zip(lesson.ids, lesson.said, strict=True) if s])
+            assert said == "".join(f" {a}<|end|>" for _, a in told(tokenizer, lesson)[1])
+        return [told(tokenizer, lesson) for lesson in made]
+
+    found = lessons(set())
+    assert max(len(story.split(". ")) for story, _ in found) >= 8
+    for story, turns in found:
+        assert len({question for question, _ in turns}) == len(turns) >= 1
+        for question, reply in turns:
+            *proof, word = reply.split(". ")
+            assert re.fullmatch(r"Wh.*\?", question) and word in story
+            assert all(f"{sentence}." in story for sentence in proof)
+            assert bool(proof) == with_proof
+            if with_proof:
+                assert word in reply.rsplit(". ", 1)[0] + question
+    stories = {story for story, _ in found}
+    assert not stories & {story for story, _ in lessons(stories)}
+
+
+def test_a_proof_is_in_the_order_of_finding():
+    from task_data import place_stories
+
+    sentences = ["Rosa went to the attic.", "Otto took the map.", "Otto gave the map to Rosa."]
+    assert place_stories.proof(sentences, [0, 2]) == [sentences[2], sentences[0]]
+    assert place_stories.proof(sentences, [2]) == [sentences[2]]
 
 
 def test_summarise(run):
@@ -138,6 +168,6 @@ def test_ctrl_c(run, script, monkeypatch):
         return original(self)
 
     monkeypatch.setattr(mg.Trainer, "train_step", train_step)
-    code, _, err = run(script, "--train 30 --test 3 --steps 2 --quiet")
+    code, _, err = run(script, "--train 30 --test 3 --steps 4 --quiet")
     assert code == 130 and "stopped by Ctrl-C" in err
     assert not Path("runs").exists()
