@@ -77,10 +77,14 @@ class MatchReport:
     Attributes:
         report: sentences, those of the match with their minute.
         result: "Northfield 2–1 Eastham", with the home team first and an en dash.
+        course: how it went, thing by thing: "Northfield 0–0 Eastham. 7' Eastham no goal 0–0 21'
+            Northfield goal 1–0 …". The team is the one that the sentence names, also if the goal is
+            its own.
     """
 
     report: str
     result: str
+    course: str
 
 
 def make_cases(n_train: int, n_test: int, seed: int) -> tuple[list[MatchReport], list[MatchReport]]:
@@ -126,25 +130,29 @@ def play(rng: np.random.Generator) -> MatchReport:
 
     sentences = [pick(rng, OPENINGS).format(home=home, away=away)]
     score = {home: 0, away: 0}
+    course = [f"{home} 0–0 {away}."]
     rest = False  # the half-time score was told
     for minute, scorer in zip(minutes, happenings, strict=True):
         if minute > HALF and not rest:
             sentences.append(HALF_TIME.format(home_goals=score[home], away_goals=score[away]))
             rest = True
         if scorer is None:
-            team, template = pick(rng, (home, away)), pick(rng, OTHERS)
+            team, template, kind = pick(rng, (home, away)), pick(rng, OTHERS), "no goal"
         else:
             score[scorer] += 1
             is_own = rng.random() < OWN_GOAL
             team = scorer if not is_own else away if scorer == home else home
             template = pick(rng, OWN_GOALS if is_own else GOALS)
+            kind = "own goal" if is_own else "goal"
         player, other = shuffled(rng, squads[team])[:2]
         sentence = template.format(team=team, player=player, other=other)
         sentences.append(f"{minute}' {sentence}")
+        course.append(f"{minute}' {team} {kind} {score[home]}–{score[away]}")
     if not rest:
         sentences.append(HALF_TIME.format(home_goals=score[home], away_goals=score[away]))
     sentences.append(pick(rng, CLOSINGS).format(spectators=int(rng.integers(200, 9999))))
-    return MatchReport(" ".join(sentences), f"{home} {score[home]}–{score[away]} {away}")
+    result = f"{home} {score[home]}–{score[away]} {away}"
+    return MatchReport(" ".join(sentences), result, " ".join(course))
 
 
 def baselines(train: Sequence[MatchReport], test: Sequence[MatchReport]) -> dict[str, float]:

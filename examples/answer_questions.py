@@ -27,7 +27,8 @@ What else helps a small GPT to learn this:
 - short stories come first (Bengio et al. 2009): with three sentences it is easy to find out what a
   question is about, with ten there is more to tell apart;
 - it is deep and narrow, as each step of finding takes a layer or two;
-- "went to the" is one token: who does what is then always as far apart;
+- "went to the" and "Where is the" are tokens: who does what is then always as far apart, and a
+  lesson is shorter;
 - sinusoidal positions, in which "four words before" is the same everywhere (Vaswani et al. 2017,
   §3.5), and initial weights of standard deviation 1/√width (as in translate.py).
 
@@ -50,14 +51,15 @@ from inputs import load
 from minigpt.datasets import Completion, CompletionBatches, Curriculum
 from minigpt.tasks import SPECIAL_TOKENS, MatchTable, answer, encode_answer
 from task_data import place_stories, story_world
-from task_training import train
+from task_training import steps_of, train
 from word_tokens import spaced, word_tokenizer
 
 N_LAYER, N_HEAD, WIDTH, BLOCK_SIZE = 5, 4, 64, 192
 BATCH_SIZE = 32
 # The sentences of a story, at most; for what share of the steps.
 STAGES = ((3, 0.1), (5, 0.15), (7, 0.2), (place_stories.SENTENCES[1], 0.55))
-PHRASES = (*story_world.WENT, *story_world.TOOK, *story_world.LEFT, *story_world.GAVE)
+ASKED = ("Where is", "Where was", "Who has", "before")
+PHRASES = (*ASKED, *story_world.WENT, *story_world.TOOK, *story_world.LEFT, *story_world.GAVE)
 LONGEST = 36  # tokens of three sentences and a word
 
 
@@ -66,7 +68,7 @@ def main() -> None:
     parser = Parser(__doc__)
     parser.add_argument("--train", type=at_least(1), default=30_000, help="stories of each length")
     parser.add_argument("--test", type=at_least(3), default=3000, help="stories to test on")
-    parser.add_argument("--steps", type=at_least(len(STAGES)), default=4800, help="of the training")
+    parser.add_argument("--steps", type=at_least(10), default=5000, help="of the training")
     parser.add_argument("--no-proof", action="store_true", help="learn to say the answer alone")
     parser.add_argument("--seed", type=at_least(0), default=0, help="of everything")
     parser.add_argument("--output", type=Path, default=Path("runs/questions"), help="folder")
@@ -128,12 +130,10 @@ def main() -> None:
 
 def curriculum(held_out: set[str], tokenizer: mg.Tokenizer, args: Any) -> Curriculum:
     """Batches of longer and longer stories."""
-    stages, done = [], 0
-    for number, (most, share) in enumerate(STAGES, 1):
-        steps = args.steps - done if number == len(STAGES) else max(1, int(share * args.steps))
-        done += steps
+    stages = []
+    for (most, _), steps in zip(STAGES, steps_of(STAGES, args.steps), strict=True):
         n = min(args.train, steps * BATCH_SIZE)
-        rng = np.random.default_rng([args.seed, number])
+        rng = np.random.default_rng([args.seed, most])
         lessons = make_lessons(n, most, rng, tokenizer, held_out, with_proof=not args.no_proof)
         stages.append((CompletionBatches(lessons, BATCH_SIZE, rng, block_size=BLOCK_SIZE), steps))
     return Curriculum(stages)
@@ -165,7 +165,8 @@ def make_lessons(
             turn = encode_answer(tokenizer, spaced(question.text), spaced(reply))
             if len(lesson) + len(turn) <= BLOCK_SIZE:
                 lesson += turn
-        lessons.append(lesson)
+        if any(lesson.said):
+            lessons.append(lesson)
     return lessons
 
 

@@ -10,8 +10,17 @@ The result stands nowhere in a report: the goals of both sides have to be counte
 own net for the other side, and none that is disallowed, missed or saved. It has to be exactly
 right. The baselines know the teams, and guess at the goals.
 
-Figures are read one by one, words whole. Sinusoidal positions, and initial weights of standard
-deviation 1/√width (as in translate.py).
+Before the line with the result the model keeps the score, minute by minute:
+
+    Westbrook 0–0 Ironbridge. 21' Westbrook goal 1–0 34' Ironbridge own goal 2–0 72' Westbrook
+    no goal 2–0. Westbrook 2–0 Ironbridge
+
+so that it has to count no further than from one number to the next, and what it has counted so far
+is there to be read (Nye et al. 2021, "Show Your Work: Scratchpads for Intermediate Computation with
+Language Models"). --result-only has it say the line alone.
+
+Reports in which little happens come first. Words and minutes are read whole, other figures one by
+one. Sinusoidal positions, and initial weights of standard deviation 1/√width (as in translate.py).
 """
 
 from __future__ import annotations
@@ -25,22 +34,26 @@ from typing import Any
 import minigpt as mg
 from command_line import Parser, at_least, count, one_line_errors
 from inputs import load
-from minigpt.datasets import CompletionBatches
+from minigpt.datasets import CompletionBatches, Curriculum
 from minigpt.tasks import SPECIAL_TOKENS, MatchTable, answer, encode_answer, rouge_l
 from task_data import match_reports
-from task_training import train
+from task_training import steps_of, train
 from word_tokens import spaced, word_tokenizer
 
-WIDTH, BLOCK_SIZE = 128, 256
-LONGEST = 12  # tokens of a summary, its end included
+N_LAYER, N_HEAD, WIDTH, BLOCK_SIZE = 4, 4, 64, 384
+LONGEST = 16  # tokens of a summary without the minutes
+STAGES = ((3, 0.15), (6, 0.25), (100, 0.6))  # what happens at most; for what share of the steps
+A_MINUTE = 6  # tokens of the score at a minute
+PHRASES = ("no goal", "own goal", *(team for team in match_reports.TEAMS if " " in team))
 
 
 @one_line_errors()
 def main() -> None:
     parser = Parser(__doc__)
-    parser.add_argument("--train", type=at_least(1), default=20_000, help="reports to learn from")
+    parser.add_argument("--train", type=at_least(1), default=30_000, help="reports to learn from")
     parser.add_argument("--test", type=at_least(1), default=1000, help="reports to test on")
-    parser.add_argument("--steps", type=at_least(1), default=2000, help="of the training")
+    parser.add_argument("--steps", type=at_least(10), default=4000, help="of the training")
+    parser.add_argument("--result-only", action="store_true", help="learn to say no score before")
     parser.add_argument("--seed", type=at_least(0), default=0, help="of everything")
     parser.add_argument("--output", type=Path, default=Path("runs/summaries"), help="folder")
     parser.add_argument("--ask", nargs="+", metavar="REPORT", help="sum up, train nothing")
@@ -55,13 +68,14 @@ def main() -> None:
 
     started = time.perf_counter()
     cases, test = match_reports.make_cases(args.train, args.test, args.seed)
-    texts = (spaced(text) for case in cases for text in (case.report, case.result))
-    tokenizer = word_tokenizer(texts, SPECIAL_TOKENS)
+    texts = (spaced(text) for case in cases for text in (case.report, case.course))
+    tokenizer = word_tokenizer(texts, SPECIAL_TOKENS, PHRASES)
     model = train_model(cases, tokenizer, checkpoint, args)
 
-    said = summarise(model, tokenizer, [case.report for case in test])
+    written = summarise(model, tokenizer, [case.report for case in test])
+    said = [text.split(". ")[-1] for text in written]
     right = [case.result for case in test]
-    print(f"\n{test[0].report.replace('. ', '.' + chr(10))}\n→ {said[0]}\n")
+    print(f"\n{test[0].report.replace('. ', '.' + chr(10))}\n→ {written[0]}\n")
     table = MatchTable(right)
     for title, share in match_reports.baselines(cases, test).items():
         table.add_shares(f"baseline: {title}", {"all": share})
@@ -77,15 +91,14 @@ def train_model(
     config = mg.GPTConfig(
         tokenizer.vocab_size,
         BLOCK_SIZE,
-        n_layer=3,
-        n_head=4,
-        n_embd=WIDTH,
+        N_LAYER,
+        N_HEAD,
+        WIDTH,
         positions="sinusoidal",
         init_std=WIDTH**-0.5,
     )
     model = mg.GPT(config, seed=args.seed)
-    completions = [encode_answer(tokenizer, spaced(c.report), spaced(c.result)) for c in cases]
-    batches = CompletionBatches(completions, 32, args.seed, block_size=BLOCK_SIZE)
+    batches = curriculum(cases, tokenizer, args)
     print(f"a GPT of {count(model.num_parameters(), 'parameter')}, {count(len(cases), 'report')}")
     train(
         model,
@@ -93,16 +106,49 @@ def train_model(
         tokenizer,
         checkpoint,
         steps=args.steps,
-        learning_rate=1.5e-3,
+        learning_rate=3e-3,
         seed=args.seed,
         quiet=args.quiet,
     )
     return model
 
 
+def curriculum(
+    cases: Sequence[Any], tokenizer: mg.Tokenizer, args: argparse.Namespace
+) -> Curriculum:
+    """Batches of reports in which more and more happens."""
+    lessons = [
+        encode_answer(tokenizer, spaced(case.report), spaced(summary(case, args.result_only)))
+        for case in cases
+    ]
+    stages = []
+    for (most, _), steps in zip(STAGES, steps_of(STAGES, args.steps), strict=True):
+        chosen = [
+            lesson
+            for lesson, case in zip(lessons, cases, strict=True)
+            if minutes(case.report) <= most
+        ]
+        stages.append(
+            (CompletionBatches(chosen or lessons, 32, args.seed, block_size=BLOCK_SIZE), steps)
+        )
+    return Curriculum(stages)
+
+
+def minutes(report: str) -> int:
+    """How many things happen in it."""
+    return report.count("' ")
+
+
+def summary(case: Any, result_only: bool) -> str:
+    """What the model learns to say: how the score went, and the result."""
+    return str(case.result) if result_only else f"{case.course}. {case.result}"
+
+
 def summarise(model: mg.GPT, tokenizer: mg.Tokenizer, reports: Sequence[str]) -> list[str]:
+    """What is said to each report."""
     prompts = [spaced(report) for report in reports]
-    return [said.strip() for said in answer(model, tokenizer, prompts, max_new_tokens=LONGEST)]
+    longest = LONGEST + A_MINUTE * max(map(minutes, reports))
+    return [said.strip() for said in answer(model, tokenizer, prompts, max_new_tokens=longest)]
 
 
 if __name__ == "__main__":

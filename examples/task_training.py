@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import accumulate, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +29,7 @@ def train(
     config = mg.TrainerConfig(
         max_steps=steps,
         learning_rate=learning_rate,
+        min_learning_rate=learning_rate / 100,
         betas=(0.9, 0.98),
         weight_decay=0.01,
         eval_interval=steps,  # the test is another thing
@@ -39,3 +42,9 @@ def train(
     checkpoint.parent.mkdir(parents=True, exist_ok=True)
     trainer.save(checkpoint)
     return trainer
+
+
+def steps_of(stages: Sequence[tuple[int, float]], steps: int) -> list[int]:
+    """How many of the steps each stage of a curriculum takes, by the shares that it names."""
+    ends = [round(steps * end) for end in accumulate(share for _, share in stages)]
+    return [end - start for start, end in pairwise([0, *ends])]

@@ -67,7 +67,7 @@ def main() -> None:
     parser.add_argument("--model", choices=[*NAMES, "both"], default="both", help="which")
     parser.add_argument("--train", type=at_least(1), default=20_000, help="cases to learn from")
     parser.add_argument("--test", type=at_least(1), default=1000, help="cases to test on")
-    parser.add_argument("--steps", type=at_least(1), default=1500, help="of each training")
+    parser.add_argument("--steps", type=at_least(1), default=2400, help="of each training")
     parser.add_argument("--beams", type=at_least(2), default=4, help="of the beam search")
     parser.add_argument("--seed", type=at_least(0), default=0, help="of everything")
     parser.add_argument("--output", type=Path, default=Path("runs/translate"), help="folder")

@@ -8,8 +8,8 @@ from collections.abc import Iterable
 
 import minigpt as mg
 
-# A Chinese character, a word or a figure with the space before it, or any other sign.
-PATTERN = r"\p{Han}| ?[a-zA-Z]+| ?\d|[^a-zA-Z\d]"
+# A Chinese character, a word, a minute (21') or a figure with the space before it, any other sign.
+PATTERN = r"\p{Han}| ?[a-zA-Z]+| ?\d+'| ?\d|[^a-zA-Z\d]"
 MORE_THAN_THERE_ARE = 10_000
 
 

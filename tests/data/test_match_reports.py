@@ -14,12 +14,13 @@ NO_GOALS = ("disallowed", "offside", "misses", "saves", "post", "card", "bring o
 
 
 def result_of(report):
-    """The result and the half-time score, from the words alone."""
+    """The result, the half-time score and the course of the match, from the words alone."""
     opening, *sentences = re.split(r"(?<=\.) ", report)
     first, second = re.findall(TEAM, opening)
     home, away = (second, first) if "guests" in opening or "travel" in opening else (first, second)
     goals = Counter({home: 0, away: 0})
     half_time = None
+    course = f"{home} 0–0 {away}."
     for sentence in sentences[:-1]:
         if found := re.fullmatch(r"At half-time it is (\d)–(\d)\.", sentence):
             assert half_time is None
@@ -28,11 +29,15 @@ def result_of(report):
             continue
         assert re.match(r"\d+' ", sentence), sentence
         (team,) = re.findall(TEAM, sentence)
-        if any(word in sentence for word in NO_GOALS):
-            continue
         own = "own net" in sentence or "Own goal" in sentence
-        goals[(away if team == home else home) if own else team] += 1
-    return f"{home} {goals[home]}–{goals[away]} {away}", half_time
+        kind = "own goal" if own else "goal"
+        if any(word in sentence for word in NO_GOALS):
+            kind = "no goal"
+        else:
+            goals[(away if team == home else home) if own else team] += 1
+        minute = sentence.split()[0]
+        course += f" {minute} {team} {kind} {goals[home]}–{goals[away]}"
+    return f"{home} {goals[home]}–{goals[away]} {away}", half_time, course
 
 
 @pytest.fixture(scope="module")
@@ -42,8 +47,9 @@ def cases():
 
 def test_every_result_is_right(cases):
     for case in [*cases[0], *cases[1]]:
-        result, half_time = result_of(case.report)
+        result, half_time, course = result_of(case.report)
         assert result == case.result and half_time is not None, case
+        assert course == case.course
 
 
 def test_the_result_is_not_in_the_report(cases):

@@ -80,10 +80,10 @@ def test_the_baseline_of_translation(monkeypatch):
 
 
 def test_answer_questions(run):
-    small = "--train 40 --test 9 --steps 4 --quiet"
+    small = "--train 40 --test 9 --steps 10 --quiet"
     code, out, err = run("answer_questions", small)
     assert (code, err) == (0, "")
-    assert "exactly right, of 9 unseen stories:" in out and "4 steps, " in out
+    assert "exactly right, of 9 unseen stories:" in out and "10 steps, " in out
     found = rows(out, "baseline: ", "GPT")
     assert len(found) == 6 and all(len(row) == 4 for row in found)
     assert re.search(r"^with exactly the sentences that prove it: [\d.]+%$", out, re.MULTILINE)
@@ -142,7 +142,7 @@ def test_a_proof_is_in_the_order_of_finding():
 
 
 def test_summarise(run):
-    code, out, err = run("summarise", "--train 40 --test 5 --steps 2 --quiet")
+    code, out, err = run("summarise", "--train 40 --test 5 --steps 10 --quiet")
     assert (code, err) == (0, "")
     assert "exactly right, of 5 unseen reports:" in out and "ROUGE-L of the GPT's lines: 0." in out
     found = rows(out, "baseline: ", "GPT ")
@@ -168,6 +168,6 @@ def test_ctrl_c(run, script, monkeypatch):
         return original(self)
 
     monkeypatch.setattr(mg.Trainer, "train_step", train_step)
-    code, _, err = run(script, "--train 30 --test 3 --steps 4 --quiet")
+    code, _, err = run(script, "--train 30 --test 3 --steps 10 --quiet")
     assert code == 130 and "stopped by Ctrl-C" in err
     assert not Path("runs").exists()
