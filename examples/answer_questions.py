@@ -83,6 +83,7 @@ def main() -> None:
 
     started = time.perf_counter()
     some, test = place_stories.make_cases(3000, args.test, args.seed)
+    test.sort(key=lambda story: story.depth)
     tokenizer = word_tokenizer(
         (spaced(f"{s.text} {s.question} {s.answer}") for s in some), SPECIAL_TOKENS, PHRASES
     )
@@ -92,7 +93,7 @@ def main() -> None:
         N_LAYER,
         N_HEAD,
         WIDTH,
-        positions="sinusoidal",
+        positions="alibi",
         init_std=WIDTH**-0.5,
     )
     model = mg.GPT(config, seed=args.seed)

@@ -94,7 +94,7 @@ def train_model(
         N_LAYER,
         N_HEAD,
         WIDTH,
-        positions="sinusoidal",
+        positions="alibi",
         init_std=WIDTH**-0.5,
     )
     model = mg.GPT(config, seed=args.seed)

@@ -20,7 +20,7 @@ from minigpt.functional.linear import linear
 from minigpt.functional.loss import cross_entropy, log_likelihood
 from minigpt.functional.lstm import lstm
 from minigpt.functional.normalization import layer_norm
-from minigpt.functional.positions import sinusoidal_positions
+from minigpt.functional.positions import alibi_slopes, sinusoidal_positions
 from minigpt.functional.softmax import log_softmax, softmax
 from minigpt.operations import (
     absolute,
@@ -47,6 +47,7 @@ from minigpt.operations import (
 __all__ = [
     "ACTIVATIONS",
     "absolute",
+    "alibi_slopes",
     "attention_weights",
     "broadcast_to",
     "concatenate",

@@ -15,6 +15,8 @@ from minigpt.functional.attention_blocks import (
     Attention,
     causal_bias,
     checked_mask,
+    checked_slopes,
+    distance_bias,
     scaled_scores,
     softmax_of_scores,
 )
@@ -30,6 +32,7 @@ def scaled_dot_product_attention(
     causal: bool = False,
     dropout: float = 0.0,
     rng: np.random.Generator | None = None,
+    slopes: Array | None = None,
 ) -> Tensor:
     """softmax(Q Kᵀ / √d_k) V, each query over the keys that it may see.
 
@@ -38,6 +41,8 @@ def scaled_dot_product_attention(
         causal: the queries are the last T of S places, and none may see a later place. Combined
             with ``mask``, a key must be allowed by both.
         dropout: probability with which a weight is set to 0 (the others scaled up); needs ``rng``.
+        slopes: of attention with linear biases (:func:`alibi_slopes`), with ``causal``: in head h a
+            score loses slopes[h] for each place that the key lies before the query.
 
     A query that may see no key at all gets zeros.
 
@@ -45,6 +50,7 @@ def scaled_dot_product_attention(
         q: (..., T, d_k)
         k: (..., S, d_k)
         v: (..., S, d_v)
+        slopes: (n_head,), with q, k and v (..., n_head, T or S, d_k or d_v)
         returns: (..., T, d_v)
 
     Raises:
@@ -65,7 +71,8 @@ def scaled_dot_product_attention(
         q, k, v = (x.broadcast_to(batch + x.shape[-2:]) for x in (q, k, v))
     qd, kd, vd = q.data, k.data, v.data
     o = np.empty((*qd.shape[:-1], vd.shape[-1]), qd.dtype)
-    attention = Attention(qd, kd, vd, o, mask, causal, dropout, rng, is_recorded((q, k, v)))
+    recorded = is_recorded((q, k, v))
+    attention = Attention(qd, kd, vd, o, mask, causal, dropout, rng, recorded, slopes)
 
     def vjp(g: Array) -> tuple[Array, Array, Array]:
         gq, gk, gv = np.empty_like(qd), np.empty_like(kd), np.empty_like(vd)
@@ -82,6 +89,7 @@ def multi_head_attention(
     causal: bool = False,
     dropout: float = 0.0,
     rng: np.random.Generator | None = None,
+    slopes: Array | None = None,
 ) -> Tensor:
     """Concat(head₁, …, head_h), headᵢ = Attention(Qᵢ, Kᵢ, Vᵢ) (Vaswani et al. 2017, §3.2.2).
 
@@ -91,6 +99,7 @@ def multi_head_attention(
     Shapes:
         qkv: (B, T, 3·C): C features of Q, then of K, then of V, each cut in n_head heads
         mask: as in :func:`scaled_dot_product_attention`, broadcast to (B, n_head, T, T)
+        slopes: (n_head,), as in :func:`scaled_dot_product_attention`
         returns: (B, T, C)
 
     Raises:
@@ -108,7 +117,8 @@ def multi_head_attention(
     q, k, v = heads_of(qkv.data, n_head)
     o = np.empty((b, t, width // 3), qkv.dtype)
     heads = split_heads(o, n_head)
-    attention = Attention(q, k, v, heads, mask, causal, dropout, rng, is_recorded((qkv,)))
+    recorded = is_recorded((qkv,))
+    attention = Attention(q, k, v, heads, mask, causal, dropout, rng, recorded, slopes)
 
     def vjp(g: Array) -> tuple[Array]:
         g_qkv = np.empty((b, t, width), g.dtype)
@@ -169,13 +179,17 @@ def multi_head_cross_attention(
 
 
 def attention_weights(
-    q: Operand, k: Operand, mask: Array | None = None, causal: bool = False
+    q: Operand,
+    k: Operand,
+    mask: Array | None = None,
+    causal: bool = False,
+    slopes: Array | None = None,
 ) -> Array:
     """P = softmax(Q Kᵀ / √d_k), for looking at: each row says where its query looks.
 
     Args:
         q, k: Tensors or arrays; no gradient passes through.
-        mask, causal: as in :func:`scaled_dot_product_attention`.
+        mask, causal, slopes: as in :func:`scaled_dot_product_attention`.
 
     Shapes:
         q: (..., T, d_k)
@@ -196,6 +210,8 @@ def attention_weights(
     queries, keys = as_tensor(q), as_tensor(k)
     check_shapes(queries, keys, causal=causal)
     scores = scaled_scores(queries.data, keys.data)
+    if (slopes := checked_slopes(slopes, queries.data, causal)) is not None:
+        scores += distance_bias(slopes, scores.shape[-1])
     if causal:
         scores += causal_bias(*scores.shape[-2:], scores.dtype.char)
     return softmax_of_scores(scores, checked_mask(mask, scores.shape))

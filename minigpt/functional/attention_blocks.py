@@ -36,6 +36,8 @@ class Attention:
         causal: the queries are the last T of S places, and see no later one.
         dropout: the probability of dropping a weight, drawn from ``rng``.
         differentiable: whether to keep what :meth:`backward` needs.
+        slopes: (H,), with q (…, H, T, d_k): what a score loses for each place between query and
+            key. It is a constant of the scores, so the derivative does not change.
     """
 
     def __init__(
@@ -49,11 +51,13 @@ class Attention:
         dropout: float,
         rng: np.random.Generator | None,
         differentiable: bool,
+        slopes: Array | None = None,
     ) -> None:
         check_probability(dropout, "dropout")
         if dropout and rng is None:
             raise TypeError("attention with dropout needs rng=np.random.default_rng(seed)")
         self.q, self.k, self.v, self.o = q, k, v, o
+        self.slopes = checked_slopes(slopes, q, causal)
         self.keep_scale = q.dtype.type(1 / (1 - dropout))
         self.kept: list[tuple[slice, int, Array, Array | None]] = []
         n_queries, n_keys = q.shape[-2], k.shape[-2]
@@ -75,6 +79,8 @@ class Attention:
     def _weights(self, rows: slice, seen: int, mask: Array | None, causal: bool) -> Array:
         """P of a block of queries, over the first ``seen`` keys."""
         scores = scaled_scores(self.q[..., rows, :], self.k[..., :seen, :])
+        if self.slopes is not None:
+            scores += distance_bias(self.slopes, seen)
         if causal and rows.stop - rows.start > 1:
             square = rows.stop - rows.start
             scores[..., seen - square :] += causal_bias(square, square, scores.dtype.char)
@@ -151,6 +157,31 @@ def checked_mask(mask: Array | None, shape: tuple[int, ...]) -> Array | None:
             f"scores, (..., T, S) = {shape}"
         )
     return mask
+
+
+def checked_slopes(slopes: Array | None, q: Array, causal: bool) -> Array | None:
+    """The slopes in the dtype of q, or an error: one for each head, of causal attention."""
+    if slopes is None:
+        return None
+    slopes = np.asarray(slopes)
+    if q.ndim < 3 or slopes.shape != q.shape[-3:-2]:
+        raise ValueError(
+            f"attention: slopes have shape {slopes.shape}, q {q.shape}: expected one for each head "
+            "of q (..., n_head, T, d_k)"
+        )
+    if not causal and q.shape[-2] > 1:
+        raise ValueError("attention: slopes are for causal=True: distances count back in time")
+    return slopes.astype(q.dtype)
+
+
+def distance_bias(slopes: Array, n_keys: int) -> Array:
+    """m_h·(j − last) for each head h and key j: (H, 1, n_keys).
+
+    It should be −m_h·(i − j) in the row of query i. The two differ by the same number for all keys
+    of a row, of which softmax takes no notice; and this one is the same for all rows.
+    """
+    back = np.arange(1 - n_keys, 1, dtype=slopes.dtype)
+    return slopes[:, None, None] * back
 
 
 @lru_cache(maxsize=16)

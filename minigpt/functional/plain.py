@@ -70,16 +70,25 @@ def dropout(x: Tensor, p: float, rng: np.random.Generator) -> Tensor:
 
 
 def attention(
-    q: Tensor, k: Tensor, v: Tensor, mask: Array | None = None, causal: bool = False
+    q: Tensor,
+    k: Tensor,
+    v: Tensor,
+    mask: Array | None = None,
+    causal: bool = False,
+    slope: float = 0.0,
 ) -> Tensor:
     """softmax(Q Kᵀ / √d_k) V (E1). Hidden scores become −∞, so that their weights are 0.
 
-    Every query must be allowed to see one key at least.
+    Every query must be allowed to see one key at least. With a slope, a score loses it for each
+    place that the key lies before the query (ALiBi, Press et al. 2022).
     """
     d_k = q.shape[-1]
     scores = q @ k.swapaxes(-1, -2) / math.sqrt(d_k)
+    t, s = scores.shape[-2:]
+    if slope:
+        distances = np.arange(s - t, s)[:, None] - np.arange(s)
+        scores = scores - slope * distances.astype(scores.dtype)
     if causal:
-        t, s = scores.shape[-2:]
         scores = scores.masked_fill(~np.tri(t, s, s - t, dtype=bool), -np.inf)
     if mask is not None:
         scores = scores.masked_fill(~mask, -np.inf)

@@ -1,4 +1,4 @@
-"""Sinusoidal positions (E4)."""
+"""Sinusoidal positions (E4), and the slopes of attention with linear biases."""
 
 from __future__ import annotations
 
@@ -36,3 +36,25 @@ def sinusoidal_positions(length: int, d_model: int) -> Array:
     table[:, 0::2] = np.sin(angle)
     table[:, 1::2] = np.cos(angle)
     return table
+
+
+def alibi_slopes(n_head: int) -> Array:
+    """m_h = 2^(−8h/n) for the heads h = 1 … n: how fast each forgets (Press et al. 2022, §3).
+
+    Attention with linear biases (ALiBi) takes the distance of a key, times the slope of the head,
+    from its score:  softmaxⱼ(qᵢ·kⱼ/√d_k − m_h (i − j)).  It is all that the model learns of where
+    tokens stand, is the same wherever they do, and makes "the last one that fits" easy to find.
+
+    Shapes:
+        returns: (n_head,), float64
+
+    Raises:
+        ValueError: ``n_head`` below 1.
+
+    Example:
+        >>> alibi_slopes(4)
+        array([0.25      , 0.0625    , 0.015625  , 0.00390625])
+    """
+    if n_head < 1:
+        raise ValueError(f"n_head={n_head} must be 1 or more")
+    return 2.0 ** (-8.0 * np.arange(1, n_head + 1) / n_head)

@@ -32,7 +32,8 @@ class GPTConfig:
             "relu", "silu" or "tanh".
         norm: "pre" (GPT-2), "post" (GPT-1, Vaswani et al. 2017), or "none".
         positions: "learned" (GPT-1, GPT-2), "sinusoidal" (Vaswani et al. 2017, §3.5; the token
-            embeddings are then multiplied by √n_embd, §3.4), or "none".
+            embeddings are then multiplied by √n_embd, §3.4), "alibi" (attention falls with the
+            distance instead: Press et al. 2022), or "none".
         tie_head: whether the output head is the token embedding again (Press & Wolf 2017).
         n_inner: the width inside the feed-forward network; 4·n_embd where None.
         layer_norm_eps: ε of the layer norms.

@@ -48,7 +48,8 @@ def check_transformer(
         put(name, float(getattr(config, name)))
     check_activation(config.activation)
     check_norm(config.norm, norms)
-    check_positions(config.positions, config.n_embd)
+    # An encoder has no field for it.
+    check_positions(config.positions, config.n_embd, getattr(config, "causal", False) is True)
     for name in flags:
         if not isinstance(getattr(config, name), (bool, np.bool_)):
             raise TypeError(f"{name} must be True or False, got {getattr(config, name)!r}")

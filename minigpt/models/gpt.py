@@ -69,7 +69,8 @@ class GPT(Pretrained):
         self.blocks = [
             Block(
                 c.n_embd, c.n_head, c.n_inner, c.activation, c.norm, c.dropout, c.bias, c.causal,
-                c.layer_norm_eps, c.residual, std=std, out_std=out_std, seed=rng,
+                c.layer_norm_eps, c.residual, alibi=c.positions == "alibi", std=std,
+                out_std=out_std, seed=rng,
             )
             for _ in range(c.n_layer)
         ]  # fmt: skip

@@ -27,6 +27,7 @@ class CausalSelfAttention(Module):
         dropout: on the attention weights, and on y before it joins the residual stream.
         bias: whether the projections have biases.
         causal: False lets every token see all others, as in an encoder.
+        alibi: whether scores fall with the distance (:func:`~minigpt.functional.alibi_slopes`).
         std: standard deviation of the initial projections; 1/√n_in by default.
         out_std: that of W_out; the same as ``std`` by default.
         seed: of the projections, a number or a Generator.
@@ -37,7 +38,7 @@ class CausalSelfAttention(Module):
             cache the number of all tokens so far
 
     Raises:
-        ValueError: n_head does not divide n_embd.
+        ValueError: n_head does not divide n_embd, or ``alibi`` without ``causal``.
     """
 
     def __init__(
@@ -48,6 +49,7 @@ class CausalSelfAttention(Module):
         bias: bool = True,
         causal: bool = True,
         *,
+        alibi: bool = False,
         std: float | None = None,
         out_std: float | None = None,
         seed: Seed,
@@ -60,6 +62,9 @@ class CausalSelfAttention(Module):
         rng = np.random.default_rng(seed)
         self.n_head = n_head
         self.causal = causal
+        if alibi and not causal:
+            raise ValueError("alibi=True needs causal=True: distances count back in time")
+        self.slopes = F.alibi_slopes(n_head) if alibi else None
         self.attention_dropout = dropout
         self.qkv_proj = Linear(n_embd, 3 * n_embd, bias, std=std, seed=rng)
         self.out_proj = Linear(
@@ -89,7 +94,9 @@ class CausalSelfAttention(Module):
         qkv = self.qkv_proj(x)  # (B, T, C) -> (B, T, 3·C)
         if cache is None:
             dropout = self.attention_dropout if self.training else 0.0
-            heads = F.multi_head_attention(qkv, self.n_head, mask, self.causal, dropout, rng)
+            heads = F.multi_head_attention(
+                qkv, self.n_head, mask, self.causal, dropout, rng, self.slopes
+            )
         else:
             heads = self._continued(qkv, mask, cache, layer)
         return self.residual_dropout(self.out_proj(heads), rng)  # (B, T, C)
@@ -102,7 +109,9 @@ class CausalSelfAttention(Module):
         k, v = cache.extend(layer, k, v)
         b, h, t, d = q.shape
         several = self.causal and t > 1  # a single new token comes last and sees all
-        heads = F.scaled_dot_product_attention(Tensor(q), Tensor(k), Tensor(v), mask, several)
+        heads = F.scaled_dot_product_attention(
+            Tensor(q), Tensor(k), Tensor(v), mask, several, slopes=self.slopes
+        )
         return heads.swapaxes(1, 2).reshape(b, t, h * d)
 
     def weights(self, x: Tensor, mask: Array | None = None) -> Array:
@@ -118,10 +127,11 @@ class CausalSelfAttention(Module):
             returns: (B, n_head, T, T), each row a distribution over the tokens
         """
         q, k, _ = heads_of(self.qkv_proj(x).data, self.n_head)
-        return attention_weights(q, k, mask, self.causal)
+        return attention_weights(q, k, mask, self.causal, self.slopes)
 
     def extra_repr(self) -> str:
-        return f"n_head={self.n_head}" + ("" if self.causal else ", causal=False")
+        causal = "" if self.causal else ", causal=False"
+        return f"n_head={self.n_head}{causal}" + ("" if self.slopes is None else ", alibi=True")
 
 
 def check_heads(n_embd: int, n_head: int) -> None:

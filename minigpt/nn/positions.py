@@ -1,4 +1,7 @@
-"""Where a token stands: learned positions, sinusoidal ones (E4), or none, added to what it is."""
+"""Where a token stands: learned positions, sinusoidal ones (E4), or none, added to what it is.
+
+With "alibi" nothing is added either: attention itself goes by the distance of tokens.
+"""
 
 from __future__ import annotations
 
@@ -65,7 +68,7 @@ class NoPositions(Module):
 
 
 def make_positions(kind: str, block_size: int, n_embd: int, *, std: float, seed: Seed) -> Module:
-    """Positions of one kind: "learned", "sinusoidal" or "none".
+    """Positions of one kind: "learned", "sinusoidal", or nothing for "none" and "alibi".
 
     Raises:
         ValueError: another kind, or sinusoidal ones of an odd width.
@@ -76,11 +79,16 @@ def make_positions(kind: str, block_size: int, n_embd: int, *, std: float, seed:
     return SinusoidalPositions(block_size, n_embd) if kind == "sinusoidal" else NoPositions()
 
 
-def check_positions(kind: str, n_embd: int) -> None:
+def check_positions(kind: str, n_embd: int, causal: bool = True) -> None:
     """Raise unless there are positions of that kind, of that width."""
-    if kind not in ("learned", "sinusoidal", "none"):
-        raise ValueError(
-            f'positions={kind!r}: expected "learned" (GPT-2), "sinusoidal" or "none" (to study)'
-        )
+    described = {
+        "learned": '"learned" (GPT-2)', "sinusoidal": '"sinusoidal"',
+        "alibi": '"alibi" (causal models alone)', "none": '"none" (to study)',
+    }  # fmt: skip
+    if kind not in described or (kind == "alibi" and not causal):
+        if not causal:
+            del described["alibi"]
+        *others, last = described.values()
+        raise ValueError(f"positions={kind!r}: expected {', '.join(others)} or {last}")
     if kind == "sinusoidal" and n_embd % 2:
         raise ValueError(f"n_embd={n_embd} must be even for sinusoidal positions")

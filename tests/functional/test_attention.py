@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 import minigpt.functional as F
 from minigpt import Tensor, gradcheck
 from minigpt.functional import attention_blocks, plain
+from minigpt.operations import concatenate
 from tests.strategies import assert_same_function, seeds, tensors
 
 
@@ -129,6 +130,76 @@ def test_multi_head_attention_is_attention_of_each_head():
         o.swapaxes(1, 2).reshape(2, 5, 4).data,
         rtol=1e-13,
     )
+
+
+# ── attention with linear biases ──────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("dtype", TOLERANCE)
+@given(multi_head_attentions(), seeds)
+def test_slopes_equal_plain(dtype, drawn, seed):
+    shape, n_head, mask, _ = drawn
+    slopes = F.alibi_slopes(n_head)
+
+    def expected(qkv):
+        q, k, v = (part.split(n_head, axis=-1) for part in qkv.split(3, axis=-1))
+        seen = None if mask is None else mask[:, 0]
+        return concatenate(
+            [
+                plain.attention(*heads, seen, True, float(m))
+                for *heads, m in zip(q, k, v, slopes, strict=True)
+            ],
+            axis=-1,
+        )
+
+    assert_same_function(
+        lambda x: F.multi_head_attention(x, n_head, mask, causal=True, slopes=slopes),
+        expected,
+        tensors([shape], seed, dtype),
+        seed,
+        TOLERANCE[dtype],
+    )
+
+
+@given(multi_head_attentions(), seeds)
+def test_gradient_with_slopes(drawn, seed):
+    shape, n_head, mask, _ = drawn
+    slopes = F.alibi_slopes(n_head)
+    inputs = tensors([shape], seed)
+    assert gradcheck(lambda x: F.multi_head_attention(x, n_head, mask, True, slopes=slopes), inputs)
+
+
+def test_weights_fall_with_the_distance():
+    same = np.zeros((1, 2, 5, 3))  # every score is 0 but for the distances
+    found = F.attention_weights(same, same, causal=True, slopes=np.array([0.5, 0.0]))
+    expected = np.exp(-0.5 * np.arange(5))[::-1]
+    np.testing.assert_allclose(found[0, 0, -1], expected / expected.sum(), rtol=1e-12)
+    np.testing.assert_allclose(found[0, 1, -1], np.full(5, 0.2), rtol=1e-12)
+    np.testing.assert_allclose(found[0, 0, 2, :3], expected[-3:] / expected[-3:].sum(), rtol=1e-12)
+    last = F.attention_weights(same[:, :, -1:], same, slopes=np.array([0.5, 0.0]))
+    np.testing.assert_allclose(last, found[:, :, -1:], rtol=1e-12)  # a single query comes last
+
+
+def test_slopes_are_those_of_the_paper():
+    np.testing.assert_array_equal(F.alibi_slopes(8), 0.5 ** np.arange(1, 9))
+    with pytest.raises(ValueError, match="n_head=0 must be 1 or more"):
+        F.alibi_slopes(0)
+
+
+@pytest.mark.parametrize(
+    ("shape", "causal", "slopes", "message"),
+    [
+        ((2, 3, 4), True, np.ones(3), r"slopes have shape \(3,\), q \(2, 3, 4\): expected one"),
+        ((3, 4), True, np.ones(3), "expected one for each head"),
+        ((2, 3, 4), False, np.ones(2), "slopes are for causal=True"),
+    ],
+)
+def test_wrong_slopes(shape, causal, slopes, message):
+    x = Tensor(np.ones(shape))
+    with pytest.raises(ValueError, match=message):
+        F.scaled_dot_product_attention(x, x, x, causal=causal, slopes=slopes)
+    with pytest.raises(ValueError, match=message):
+        F.attention_weights(x, x, causal=causal, slopes=slopes)
 
 
 # ── what the equation promises ────────────────────────────────────────────────────────────────

@@ -13,6 +13,7 @@ KINDS = {
     "no bias": {"bias": False},
     "untied head": {"tie_head": False},
     "sinusoidal": {"positions": "sinusoidal"},
+    "alibi": {"positions": "alibi"},
     "relu": {"activation": "relu"},
     "exact gelu": {"activation": "gelu_erf", "n_inner": 10},
     "all at once": {

@@ -287,8 +287,8 @@ def test_weights_cut_off_anywhere(folder):
 @pytest.mark.parametrize(
     "option",
     [
-        {"bias": False}, {"norm": "post"}, {"positions": "sinusoidal"}, {"causal": False},
-        {"residual": False},
+        {"bias": False}, {"norm": "post"}, {"positions": "sinusoidal"},
+        {"positions": "alibi"}, {"causal": False}, {"residual": False},
     ],
 )  # fmt: skip
 def test_options_of_no_gpt2_are_refused_before_anything_is_written(tmp_path, option):

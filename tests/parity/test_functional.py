@@ -20,6 +20,9 @@ IDS = np.array([[0, 2, 2, 4], [3, 0, -1, -1]])
 COUNTED = np.abs(IDS)
 MASK = np.random.default_rng(5).random((2, 1, 4, 6)) < 0.7
 MASK[..., 0] = True
+SLOPES = F.alibi_slopes(3)
+DISTANCES = np.arange(2, 6)[:, None] - np.arange(6)  # QKV's four queries are the last of six places
+FALLING = torch.from_numpy(np.where(DISTANCES < 0, -np.inf, -SLOPES[:, None, None] * DISTANCES))
 CAUSAL = torch.from_numpy(np.tri(4, 6, 2, dtype=bool))  # the last 4 of 6 places
 
 
@@ -135,6 +138,11 @@ CASES: dict[str, Any] = {
     "attention, causal, of the last places": (
         lambda q, k, v: F.scaled_dot_product_attention(q, k, v, causal=True),
         lambda *qkv: TF.scaled_dot_product_attention(*qkv, attn_mask=CAUSAL),
+        QKV,
+    ),
+    "attention, with slopes": (
+        lambda q, k, v: F.scaled_dot_product_attention(q, k, v, causal=True, slopes=SLOPES),
+        lambda *qkv: TF.scaled_dot_product_attention(*qkv, attn_mask=FALLING.to(qkv[0].dtype)),
         QKV,
     ),
     "attention, masked": (
