@@ -116,12 +116,18 @@ CASES: dict[str, Any] = {
         lambda x: F.multi_head_attention(x, 2, mask=MASK, causal=True, dropout=0.3, rng=rng()),
         [(2, 3, 12)],
     ),
+    "multi_head_attention with slopes": (
+        lambda x: F.multi_head_attention(x, 2, causal=True, slopes=F.alibi_slopes(2)),
+        [(2, 3, 12)],
+    ),
     "multi_head_cross_attention": (
         lambda q, kv: F.multi_head_cross_attention(q, kv, 2, MASK, dropout=0.3, rng=rng()),
         [(2, 3, 4), (2, 3, 8)],
     ),
 }  # fmt: skip
-NOT_OF_TENSORS = {"ACTIVATIONS", "attention_weights", "erf", "plain", "sinusoidal_positions"}
+NOT_OF_TENSORS = {
+    "ACTIVATIONS", "alibi_slopes", "attention_weights", "erf", "plain", "sinusoidal_positions",
+}  # fmt: skip
 # Once more without any axis, where NumPy likes to give numbers in place of arrays.
 CASES |= {
     f"{name}, of numbers": (fn, [()] * len(shapes))
