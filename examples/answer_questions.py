@@ -29,8 +29,9 @@ What else helps a small GPT to learn this:
 - it is deep and narrow, as each step of finding takes a layer or two;
 - "went to the" and "Where is the" are tokens: who does what is then always as far apart, and a
   lesson is shorter;
-- sinusoidal positions, in which "four words before" is the same everywhere (Vaswani et al. 2017,
-  §3.5), and initial weights of standard deviation 1/√width (as in translate.py).
+- attention that falls with the distance (ALiBi, Press et al. 2022), in place of positions: of
+  several sentences about Nora it is the last that counts;
+- initial weights of standard deviation 1/√width (as in translate.py).
 
 The stories of the test are those of data/place_stories.py: of those with a question where a glance
 would do for an answer most are left out. The baselines are such glances.

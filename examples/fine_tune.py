@@ -211,7 +211,7 @@ def draw(results: dict[str, dict[str, list[float]]], share: float, args: Any) ->
         axes.set_title(f"pre-trained on the {objective} token")
         axes.spines[["top", "right"]].set_visible(False)
     panels[0].set_ylabel("accuracy on unseen names")
-    panels[-1].legend(frameon=False)
+    panels[0].legend(loc="upper left", frameon=False)
     path: Path = args.output / "accuracy.png"
     figure.savefig(path, dpi=110)
     return path

@@ -12,15 +12,16 @@ right. The baselines know the teams, and guess at the goals.
 
 Before the line with the result the model keeps the score, minute by minute:
 
-    Westbrook 0–0 Ironbridge. 21' Westbrook goal 1–0 34' Ironbridge own goal 2–0 72' Westbrook
-    no goal 2–0. Westbrook 2–0 Ironbridge
+    Westbrook 0–0 Ironbridge. 21' Westbrook goal Westbrook 1–0 Ironbridge
+    34' Ironbridge own goal Westbrook 2–0 Ironbridge. Westbrook 2–0 Ironbridge
 
 so that it has to count no further than from one number to the next, and what it has counted so far
 is there to be read (Nye et al. 2021, "Show Your Work: Scratchpads for Intermediate Computation with
 Language Models"). --result-only has it say the line alone.
 
 Reports in which little happens come first. Words and minutes are read whole, other figures one by
-one. Sinusoidal positions, and initial weights of standard deviation 1/√width (as in translate.py).
+one. Attention falls with the distance, and initial weights have the standard deviation 1/√width (as
+in answer_questions.py).
 """
 
 from __future__ import annotations
@@ -40,10 +41,10 @@ from task_data import match_reports
 from task_training import steps_of, train
 from word_tokens import spaced, word_tokenizer
 
-N_LAYER, N_HEAD, WIDTH, BLOCK_SIZE = 4, 4, 64, 384
+N_LAYER, N_HEAD, WIDTH, BLOCK_SIZE = 4, 4, 64, 448
 LONGEST = 16  # tokens of a summary without the minutes
 STAGES = ((3, 0.15), (6, 0.25), (100, 0.6))  # what happens at most; for what share of the steps
-A_MINUTE = 6  # tokens of the score at a minute
+A_MINUTE = 8  # tokens of the score at a minute
 PHRASES = ("no goal", "own goal", *(team for team in match_reports.TEAMS if " " in team))
 
 

@@ -36,7 +36,7 @@ def result_of(report):
         else:
             goals[(away if team == home else home) if own else team] += 1
         minute = sentence.split()[0]
-        course += f" {minute} {team} {kind} {goals[home]}–{goals[away]}"
+        course += f" {minute} {team} {kind} {home} {goals[home]}–{goals[away]} {away}"
     return f"{home} {goals[home]}–{goals[away]} {away}", half_time, course
 
 
