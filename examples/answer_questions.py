@@ -52,11 +52,10 @@ from inputs import load
 from minigpt.datasets import Completion, CompletionBatches, Curriculum
 from minigpt.tasks import SPECIAL_TOKENS, MatchTable, answer, encode_answer
 from task_data import place_stories, story_world
-from task_training import steps_of, train
+from task_training import narrow_gpt, steps_of, train
 from word_tokens import spaced, word_tokenizer
 
-N_LAYER, N_HEAD, WIDTH, BLOCK_SIZE = 5, 4, 64, 192
-BATCH_SIZE = 32
+N_LAYER, BLOCK_SIZE, BATCH_SIZE = 5, 192, 32
 # The sentences of a story, at most; for what share of the steps.
 STAGES = ((3, 0.1), (5, 0.15), (7, 0.2), (place_stories.SENTENCES[1], 0.55))
 ASKED = ("Where is", "Where was", "Who has", "before")
@@ -88,16 +87,7 @@ def main() -> None:
     tokenizer = word_tokenizer(
         (spaced(f"{s.text} {s.question} {s.answer}") for s in some), SPECIAL_TOKENS, PHRASES
     )
-    config = mg.GPTConfig(
-        tokenizer.vocab_size,
-        BLOCK_SIZE,
-        N_LAYER,
-        N_HEAD,
-        WIDTH,
-        positions="alibi",
-        init_std=WIDTH**-0.5,
-    )
-    model = mg.GPT(config, seed=args.seed)
+    model = narrow_gpt(tokenizer.vocab_size, BLOCK_SIZE, N_LAYER, args.seed)
     lessons = curriculum({story.text for story in test}, tokenizer, args)
     print(f"a GPT of {count(model.num_parameters(), 'parameter')}")
     train(

@@ -38,10 +38,10 @@ from inputs import load
 from minigpt.datasets import CompletionBatches, Curriculum
 from minigpt.tasks import SPECIAL_TOKENS, MatchTable, answer, encode_answer, rouge_l
 from task_data import match_reports
-from task_training import steps_of, train
+from task_training import narrow_gpt, steps_of, train
 from word_tokens import spaced, word_tokenizer
 
-N_LAYER, N_HEAD, WIDTH, BLOCK_SIZE = 4, 4, 64, 448
+N_LAYER, BLOCK_SIZE, BATCH_SIZE = 4, 448, 32
 LONGEST = 16  # tokens of a summary without the minutes
 STAGES = ((3, 0.15), (6, 0.25), (100, 0.6))  # what happens at most; for what share of the steps
 A_MINUTE = 8  # tokens of the score at a minute
@@ -89,16 +89,7 @@ def main() -> None:
 def train_model(
     cases: Sequence[Any], tokenizer: mg.Tokenizer, checkpoint: Path, args: argparse.Namespace
 ) -> mg.GPT:
-    config = mg.GPTConfig(
-        tokenizer.vocab_size,
-        BLOCK_SIZE,
-        N_LAYER,
-        N_HEAD,
-        WIDTH,
-        positions="alibi",
-        init_std=WIDTH**-0.5,
-    )
-    model = mg.GPT(config, seed=args.seed)
+    model = narrow_gpt(tokenizer.vocab_size, BLOCK_SIZE, N_LAYER, args.seed)
     batches = curriculum(cases, tokenizer, args)
     print(f"a GPT of {count(model.num_parameters(), 'parameter')}, {count(len(cases), 'report')}")
     train(
@@ -129,9 +120,9 @@ def curriculum(
             for lesson, case in zip(lessons, cases, strict=True)
             if minutes(case.report) <= most
         ]
-        stages.append(
-            (CompletionBatches(chosen or lessons, 32, args.seed, block_size=BLOCK_SIZE), steps)
-        )
+        chosen = chosen or lessons  # among few reports there may be no short one
+        batches = CompletionBatches(chosen, BATCH_SIZE, args.seed, block_size=BLOCK_SIZE)
+        stages.append((batches, steps))
     return Curriculum(stages)
 
 

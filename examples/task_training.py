@@ -44,6 +44,19 @@ def train(
     return trainer
 
 
+def narrow_gpt(vocab_size: int, block_size: int, n_layer: int, seed: int) -> mg.GPT:
+    """A GPT for tasks of finding things again: many layers for its width, and ALiBi for positions.
+
+    Each step of finding takes a layer or two. Attention falls with the distance (Press et al.
+    2022), so that of several things that fit the last one counts. The initial weights have a
+    standard deviation of 1/√width, which keeps the size of what goes through a layer.
+    """
+    config = mg.GPTConfig(
+        vocab_size, block_size, n_layer, n_head=4, n_embd=64, positions="alibi", init_std=64**-0.5
+    )
+    return mg.GPT(config, seed=seed)
+
+
 def steps_of(stages: Sequence[tuple[int, float]], steps: int) -> list[int]:
     """How many of the steps each stage of a curriculum takes, by the shares that it names."""
     ends = [round(steps * end) for end in accumulate(share for _, share in stages)]
