@@ -77,9 +77,9 @@ class MatchReport:
     Attributes:
         report: sentences, those of the match with their minute.
         result: "Northfield 2–1 Eastham", with the home team first and an en dash.
-        course: how it went, thing by thing: "Northfield 0–0 Eastham. 7' Eastham no goal Northfield
-            0–0 Eastham 21' Northfield goal Northfield 1–0 Eastham …". The team in front is the one
-            that the sentence names, also if the goal is its own.
+        course: how it went, thing by thing, and after a goal how many its side has: "Northfield 0
+            Eastham 0. 7' Eastham no goal 21' Northfield goal Northfield 1 30' Northfield own goal
+            Eastham 1 …".
     """
 
     report: str
@@ -130,7 +130,7 @@ def play(rng: np.random.Generator) -> MatchReport:
 
     sentences = [pick(rng, OPENINGS).format(home=home, away=away)]
     score = {home: 0, away: 0}
-    course = [f"{home} 0–0 {away}."]
+    course = [f"{home} 0 {away} 0."]
     rest = False  # the half-time score was told
     for minute, scorer in zip(minutes, happenings, strict=True):
         if minute > HALF and not rest:
@@ -147,7 +147,9 @@ def play(rng: np.random.Generator) -> MatchReport:
         player, other = shuffled(rng, squads[team])[:2]
         sentence = template.format(team=team, player=player, other=other)
         sentences.append(f"{minute}' {sentence}")
-        course.append(f"{minute}' {team} {kind} {home} {score[home]}–{score[away]} {away}")
+        course.append(f"{minute}' {team} {kind}")
+        if scorer is not None:
+            course.append(f"{scorer} {score[scorer]}")
     if not rest:
         sentences.append(HALF_TIME.format(home_goals=score[home], away_goals=score[away]))
     sentences.append(pick(rng, CLOSINGS).format(spectators=int(rng.integers(200, 9999))))

@@ -12,8 +12,8 @@ right. The baselines know the teams, and guess at the goals.
 
 Before the line with the result the model keeps the score, minute by minute:
 
-    Westbrook 0–0 Ironbridge. 21' Westbrook goal Westbrook 1–0 Ironbridge
-    34' Ironbridge own goal Westbrook 2–0 Ironbridge. Westbrook 2–0 Ironbridge
+    Westbrook 0 Ironbridge 0. 21' Westbrook goal Westbrook 1 34' Ironbridge own goal Westbrook 2
+    72' Ironbridge no goal. Westbrook 2–0 Ironbridge
 
 so that it has to count no further than from one number to the next, and what it has counted so far
 is there to be read (Nye et al. 2021, "Show Your Work: Scratchpads for Intermediate Computation with
@@ -41,10 +41,10 @@ from task_data import match_reports
 from task_training import narrow_gpt, steps_of, train
 from word_tokens import spaced, word_tokenizer
 
-N_LAYER, BLOCK_SIZE, BATCH_SIZE = 4, 448, 32
-LONGEST = 16  # tokens of a summary without the minutes
+N_LAYER, BLOCK_SIZE, BATCH_SIZE = 4, 384, 32
+LONGEST = 16  # tokens of a summary without what happens
 STAGES = ((3, 0.15), (6, 0.25), (100, 0.6))  # what happens at most; for what share of the steps
-A_MINUTE = 8  # tokens of the score at a minute
+A_MINUTE = 5  # tokens of the score at a minute
 PHRASES = ("no goal", "own goal", *(team for team in match_reports.TEAMS if " " in team))
 
 

@@ -20,7 +20,7 @@ def result_of(report):
     home, away = (second, first) if "guests" in opening or "travel" in opening else (first, second)
     goals = Counter({home: 0, away: 0})
     half_time = None
-    course = f"{home} 0–0 {away}."
+    course = f"{home} 0 {away} 0."
     for sentence in sentences[:-1]:
         if found := re.fullmatch(r"At half-time it is (\d)–(\d)\.", sentence):
             assert half_time is None
@@ -30,13 +30,13 @@ def result_of(report):
         assert re.match(r"\d+' ", sentence), sentence
         (team,) = re.findall(TEAM, sentence)
         own = "own net" in sentence or "Own goal" in sentence
-        kind = "own goal" if own else "goal"
-        if any(word in sentence for word in NO_GOALS):
-            kind = "no goal"
-        else:
-            goals[(away if team == home else home) if own else team] += 1
         minute = sentence.split()[0]
-        course += f" {minute} {team} {kind} {home} {goals[home]}–{goals[away]} {away}"
+        if any(word in sentence for word in NO_GOALS):
+            course += f" {minute} {team} no goal"
+            continue
+        side = (away if team == home else home) if own else team
+        goals[side] += 1
+        course += f" {minute} {team} {'own goal' if own else 'goal'} {side} {goals[side]}"
     return f"{home} {goals[home]}–{goals[away]} {away}", half_time, course
 
 
