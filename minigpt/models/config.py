@@ -31,9 +31,9 @@ class GPTConfig:
         activation: of the feed-forward network: "gelu_tanh" (GPT-2), "gelu_erf" (exact),
             "relu", "silu" or "tanh".
         norm: "pre" (GPT-2), "post" (GPT-1, Vaswani et al. 2017), or "none".
-        positions: "learned" (GPT-1, GPT-2), "sinusoidal" (Vaswani et al. 2017, §3.5; the token
-            embeddings are then multiplied by √n_embd, §3.4), "alibi" (attention falls with the
-            distance instead: Press et al. 2022), or "none".
+        positions: "learned" (GPT-1, GPT-2), "sinusoidal" (Vaswani et al. 2017, §3.5), "alibi"
+            (attention falls with the distance instead: Press et al. 2022), or "none". With the
+            second and the third the token embeddings are multiplied by √n_embd (Vaswani, §3.4).
         tie_head: whether the output head is the token embedding again (Press & Wolf 2017).
         n_inner: the width inside the feed-forward network; 4·n_embd where None.
         layer_norm_eps: ε of the layer norms.

@@ -136,7 +136,7 @@ class GPT(Pretrained):
     def embed(self, ids: Array, positions: Array) -> Tensor:
         """Token and position embeddings added up: (B, T) -> (B, T, C)."""
         tokens: Tensor = self.token_embedding(ids)
-        if self.config.positions == "sinusoidal":
+        if self.config.positions in ("sinusoidal", "alibi"):
             tokens = tokens * math.sqrt(self.config.n_embd)  # Vaswani et al. 2017, §3.4
         x: Tensor = self.position_embedding(tokens, positions)
         return x

@@ -115,6 +115,19 @@ def test_sinusoidal_positions_come_beside_scaled_tokens(make_gpt, ids):
     np.testing.assert_allclose(model.embed(ids, np.arange(10)).data, expected, atol=1e-6)
 
 
+def test_alibi_scales_tokens_and_goes_by_distance_alone(make_gpt, ids):
+    model = make_gpt(positions="alibi").eval()
+    scaled = 4 * model.token_embedding.weight.data[ids]
+    np.testing.assert_allclose(model.embed(ids, np.arange(10)).data, scaled, atol=1e-6)
+    further = model(ids, positions=np.arange(2, 12)).data
+    np.testing.assert_array_equal(further, model(ids).data)
+    turned = ids.copy()
+    turned[:, [0, 1]] = turned[:, [1, 0]]
+    assert not np.allclose(model(turned).data[:, -1], model(ids).data[:, -1])
+    flat = make_gpt(positions="none").eval()
+    assert not np.allclose(flat(ids).data, model(ids).data)
+
+
 def test_a_tied_head_is_the_token_embedding(make_gpt, ids):
     names = [name for name, _ in make_gpt().named_parameters()]
     assert not any(name.startswith("head") for name in names)
