@@ -44,6 +44,7 @@ def alibi_slopes(n_head: int) -> Array:
     Attention with linear biases (ALiBi) takes the distance of a key, times the slope of the head,
     from its score:  softmaxⱼ(qᵢ·kⱼ/√d_k − m_h (i − j)).  It is all that the model learns of where
     tokens stand, is the same wherever they do, and makes "the last one that fits" easy to find.
+    The paper takes other slopes where n is no power of two; here the formula holds for any n.
 
     Shapes:
         returns: (n_head,), float64
