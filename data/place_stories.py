@@ -137,7 +137,7 @@ def glances(story: Story) -> dict[str, str]:
     to the last mention of what is asked about, after it and before it.
     """
     words = [word.strip(".") for word in story.text.split()]
-    asked = next(word for word in story.question.strip("?").split() if word in PEOPLE + THINGS)
+    asked = asked_about(story.question)
     at = max(i for i, word in enumerate(words) if word == asked)
     places = [(i, word) for i, word in enumerate(words) if word in PLACES]
     before = [place for i, place in places if i < at]
@@ -149,6 +149,16 @@ def glances(story: Story) -> dict[str, str]:
         "place before": (before or after)[-1],
         "place after": (after or before)[0],
     }
+
+
+def asked_about(question: str) -> str:
+    """The person or the thing that a question asks about.
+
+    Example:
+        >>> asked_about("Where was the map before the attic?")
+        'map'
+    """
+    return next(word for word in question.strip("?").split() if word in PEOPLE + THINGS)
 
 
 def proof(sentences: Sequence[str], facts: Sequence[int]) -> list[str]:

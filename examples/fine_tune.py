@@ -71,13 +71,13 @@ class Way:
 
 
 OBJECTIVES = {
-    "masked": Objective(new_encoder, Names.masked, 3000),
-    "next": Objective(new_gpt, Names.continued, 1500),
+    "masked": Objective(new_encoder, Names.masked, 2200),
+    "next": Objective(new_gpt, Names.continued, 1200),
 }
 WAYS = {
     "from nothing": Way(False, 1e-3),
     "pre-trained": Way(True, 5e-3, SLOW_BACKBONE),
-    "LoRA": Way(True, 1e-2, prepare=lambda c: add_lora(c.backbone, 3, 6, LORA_TARGETS)),
+    "LoRA": Way(True, 5e-3, prepare=lambda c: add_lora(c.backbone, 3, 6, LORA_TARGETS)),
     "last block": Way(True, 3e-3, prepare=lambda c: freeze_all_but_last(c.backbone, 1)),
 }
 
@@ -198,7 +198,7 @@ def sum_up(results: dict[str, dict[str, list[float]]], share: float, args: Any) 
 
 def draw(results: dict[str, dict[str, list[float]]], share: float, args: Any) -> Path:
     """Accuracy over the number of labels, a panel for each objective."""
-    figure = new_figure(figsize=(5 * len(results), 4), layout="constrained")
+    figure = new_figure(figsize=(2 + 4.5 * len(results), 4), layout="constrained")
     panels = np.atleast_1d(figure.subplots(1, len(results), sharey=True))
     for axes, (objective, by_way) in zip(panels, results.items(), strict=True):
         for way, found in by_way.items():
@@ -211,7 +211,7 @@ def draw(results: dict[str, dict[str, list[float]]], share: float, args: Any) ->
         axes.set_title(f"pre-trained on the {objective} token")
         axes.spines[["top", "right"]].set_visible(False)
     panels[0].set_ylabel("accuracy on unseen names")
-    panels[0].legend(loc="upper left", frameon=False)
+    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside center right", frameon=False)
     path: Path = args.output / "accuracy.png"
     figure.savefig(path, dpi=110)
     return path

@@ -43,7 +43,7 @@ from word_tokens import spaced, word_tokenizer
 
 N_LAYER, BLOCK_SIZE, BATCH_SIZE = 4, 384, 32
 LONGEST = 16  # tokens of a summary without what happens
-STAGES = ((3, 0.15), (6, 0.25), (100, 0.6))  # what happens at most; for what share of the steps
+STAGES = {3: 0.15, 6: 0.25, 100: 0.6}  # what happens at most; for what share of the steps
 A_MINUTE = 5  # tokens of the score at a minute
 PHRASES = ("no goal", "own goal", *(team for team in match_reports.TEAMS if " " in team))
 
@@ -53,7 +53,7 @@ def main() -> None:
     parser = Parser(__doc__)
     parser.add_argument("--train", type=at_least(1), default=30_000, help="reports to learn from")
     parser.add_argument("--test", type=at_least(1), default=1000, help="reports to test on")
-    parser.add_argument("--steps", type=at_least(10), default=4000, help="of the training")
+    parser.add_argument("--steps", type=at_least(10), default=3600, help="of the training")
     parser.add_argument("--result-only", action="store_true", help="learn to say no score before")
     parser.add_argument("--seed", type=at_least(0), default=0, help="of everything")
     parser.add_argument("--output", type=Path, default=Path("runs/summaries"), help="folder")
@@ -114,7 +114,7 @@ def curriculum(
         for case in cases
     ]
     stages = []
-    for (most, _), steps in zip(STAGES, steps_of(STAGES, args.steps), strict=True):
+    for most, steps in zip(STAGES, steps_of(STAGES.values(), args.steps), strict=True):
         chosen = [
             lesson
             for lesson, case in zip(lessons, cases, strict=True)

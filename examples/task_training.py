@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from itertools import accumulate, pairwise
 from pathlib import Path
 from typing import Any
@@ -44,7 +44,9 @@ def train(
     return trainer
 
 
-def narrow_gpt(vocab_size: int, block_size: int, n_layer: int, seed: int) -> mg.GPT:
+def narrow_gpt(
+    vocab_size: int, block_size: int, n_layer: int, seed: int, alibi_scale: float = 1.0
+) -> mg.GPT:
     """A GPT for tasks of finding things again: many layers for its width, and ALiBi for positions.
 
     Each step of finding takes a layer or two. Attention falls with the distance (Press et al.
@@ -52,12 +54,13 @@ def narrow_gpt(vocab_size: int, block_size: int, n_layer: int, seed: int) -> mg.
     standard deviation of 1/√width, which keeps the size of what goes through a layer.
     """
     config = mg.GPTConfig(
-        vocab_size, block_size, n_layer, n_head=4, n_embd=64, positions="alibi", init_std=64**-0.5
-    )
+        vocab_size, block_size, n_layer, n_head=4, n_embd=64, positions="alibi",
+        alibi_scale=alibi_scale, init_std=64**-0.5,
+    )  # fmt: skip
     return mg.GPT(config, seed=seed)
 
 
-def steps_of(stages: Sequence[tuple[int, float]], steps: int) -> list[int]:
-    """How many of the steps each stage of a curriculum takes, by the shares that it names."""
-    ends = [round(steps * end) for end in accumulate(share for _, share in stages)]
+def steps_of(shares: Iterable[float], steps: int) -> list[int]:
+    """How many of the steps each stage of a curriculum takes, by their shares."""
+    ends = [round(steps * end) for end in accumulate(shares)]
     return [end - start for start, end in pairwise([0, *ends])]

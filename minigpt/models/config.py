@@ -34,6 +34,8 @@ class GPTConfig:
         positions: "learned" (GPT-1, GPT-2), "sinusoidal" (Vaswani et al. 2017, §3.5), "alibi"
             (attention falls with the distance instead: Press et al. 2022), or "none". With the
             second and the third the token embeddings are multiplied by √n_embd (Vaswani, §3.4).
+        alibi_scale: with "alibi", how much steeper attention falls than with the paper's slopes
+            (:func:`~minigpt.functional.alibi_slopes`).
         tie_head: whether the output head is the token embedding again (Press & Wolf 2017).
         n_inner: the width inside the feed-forward network; 4·n_embd where None.
         layer_norm_eps: ε of the layer norms.
@@ -76,13 +78,20 @@ class GPTConfig:
     recompute: bool = False
     causal: bool = True
     residual: bool = True
+    alibi_scale: float = 1.0
 
     def __post_init__(self) -> None:
         check_transformer(
             self,
             sizes=("vocab_size", "block_size", "n_layer", "n_head", "n_embd"),
             flags=("bias", "tie_head", "recompute", "causal", "residual"),
+            positive=("layer_norm_eps", "init_std", "alibi_scale"),
         )
+        if self.alibi_scale != 1 and self.positions != "alibi":
+            raise ValueError(
+                f'alibi_scale={self.alibi_scale} is for positions="alibi", not '
+                f"{self.positions!r}: leave it out"
+            )
 
     @classmethod
     def preset(cls, name: str, **changes: Any) -> GPTConfig:

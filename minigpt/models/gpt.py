@@ -66,10 +66,12 @@ class GPT(Pretrained):
             c.positions, c.block_size, c.n_embd, std=std, seed=rng
         )
         self.dropout = Dropout(c.dropout)
+        alibi = c.positions == "alibi"
+        slopes = F.alibi_slopes(c.n_head, c.alibi_scale) if alibi else None
         self.blocks = [
             Block(
                 c.n_embd, c.n_head, c.n_inner, c.activation, c.norm, c.dropout, c.bias, c.causal,
-                c.layer_norm_eps, c.residual, alibi=c.positions == "alibi", std=std,
+                c.layer_norm_eps, c.residual, slopes=slopes, std=std,
                 out_std=out_std, seed=rng,
             )
             for _ in range(c.n_layer)

@@ -27,7 +27,8 @@ class CausalSelfAttention(Module):
         dropout: on the attention weights, and on y before it joins the residual stream.
         bias: whether the projections have biases.
         causal: False lets every token see all others, as in an encoder.
-        alibi: whether scores fall with the distance (:func:`~minigpt.functional.alibi_slopes`).
+        slopes: (n_head,), how fast each head's scores fall with the distance of a token
+            (:func:`~minigpt.functional.alibi_slopes`); None: not at all.
         std: standard deviation of the initial projections; 1/√n_in by default.
         out_std: that of W_out; the same as ``std`` by default.
         seed: of the projections, a number or a Generator.
@@ -38,7 +39,8 @@ class CausalSelfAttention(Module):
             cache the number of all tokens so far
 
     Raises:
-        ValueError: n_head does not divide n_embd, or ``alibi`` without ``causal``.
+        ValueError: n_head does not divide n_embd, or ``slopes`` are not one for each, or
+            without ``causal``.
     """
 
     def __init__(
@@ -49,7 +51,7 @@ class CausalSelfAttention(Module):
         bias: bool = True,
         causal: bool = True,
         *,
-        alibi: bool = False,
+        slopes: Array | None = None,
         std: float | None = None,
         out_std: float | None = None,
         seed: Seed,
@@ -62,9 +64,12 @@ class CausalSelfAttention(Module):
         rng = np.random.default_rng(seed)
         self.n_head = n_head
         self.causal = causal
-        if alibi and not causal:
-            raise ValueError("alibi=True needs causal=True: distances count back in time")
-        self.slopes = F.alibi_slopes(n_head) if alibi else None
+        if slopes is not None and (np.shape(slopes) != (n_head,) or not causal):
+            raise ValueError(
+                f"slopes have shape {np.shape(slopes)}, with causal={causal}: expected one for "
+                f"each of the {n_head} heads, and causal=True, as distances count back in time"
+            )
+        self.slopes = slopes
         self.attention_dropout = dropout
         self.qkv_proj = Linear(n_embd, 3 * n_embd, bias, std=std, seed=rng)
         self.out_proj = Linear(
@@ -131,7 +136,8 @@ class CausalSelfAttention(Module):
 
     def extra_repr(self) -> str:
         causal = "" if self.causal else ", causal=False"
-        return f"n_head={self.n_head}{causal}" + ("" if self.slopes is None else ", alibi=True")
+        slopes = "" if self.slopes is None else f", slopes={self.slopes}"
+        return f"n_head={self.n_head}{causal}{slopes}"
 
 
 def check_heads(n_embd: int, n_head: int) -> None:

@@ -37,7 +37,7 @@ class Block(Module):
         causal: False lets every token see all others, as in an encoder.
         eps: ε of the layer norms.
         residual: False leaves out the x of x + ….
-        alibi: whether attention falls with the distance, as :class:`CausalSelfAttention` has it.
+        slopes: how fast attention falls with the distance, as :class:`CausalSelfAttention` has it.
         std: standard deviation of the initial projections; 1/√n_in of each by default.
         out_std: that of the two projections back into the residual stream; the same as ``std`` by
             default.
@@ -65,7 +65,7 @@ class Block(Module):
         eps: float = 1e-5,
         residual: bool = True,
         *,
-        alibi: bool = False,
+        slopes: Array | None = None,
         std: float | None = None,
         out_std: float | None = None,
         seed: Seed,
@@ -77,7 +77,7 @@ class Block(Module):
         self.norm, self.residual = norm, residual
         self.attention_norm = Identity() if norm == "none" else LayerNorm(n_embd, bias, eps)
         self.attention = CausalSelfAttention(
-            n_embd, n_head, dropout, bias, causal, alibi=alibi, std=std, out_std=out_std, seed=rng
+            n_embd, n_head, dropout, bias, causal, slopes=slopes, std=std, out_std=out_std, seed=rng
         )
         self.mlp_norm = Identity() if norm == "none" else LayerNorm(n_embd, bias, eps)
         self.mlp = MLP(

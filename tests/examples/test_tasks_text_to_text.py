@@ -101,10 +101,12 @@ def told(tokenizer: mg.Tokenizer, lesson: Any) -> tuple[str, list[tuple[str, str
 
 
 @pytest.mark.parametrize("with_proof", [True, False])
-def test_lessons_hold_every_question_with_its_answer(with_proof):
+@pytest.mark.parametrize("stage", [0, -1])
+def test_lessons_ask_once_about_everything(stage, with_proof):
     module = runpy.run_path(str(EXAMPLES / "answer_questions.py"))
     from task_data import place_stories
 
+    tell = list(module["STAGES"])[stage]
     train, _ = place_stories.make_cases(300, 1, 0)
     texts = (f" {s.text} {s.question} {s.answer}" for s in train)
     tokenizer = module["word_tokenizer"](texts, module["SPECIAL_TOKENS"], module["PHRASES"])
@@ -112,7 +114,7 @@ def test_lessons_hold_every_question_with_its_answer(with_proof):
 
     def lessons(held_out: set[str]) -> list[tuple[str, list[tuple[str, str]]]]:
         rng = np.random.default_rng(0)
-        made = module["make_lessons"](20, 10, rng, tokenizer, held_out, with_proof=with_proof)
+        made = module["make_lessons"](20, tell, rng, tokenizer, held_out, with_proof=with_proof)
         for lesson in made:
             said = tokenizer.decode([i for i, s in zip(lesson.ids, lesson.said, strict=True) if s])
             assert said == "".join(f" {a}<|end|>" for _, a in told(tokenizer, lesson)[1])
@@ -121,8 +123,14 @@ def test_lessons_hold_every_question_with_its_answer(with_proof):
     found = lessons(set())
     assert max(len(story.split(". ")) for story, _ in found) >= 8
     for story, turns in found:
-        assert len({question for question, _ in turns}) == len(turns) >= 1
+        about = [place_stories.asked_about(question) for question, _ in turns]
+        assert len(set(about)) == len(about) >= 1
+        if tell is module["takers"]:
+            assert 2 <= len(about) == story.count(".") / 2 <= 5
         for question, reply in turns:
+            if with_proof:
+                named, reply = reply.split(" ", 1)
+                assert named == place_stories.asked_about(question)
             *proof, word = reply.split(". ")
             assert re.fullmatch(r"Wh.*\?", question) and word in story
             assert all(f"{sentence}." in story for sentence in proof)

@@ -184,6 +184,8 @@ def test_slopes_are_those_of_the_paper():
     np.testing.assert_array_equal(F.alibi_slopes(8), 0.5 ** np.arange(1, 9))
     with pytest.raises(ValueError, match="n_head=0 must be 1 or more"):
         F.alibi_slopes(0)
+    with pytest.raises(ValueError, match="scale=0 must be a positive number"):
+        F.alibi_slopes(4, scale=0)
 
 
 @pytest.mark.parametrize(

@@ -30,6 +30,7 @@ def test_defaults_are_gpt2():
         "recompute": False,
         "causal": True,
         "residual": True,
+        "alibi_scale": 1.0,
     }
 
 
@@ -102,6 +103,9 @@ def test_sizes(field, value, error, message):
         ({"layer_norm_eps": True}, TypeError, "layer_norm_eps must be a number, got True"),
         ({"init_std": -0.02}, ValueError, r"init_std=-0\.02 must be a positive number"),
         ({"init_std": math.inf}, ValueError, "init_std=inf"),
+        ({"alibi_scale": 8.0}, ValueError,
+         r"alibi_scale=8\.0 is for positions=\"alibi\", not 'learned': leave it out"),
+        ({"positions": "alibi", "alibi_scale": 0}, ValueError, "alibi_scale=0 must be a positive"),
         ({"init_std": "0.02"}, TypeError, r"init_std must be a number, got '0\.02'"),
     ],
 )  # fmt: skip

@@ -128,6 +128,13 @@ def test_alibi_scales_tokens_and_goes_by_distance_alone(make_gpt, ids):
     assert not np.allclose(flat(ids).data, model(ids).data)
 
 
+def test_alibi_scale_is_that_of_the_slopes(make_gpt, ids):
+    steep = make_gpt(positions="alibi", alibi_scale=8).eval()
+    for block in steep.blocks:
+        np.testing.assert_array_equal(block.attention.slopes, F.alibi_slopes(2, 8))
+    assert not np.allclose(steep(ids).data, make_gpt(positions="alibi").eval()(ids).data)
+
+
 def test_a_tied_head_is_the_token_embedding(make_gpt, ids):
     names = [name for name, _ in make_gpt().named_parameters()]
     assert not any(name.startswith("head") for name in names)
