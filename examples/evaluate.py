@@ -7,7 +7,8 @@
 Every token of the text but the first is predicted once. The text is cut in blocks of block_size
 tokens, and a token is predicted from those before it in its block. With --stride S a window of
 block_size tokens slides over the text, S tokens at a time: slower, but after the first window every
-token is predicted from at least block_size - S + 1 before it.
+token is predicted from at least block_size - S + 1 before it. An LSTM has no context that ends: it
+reads on from block to block.
 """
 
 from __future__ import annotations
@@ -19,8 +20,11 @@ import numpy as np
 from command_line import Parser, at_least, one_line_errors
 from inputs import VAL_FRACTION, load, load_gpt2, read
 from minigpt.datasets import corpora
+from minigpt.models import LSTMLanguageModel
 from minigpt.sampling import bits_per_byte, token_log_probabilities
 from minigpt.training import evaluate
+
+BLOCK_SIZE = 64  # of an LSTM, which carries its state on: it decides about memory alone
 
 
 @one_line_errors()
@@ -64,6 +68,9 @@ def main() -> None:
     if args.gpt2 is not None and args.best:
         parser.error("--best is for a run's folder: leave it out with --gpt2")
     model, tokenizer = load_gpt2(args.gpt2) if args.gpt2 else load(args.checkpoint, args.best)
+    recurrent = isinstance(model, LSTMLanguageModel)
+    if recurrent and slides:
+        parser.error("--stride is for models with a context: an LSTM reads on, leave it out")
     train_tokens, val_tokens, _ = read(args.data, args.val_fraction, tokenizer)
     part = args.part or ("all" if args.gpt2 else "val")
     if part == "all":
@@ -76,8 +83,14 @@ def main() -> None:
         scores = token_log_probabilities(model, tokens, args.stride, progress=not args.quiet)
         loss = -float(scores.mean())
     else:
-        batch_size = 32 if args.batch_size is None else args.batch_size
-        metrics = evaluate(model, tokens, batch_size=batch_size, progress=not args.quiet)
+        metrics = evaluate(
+            model,
+            tokens,
+            batch_size=32 if args.batch_size is None else args.batch_size,
+            block_size=BLOCK_SIZE if recurrent else None,
+            carry_state=recurrent,
+            progress=not args.quiet,
+        )
         loss, accuracy = metrics["loss"], metrics["accuracy"]
 
     n_predicted = len(tokens) - 1  # all but the first

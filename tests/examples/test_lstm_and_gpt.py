@@ -28,15 +28,15 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Any:
-    """Runs the script with a tiny GPT: its exit code, what it printed, and its complaints."""
+    """Runs a script, this one with a tiny GPT: its exit code, what it printed, its complaints."""
     config, small = mg.GPTConfig, {"block_size": 8, "n_layer": 1, "n_head": 2, "n_embd": 24}
     monkeypatch.setattr(mg, "GPTConfig", lambda **fields: config(**fields | small))
 
-    def run(arguments: str) -> tuple[Any, str, str]:
-        monkeypatch.setattr(sys, "argv", [SCRIPT, "--data", "text.txt", *arguments.split()])
+    def run(arguments: str, script: str = SCRIPT) -> tuple[Any, str, str]:
+        monkeypatch.setattr(sys, "argv", [script, "--data", "text.txt", *arguments.split()])
         code: Any = 0
         try:
-            runpy.run_path(SCRIPT, run_name="__main__")
+            runpy.run_path(script, run_name="__main__")
         except SystemExit as stop:
             code = stop.code or 0
         return code, *capsys.readouterr()
@@ -75,6 +75,19 @@ def test_it_trains_both_compares_them_and_draws(run):
         one, other = (mg.load_model(f"{r}/{name}")[0].state_dict() for r in ("r", "again"))
         for key in one:
             np.testing.assert_array_equal(one[key], other[key])
+
+
+def test_evaluate_reads_on(run):
+    assert run("--steps 3 1 --quiet --output r")[0] == 0
+    model, tokenizer = mg.load_model("r/lstm")
+    tokens = tokenizer.encode_array(Path("text.txt").read_text("utf-8"))
+    metrics = mg.training.evaluate(model, tokens, block_size=8, batch_size=2, carry_state=True)
+    evaluate = str(EXAMPLES / "evaluate.py")
+    code, out, err = run("--checkpoint r/lstm --part all --batch-size 2 --quiet", evaluate)
+    assert (code, err) == (0, "")
+    assert f"loss            {metrics['loss']:.4f} nats a token" in out  # whatever the block size
+    code, _, err = run("--checkpoint r/lstm --stride 4 --quiet", evaluate)
+    assert code == 2 and "--stride is for models with a context" in err.splitlines()[-1]
 
 
 def test_the_steps_are_those_that_fit_in_the_time(run):
