@@ -80,7 +80,13 @@ def main() -> None:
     checkpoint = args.output / "gpt.npz"
 
     if args.ask:
-        print(*ask(*load(checkpoint), [" ".join(text.split()) for text in args.ask]), sep="\n")
+        model, tokenizer = load(checkpoint)
+        texts = [" ".join(text.split()) for text in args.ask]
+        if without := [text for text in texts if not text.endswith("?")]:
+            parser.error(
+                f"argument --ask: a story must end with a question: got {without[0]!r:.60}"
+            )
+        print(*ask(model, tokenizer, texts), sep="\n")
         return
 
     started = time.perf_counter()

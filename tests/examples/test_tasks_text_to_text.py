@@ -89,6 +89,8 @@ def test_answer_questions(run):
     assert re.search(r"^with exactly the sentences that prove it: [\d.]+%$", out, re.MULTILINE)
     code, out, err = run("answer_questions", "--ask", STORY)
     assert (code, err) == (0, "") and len(out.splitlines()) == 1
+    code, _, err = run("answer_questions", "--ask", "Nora went to the attic.")
+    assert code == 2 and "must end with a question: got 'Nora went" in err
     code, out, err = run("answer_questions", small + " --no-proof")
     assert (code, err) == (0, "") and "prove" not in out
 
