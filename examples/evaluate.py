@@ -17,6 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
+import minigpt as mg
 from command_line import Parser, at_least, one_line_errors
 from inputs import VAL_FRACTION, load, load_gpt2, read
 from minigpt.datasets import corpora
@@ -69,6 +70,9 @@ def main() -> None:
         parser.error("--best is for a run's folder: leave it out with --gpt2")
     model, tokenizer = load_gpt2(args.gpt2) if args.gpt2 else load(args.checkpoint, args.best)
     recurrent = isinstance(model, LSTMLanguageModel)
+    if not (recurrent or isinstance(model, mg.GPT)):
+        kind = type(model).__name__
+        parser.error(f"argument --checkpoint: expected a GPT or an LSTM, found {kind}")
     if recurrent and slides:
         parser.error("--stride is for models with a context: an LSTM reads on, leave it out")
     train_tokens, val_tokens, _ = read(args.data, args.val_fraction, tokenizer)

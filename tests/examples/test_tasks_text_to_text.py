@@ -61,6 +61,9 @@ def test_translate(run):
     assert isinstance(model, EncoderDecoder)
     assert tokenizer.decode(tokenizer.encode(" May 二〇")) == " May 二〇"
 
+    code, _, err = run("evaluate", "--checkpoint runs/translate/seq2seq.npz")
+    assert code == 2 and "expected a GPT or an LSTM, found EncoderDecoder" in err
+
     code, again, _ = run("translate", small + " --model decoder --output again")
     assert code == 0 and not Path("again/seq2seq.npz").exists()
     title = "decoder alone, greedy"
