@@ -43,7 +43,7 @@ from name_models import Names, new_encoder, new_gpt, pretrained
 from task_data import character_names
 
 DROPOUT, BATCH_SIZE = 0.1, 32  # dropout before the head alone
-STEPS_BY_LABELS = {0: 150, 300: 250, 2000: 600}  # from so many labels on
+STEPS_BY_LABELS = {0: 150, 300: 250, 2000: 700}  # from so many labels on
 SLOW_BACKBONE = {"backbone.": 0.1}
 LORA_TARGETS = ("qkv_proj", "out_proj", "up_proj", "down_proj")
 COLORS = {
