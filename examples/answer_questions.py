@@ -68,7 +68,7 @@ LONGEST = 36  # tokens of three sentences and two words
 @one_line_errors()
 def main() -> None:
     parser = Parser(__doc__)
-    parser.add_argument("--train", type=at_least(1), default=30_000, help="stories of each length")
+    parser.add_argument("--train", type=at_least(1), default=30_000, help="stories of each stage")
     parser.add_argument("--test", type=at_least(3), default=3000, help="stories to test on")
     parser.add_argument("--steps", type=at_least(10), default=4500, help="of the training")
     parser.add_argument("--no-proof", action="store_true", help="learn to say the answer alone")
@@ -157,8 +157,8 @@ STAGES: dict[Teller, float] = {  # stories, and for what share of the steps
 def curriculum(held_out: set[str], tokenizer: mg.Tokenizer, args: Any) -> Curriculum:
     """Batches of stories, those that teach one thing first."""
     stages = []
-    shares = steps_of(STAGES.values(), args.steps)
-    for number, (tell, steps) in enumerate(zip(STAGES, shares, strict=True)):
+    counts = steps_of(STAGES.values(), args.steps)
+    for number, (tell, steps) in enumerate(zip(STAGES, counts, strict=True)):
         n = min(args.train, steps * BATCH_SIZE)
         rng = np.random.default_rng([args.seed, number])
         lessons = make_lessons(n, tell, rng, tokenizer, held_out, with_proof=not args.no_proof)
