@@ -25,7 +25,7 @@ from minigpt import (
     tokenizers,
     training,
 )
-from minigpt.autograd import no_grad
+from minigpt.grad_mode import no_grad
 from minigpt.gradcheck import gradcheck
 from minigpt.models import GPT, GPTConfig
 from minigpt.optim import SGD, Adam, AdamW, clip_grad_norm

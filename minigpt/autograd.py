@@ -9,86 +9,18 @@ order, adding up the gradients wherever a tensor was used more than once (Griewa
 
 from __future__ import annotations
 
-import contextlib
-import functools
-import inspect
-import threading
-from collections.abc import Callable, Iterable, Iterator
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+from minigpt.grad_mode import is_grad_enabled
 
 if TYPE_CHECKING:
     from minigpt.tensor import Tensor
 
 Array = np.ndarray[Any, np.dtype[Any]]
 VJP = Callable[[Array], tuple["Array | None", ...]]
-Function = TypeVar("Function", bound=Callable[..., Any])
-
-_mode = threading.local()
-
-
-def is_grad_enabled() -> bool:
-    """Whether operations of this thread are recorded (False inside :class:`no_grad`)."""
-    return getattr(_mode, "no_grad_depth", 0) == 0
-
-
-class no_grad(contextlib.ContextDecorator):
-    """Operations inside are not recorded: a context manager and a decorator, for one thread.
-
-    A decorated generator runs unrecorded from each ``yield`` to the next; whoever iterates over it
-    is not affected.
-
-    Example:
-        >>> import minigpt as mg
-        >>> x = mg.Tensor([1.0, 2.0], requires_grad=True)
-        >>> with mg.no_grad():
-        ...     (x * 2).requires_grad
-        False
-    """
-
-    def __enter__(self) -> None:
-        _mode.no_grad_depth = getattr(_mode, "no_grad_depth", 0) + 1
-
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        _mode.no_grad_depth -= 1
-
-    def __call__(self, function: Function) -> Function:
-        if not inspect.isgeneratorfunction(function):
-            return super().__call__(function)
-
-        @functools.wraps(function)
-        def generator(*args: Any, **kwargs: Any) -> Iterator[Any]:
-            items = function(*args, **kwargs)
-            try:
-                while True:
-                    with no_grad():
-                        try:
-                            item = next(items)
-                        except StopIteration as end:
-                            return end.value
-                    yield item
-            finally:
-                with no_grad():
-                    items.close()
-
-        return cast(Function, generator)
-
-
-@contextlib.contextmanager
-def recording() -> Iterator[None]:
-    """Operations inside are recorded, even within :class:`no_grad`."""
-    depth, _mode.no_grad_depth = getattr(_mode, "no_grad_depth", 0), 0
-    try:
-        yield
-    finally:
-        _mode.no_grad_depth = depth
 
 
 class Node:

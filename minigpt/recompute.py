@@ -14,7 +14,8 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from minigpt.autograd import Array, gradients, is_recorded, no_grad, record, recording
+from minigpt.autograd import Array, gradients, is_recorded, record
+from minigpt.grad_mode import no_grad, recording
 from minigpt.tensor import Tensor
 
 

@@ -22,19 +22,25 @@ PACKAGE = ROOT / "minigpt"
 FLOORS = [
     {
         "atomic",
+        "autograd",
+        "checks",
+        "chunks",
+        "grad_mode",
+        "gradcheck",
+        "json_files",
         "memory",
         "recompute",
-        "autograd",
         "tensor",
         "operations",
         "functional",
-        "gradcheck",
     },
-    {"optim", "tokenizers", "datasets", "interop"},
+    {"optim", "tokenizers", "datasets", "interop", "metrics"},
     {"nn"},
     {"models"},
+    {"checkpoints"},
     {"training", "sampling"},
     {"tasks"},
+    {"viz"},
     {""},  # minigpt/__init__.py, the face
 ]
 RUNTIME = {"numpy", "regex", "tqdm"}
@@ -43,7 +49,7 @@ POSIX_ONLY = {"fcntl", "grp", "posix", "pty", "pwd", "resource", "termios", "tty
 UNSAFE = {"pickle", "cPickle", "dill", "cloudpickle", "joblib", "marshal", "shelve"}
 TOP_LEVEL = {"pyproject.toml", "README.md", "LICENSE", "minigpt", "tests", "data", "examples"}
 VAGUE_NAMES = {"util", "utils", "helper", "helpers", "misc", "common", "stuff"}
-MAX_LINES = 300
+MAX_LINES = 250  # without docstrings
 
 
 def imports(tree: ast.Module) -> Iterator[tuple[str, bool]]:
@@ -137,8 +143,19 @@ def vague_name(path: str, tree: ast.Module) -> list[str]:
     return [f"{path}: {name!r} does not say what is in it" for name in sorted(vague)]
 
 
+def docstring_lines(tree: ast.Module) -> int:
+    """How many lines the docstrings of a file take, each with its quotes."""
+    total = 0
+    for node in ast.walk(tree):
+        if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)):
+            first = node.body[0] if node.body else None
+            if isinstance(first, ast.Expr) and ast.get_docstring(node) is not None:
+                total += (first.end_lineno or 0) - first.lineno + 1
+    return total
+
+
 def too_long(path: str, source: str) -> list[str]:
-    lines = len(source.splitlines())
+    lines = len(source.splitlines()) - docstring_lines(ast.parse(source))
     return [f"{path}: {lines} lines, {MAX_LINES} are the most"] if lines > MAX_LINES else []
 
 
@@ -249,7 +266,8 @@ def test_imports_that_may_be_missing_at_run_time_are_told_from_those_that_may_no
 
 
 def test_a_long_file_and_a_misplaced_one_are_complained_about():
-    assert too_long("x.py", "\n" * MAX_LINES) == []
-    assert too_long("x.py", "\n" * (MAX_LINES + 1))
+    docstring = '"""Two\n\nlines."""\n'
+    assert too_long("x.py", docstring + "\n" * MAX_LINES) == []
+    assert too_long("x.py", docstring + "\n" * (MAX_LINES + 1))
     names = ["minigpt", ".ci", "README.md", "minigpt.egg-info", "setup.py", "docs"]
     assert misplaced(names, ["*.egg-info"]) == ["docs", "setup.py"]

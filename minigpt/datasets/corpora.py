@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from minigpt.chunks import text_chunks
 from minigpt.datasets.blocks import positive_int
 from minigpt.datasets.download import RemoteFile, fetch
 from minigpt.datasets.errors import TextError
@@ -122,7 +123,7 @@ def iter_text(
     if isinstance(name_or_path, str) and name_or_path in _CORPORA:
         if suffixes is not None:
             raise ValueError(f"suffixes are for folders: {name_or_path!r} is a corpus")
-        return _rechunk(_CORPORA[name_or_path].loader(), chunk_chars)
+        return text_chunks(_CORPORA[name_or_path].loader(), chunk_chars)
     path, files = _find_files(name_or_path, suffixes)
     pieces = iter_files(files, chunk_chars) if path.is_dir() else iter_file(path, chunk_chars)
     return _not_empty(pieces, path)
@@ -207,20 +208,3 @@ def _not_empty(pieces: Iterable[str], path: Path) -> Iterator[str]:
         yield piece
     if empty:
         raise TextError(f"{path} holds no text: it is empty")
-
-
-def _rechunk(pieces: Iterable[str], chunk_chars: int) -> Iterator[str]:
-    """The same text in pieces of ``chunk_chars`` characters (the last may be shorter)."""
-    held: list[str] = []
-    count = 0
-    for piece in pieces:
-        held.append(piece)
-        count += len(piece)
-        if count >= chunk_chars:
-            text = "".join(held)
-            whole = count - count % chunk_chars
-            for start in range(0, whole, chunk_chars):
-                yield text[start : start + chunk_chars]
-            held, count = [text[whole:]], count - whole
-    if count:
-        yield "".join(held)

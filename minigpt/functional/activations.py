@@ -9,19 +9,18 @@ the arithmetic.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import numpy as np
 
 from minigpt.autograd import Array, is_recorded, record
+from minigpt.chunks import chunk_slices
 from minigpt.functional.erf import erf
 from minigpt.operations import relu, tanh
 from minigpt.operations.operands import check_tensors
 from minigpt.tensor import Tensor
 
 __all__ = ["ACTIVATIONS", "gelu", "relu", "silu", "tanh"]
-
-BLOCK = 1 << 16  # numbers in a block: some such arrays of float32 fit a second-level cache
 
 
 def gelu(x: Tensor, approximate: str = "tanh") -> Tensor:
@@ -77,15 +76,10 @@ def _elementwise(
     a = np.asarray(x.data, order="C")
     y = np.empty_like(a)
     slope = np.empty_like(a) if is_recorded((x,)) else None
-    for block in blocks(a.size):
+    for block in chunk_slices(a.size):
         piece = slope.reshape(-1)[block] if slope is not None else None
         value_and_slope(a.reshape(-1)[block], y.reshape(-1)[block], piece)
     return record(y, (x,), lambda g: (g * slope,))
-
-
-def blocks(size: int) -> Iterator[slice]:
-    """Slices that cut ``size`` numbers into blocks that fit the cache."""
-    return (slice(start, start + BLOCK) for start in range(0, size, BLOCK))
 
 
 def _gelu_tanh(x: Array, y: Array, slope: Array | None) -> None:

@@ -7,15 +7,15 @@ import dataclasses
 import numpy as np
 
 import minigpt.functional as F
-from minigpt.autograd import Array, no_grad
+from minigpt.autograd import Array
 from minigpt.functional.embedding import check_integers
+from minigpt.grad_mode import evaluation, no_grad
 from minigpt.models.classifier_config import ClassifierConfig
 from minigpt.models.encoder import Encoder
 from minigpt.models.encoder_config import EncoderConfig
 from minigpt.models.encoder_stack import EncoderStack
 from minigpt.models.gpt import GPT
 from minigpt.nn import Dropout, Identity, Linear, Module
-from minigpt.nn.evaluating import evaluating
 from minigpt.nn.layers import Seed, check_seed
 from minigpt.tensor import Tensor
 
@@ -212,7 +212,7 @@ class TextClassifier(Module):
 
     def probabilities(self, ids: Array, attention_mask: Array | None = None) -> Array:
         """p(class | text), with dropout off: (B, T) -> (B, n_classes)."""
-        with evaluating(self):
+        with evaluation():
             return F.softmax(self(ids, attention_mask)).data
 
     def predict(self, ids: Array, attention_mask: Array | None = None) -> Array:

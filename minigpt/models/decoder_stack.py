@@ -6,7 +6,8 @@ import math
 
 import numpy as np
 
-from minigpt.autograd import Array, is_grad_enabled
+from minigpt.autograd import Array
+from minigpt.grad_mode import is_grad_enabled
 from minigpt.models.embeddings import Embeddings
 from minigpt.models.inputs import checked_ids, checked_positions, key_mask
 from minigpt.models.seq2seq_config import Seq2SeqConfig

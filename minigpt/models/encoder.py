@@ -7,13 +7,13 @@ from typing import NamedTuple
 import numpy as np
 
 import minigpt.functional as F
-from minigpt.autograd import Array, no_grad
+from minigpt.autograd import Array
 from minigpt.functional.activations import ACTIVATIONS
 from minigpt.functional.embedding import check_integers
+from minigpt.grad_mode import evaluation, no_grad
 from minigpt.models.encoder_config import EncoderConfig
 from minigpt.models.encoder_stack import EncoderStack
 from minigpt.nn import LayerNorm, Linear, Module, Parameter
-from minigpt.nn.evaluating import evaluating
 from minigpt.nn.layers import Seed, check_seed, check_size
 from minigpt.tensor import Tensor
 
@@ -205,7 +205,7 @@ class Encoder(Module):
         places = np.argwhere(np.asarray(ids) == mask_id)
         if len(places) == 0:
             raise ValueError(f"ids hold no mask_id={mask_id}: there is nothing to fill in")
-        with evaluating(self):
+        with evaluation():
             hidden = self.encode(ids, attention_mask).data
             logits = self._logits(Tensor(hidden[tuple(places.T)])).data
         logits[:, mask_id] = -np.inf

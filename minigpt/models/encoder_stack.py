@@ -7,11 +7,11 @@ import math
 import numpy as np
 
 from minigpt.autograd import Array
+from minigpt.grad_mode import evaluation
 from minigpt.models.embeddings import Embeddings
 from minigpt.models.encoder_config import EncoderConfig
 from minigpt.models.inputs import checked_ids, checked_positions, key_mask
 from minigpt.nn import Block, Embedding, LayerNorm, Module
-from minigpt.nn.evaluating import evaluating
 from minigpt.nn.layers import Seed, check_seed
 from minigpt.tensor import Tensor
 
@@ -117,7 +117,7 @@ class EncoderStack(Module):
             returns: n_layer arrays (B, n_head, T, T), rows that sum to 1
         """
         maps = []
-        with evaluating(self):
+        with evaluation():
             x, mask = self.embedded(ids, attention_mask)
             for block in self.blocks:
                 seen = block.attention_norm(x) if block.norm == "pre" else x

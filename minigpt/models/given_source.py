@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from minigpt.autograd import Array
-from minigpt.nn import DecoderCache, Module
+from minigpt.nn import DecoderCache
 from minigpt.tensor import Tensor
 
 if TYPE_CHECKING:
@@ -95,10 +94,6 @@ class GivenSource:
     def select_rows(self, rows: Array) -> GivenSource:
         """The same for these rows, in that order; one named twice is there twice."""
         return GivenSource(self.model, self._memory, self._memory_mask, self._rows[rows])
-
-    def named_modules(self) -> Iterator[tuple[str, Module]]:
-        """The model's, whose dropout is off meanwhile."""
-        return self.model.named_modules()
 
     def _of_rows(self) -> tuple[Tensor, Array | None]:
         """The memory of each row, and its mask."""

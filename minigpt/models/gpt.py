@@ -8,7 +8,8 @@ from functools import partial
 import numpy as np
 
 import minigpt.functional as F
-from minigpt.autograd import Array, is_grad_enabled, no_grad
+from minigpt.autograd import Array
+from minigpt.grad_mode import is_grad_enabled, no_grad
 from minigpt.models.config import GPTConfig
 from minigpt.models.inputs import checked_ids, checked_positions, key_mask
 from minigpt.models.pretrained import Pretrained

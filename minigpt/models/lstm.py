@@ -8,7 +8,8 @@ from collections.abc import Sequence
 import numpy as np
 
 import minigpt.functional as F
-from minigpt.autograd import Array, is_grad_enabled, no_grad
+from minigpt.autograd import Array
+from minigpt.grad_mode import is_grad_enabled, no_grad
 from minigpt.models.inputs import checked_ids, key_mask
 from minigpt.models.lstm_config import LSTMConfig
 from minigpt.nn import LSTM, Dropout, Embedding, Linear, Module

@@ -5,14 +5,14 @@ from __future__ import annotations
 import numpy as np
 
 import minigpt.functional as F
-from minigpt.autograd import Array, no_grad
+from minigpt.autograd import Array
+from minigpt.grad_mode import evaluation, no_grad
 from minigpt.models.decoder_stack import DecoderStack
 from minigpt.models.encoder_stack import EncoderStack
 from minigpt.models.given_source import GivenSource
 from minigpt.models.inputs import key_mask
 from minigpt.models.seq2seq_config import Seq2SeqConfig
 from minigpt.nn import Module
-from minigpt.nn.evaluating import evaluating
 from minigpt.nn.layers import Seed, check_seed
 from minigpt.tensor import Tensor
 
@@ -172,7 +172,7 @@ class EncoderDecoder(Module):
             source_ids: (B, S) integers; the encoder reads them here, once, with dropout off.
             source_mask: (B, S), 1 or True for a token and 0 for padding.
         """
-        with evaluating(self):
+        with evaluation():
             memory: Tensor = self.encoder(source_ids, source_mask)
         mask = _memory_mask(source_mask, memory)
         return GivenSource(self, memory, mask)
@@ -186,7 +186,7 @@ class EncoderDecoder(Module):
             source_ids, source_mask: (B, S), target_ids: (B, T)
             returns: n_decoder_layer arrays (B, n_head, T, S), rows that sum to 1
         """
-        with evaluating(self):
+        with evaluation():
             memory = self.encoder(source_ids, source_mask)
             mask = _memory_mask(source_mask, memory)
             return self.decoder.cross_attention_weights(target_ids, memory, mask)

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from minigpt.autograd import Array
+from minigpt.grad_mode import is_evaluating
 from minigpt.nn.description import Text, summary_table, tree
 from minigpt.tensor import Tensor
 
@@ -46,7 +47,16 @@ class Module:
     """
 
     def __init__(self) -> None:
-        self.training = True
+        self._in_training = True
+
+    @property
+    def training(self) -> bool:
+        """Whether dropout is on: in training mode, and outside ``minigpt.grad_mode.evaluation``."""
+        return self._in_training and not is_evaluating()
+
+    @training.setter
+    def training(self, mode: bool) -> None:
+        self._in_training = mode
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         raise TypeError(f"{type(self).__name__} defines no forward()")

@@ -1,7 +1,7 @@
 """Optimizers, gradient clipping and learning-rate schedules.
 
 Reading order: :mod:`~minigpt.optim.sgd` and :mod:`~minigpt.optim.adam` (the equations),
-:mod:`~minigpt.optim.optimizer` (what they share), :mod:`~minigpt.optim.chunks` (what makes them
+:mod:`~minigpt.optim.optimizer` (what they share), :mod:`~minigpt.chunks` (what makes them
 quick), :mod:`~minigpt.optim.clipping`, :mod:`~minigpt.optim.schedules`.
 """
 

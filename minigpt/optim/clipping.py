@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from minigpt.autograd import Array
+from minigpt.chunks import in_chunks
 from minigpt.optim.checks import positive
-from minigpt.optim.chunks import in_chunks
 from minigpt.optim.parameters import ParameterLike, named_parameters
 from minigpt.optim.sharing import Apply, Scratch, one_by_one
 

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from minigpt.autograd import Array
+from minigpt.chunks import in_chunks
 from minigpt.optim.checks import fraction
-from minigpt.optim.chunks import in_chunks
 from minigpt.optim.optimizer import Optimizer, Slot
 
 

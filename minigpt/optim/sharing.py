@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from minigpt.autograd import Array
-from minigpt.optim.chunks import CHUNK
+from minigpt.chunks import CHUNK
 
 # Calls a function with each item of a list, and returns what it returned, in the items' order.
 Apply = Callable[[Callable[[Any], Any], Sequence[Any]], list[Any]]

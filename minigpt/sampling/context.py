@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from minigpt.autograd import Array
-from minigpt.nn.evaluating import evaluating
+from minigpt.grad_mode import evaluation
 from minigpt.sampling.protocols import LanguageModel
 
 
@@ -49,7 +49,6 @@ class Context:
     ) -> None:
         self.model = model
         self.length = ids.shape[1]
-        self._evaluating = evaluating(model)
         self._ids = ids.astype(np.int64)
         self._options = {"last_only": True} if _takes_last_only(model) else {}
         block_size: int | None = model.config.block_size
@@ -98,7 +97,7 @@ class Context:
             options["attention_mask"] = columns >= self._start[:, None]
             positions = np.maximum(columns - self._start[:, None], 0)
             options["positions"] = positions[:, n_cached:]
-        with self._evaluating:
+        with evaluation():
             fresh = self._ids[:, self._origin + n_cached : self.length]
             logits: Array = self.model(fresh, **options).data[:, -1]
         return logits

@@ -23,7 +23,9 @@ class LanguageModel(Protocol):
     - ``select_rows(rows)``: where it is bound to the rows of a batch, as a translator is to their
       sources, the model of these rows, in that order, some perhaps several times.
     - a keyword ``last_only`` of its ``forward``: to compute the last position's logits alone.
-    - ``named_modules()``, whose modules have a flag ``training``: it is off meanwhile.
+
+    It is called inside ``minigpt.grad_mode.evaluation``, where a Module of this library drops
+    nothing and records nothing.
 
     Row r of the ids belongs to prompt r when the prompts are read, each of them once. From then on
     rows are chosen: each prompt's as often as samples or beams are made of it (side by side), the

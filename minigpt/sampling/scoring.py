@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from minigpt.autograd import Array
-from minigpt.nn.evaluating import evaluating
+from minigpt.grad_mode import evaluation
 from minigpt.sampling.checks import check_integer, check_logits
 from minigpt.sampling.ids import check_ids
 from minigpt.sampling.protocols import LanguageModel
@@ -121,7 +121,7 @@ def token_log_probabilities(
         width = min(n, block_size)
         stride = stride or max(width // 2, 1)
         scored = _score_windows(model, rows, width, stride, log_probabilities)
-    with evaluating(model), _bar(log_probabilities.size, progress) as update:
+    with evaluation(), _bar(log_probabilities.size, progress) as update:
         for n_scored in scored:
             update(n_scored)
     return log_probabilities.reshape(*np.shape(ids)[:-1], n)

@@ -14,6 +14,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from minigpt.chunks import text_chunks
+
 BLOCK_CHARACTERS = 1 << 17  # of a long text, split at a time
 LONGEST_PATTERN = 10_000  # characters
 
@@ -107,7 +109,7 @@ class SplitPattern:
         known of the named patterns; with another one, and with None, all is one block.
         """
         searched: list[str] = []  # no boundary in here
-        for text in _gathered(pieces):
+        for text in text_chunks(pieces, BLOCK_CHARACTERS):
             if self._boundary is not None:
                 before = searched[-1][-1:] if searched else ""
                 found = self._boundary.search(before + text)
@@ -117,23 +119,6 @@ class SplitPattern:
             searched.append(text)
         if searched:
             yield "".join(searched)
-
-
-def _gathered(pieces: Iterable[str]) -> Iterator[str]:
-    """The pieces' concatenation in texts of BLOCK_CHARACTERS, the last one shorter."""
-    held: list[str] = []
-    size = 0
-    for piece in pieces:
-        start = 0
-        while size + len(piece) - start >= BLOCK_CHARACTERS:
-            end = start + BLOCK_CHARACTERS - size
-            yield "".join(held) + piece[start:end]
-            held, size, start = [], 0, end
-        if start < len(piece):
-            held.append(piece[start:])
-            size += len(piece) - start
-    if held:
-        yield "".join(held)
 
 
 def _compile(pattern: str) -> Any:

@@ -8,7 +8,8 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from minigpt.autograd import Array, no_grad
+from minigpt.autograd import Array
+from minigpt.grad_mode import no_grad
 from minigpt.tensor import Tensor
 
 Batch = tuple[Array, ...]

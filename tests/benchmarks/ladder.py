@@ -131,7 +131,7 @@ def set_constant(constant: str, value: int) -> None:
 PLAIN = "minigpt.functional.plain"
 GELU = "minigpt.functional.activations", "_gelu_tanh"
 ATTENTION = "minigpt.functional.attention_blocks", "_weights"
-PIECES = "minigpt.optim.chunks", "in_chunks"
+PIECES = "minigpt.chunks", "in_chunks"
 
 
 def only_primitives() -> None:
@@ -164,7 +164,6 @@ def calls_of_primitives(trainer: Any) -> Calls:
 
 def no_blocks() -> None:
     """GELU, the gradient norm and AdamW pass over whole arrays."""
-    set_constant("BLOCK", WHOLE)
     set_constant("CHUNK", WHOLE)
 
 

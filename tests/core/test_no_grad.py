@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from minigpt import Tensor, no_grad
-from minigpt.autograd import is_grad_enabled
+from minigpt.grad_mode import is_grad_enabled
 
 X = Tensor(np.ones(2), requires_grad=True)
 

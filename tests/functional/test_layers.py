@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 import minigpt.functional as F
 from minigpt import Tensor, gradcheck
+from minigpt.chunks import CHUNK
 from minigpt.functional import plain
-from minigpt.functional.activations import BLOCK
 from tests.strategies import assert_same_function, seeds, shape_and_axis, shapes, tensors
 
 TOLERANCE = {np.float64: 1e-12, np.float32: 1e-5}
@@ -106,7 +106,7 @@ def test_exact_gelu_is_x_times_the_normal_distribution(dtype):
 @both_types
 @pytest.mark.parametrize("approximate", ["tanh", "none"])
 def test_gelu_of_more_than_one_block_in_any_order_of_memory(dtype, approximate):
-    x = np.random.default_rng(0).standard_normal((5, BLOCK // 2)).astype(dtype)
+    x = np.random.default_rng(0).standard_normal((5, CHUNK // 2)).astype(dtype)
     x[0, 0] = 0
     rows = Tensor(x, requires_grad=True)
     columns = Tensor(np.asfortranarray(x), requires_grad=True)

@@ -7,6 +7,7 @@ import pytest
 
 import minigpt.functional as F
 from minigpt import Tensor, gradcheck, no_grad
+from minigpt.grad_mode import evaluation
 from minigpt.nn import (
     Block,
     CrossAttention,
@@ -18,7 +19,6 @@ from minigpt.nn import (
     Module,
     NoPositions,
 )
-from minigpt.nn.evaluating import evaluating
 from minigpt.nn.positions import make_positions
 
 MASK = (np.arange(6) < np.array([[6], [2]]))[:, None, None]  # (2, 1, 1, 6)
@@ -168,7 +168,7 @@ def test_evaluating_gives_every_module_its_mode_back(x):
 
     two = Two()
     two.norm.eval()
-    with pytest.raises(KeyError), evaluating(two):
+    with pytest.raises(KeyError), evaluation():
         assert not two.dropout.training and not two.norm(x).requires_grad
         raise KeyError
     assert two.training and two.dropout.training and not two.norm.training

@@ -8,9 +8,9 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
+from minigpt.chunks import CHUNK
 from minigpt.nn import Parameter
 from minigpt.optim import SGD, Adam, AdamW, clip_grad_norm
-from minigpt.optim.chunks import CHUNK
 
 SIZES = [3, CHUNK + 5, 1000, 2 * CHUNK, 17]
 

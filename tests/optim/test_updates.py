@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from minigpt.chunks import CHUNK
 from minigpt.nn import Parameter
 from minigpt.optim import SGD, Adam, AdamW, adam_reference, adamw_reference, sgd_reference
-from minigpt.optim.chunks import CHUNK
 
 SIZES = st.sampled_from([(), (0,), (1,), (3, 4), (CHUNK,), (CHUNK + 1,), (2, CHUNK - 3)])
 DTYPES = st.sampled_from([np.float32, np.float64])

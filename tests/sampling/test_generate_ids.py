@@ -1,14 +1,11 @@
 from __future__ import annotations
 
-from types import SimpleNamespace
-
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minigpt.autograd import is_grad_enabled
-from minigpt.nn.evaluating import evaluating
+from minigpt.grad_mode import is_grad_enabled
 from minigpt.sampling import Sampler, apply_temperature, sample_from, top_k_filter
 
 prompts = st.lists(st.integers(0, 10), min_size=1, max_size=9)
@@ -191,15 +188,6 @@ def test_an_interrupted_run_leaves_the_mode_as_it_was(fakes):
     assert model.training
     assert is_grad_enabled()
     assert Sampler(model).generate_ids([[1]], 9).shape == (1, 10)
-
-
-def test_only_the_modules_that_were_training_train_again():
-    parts = [SimpleNamespace(training=training) for training in (False, True, False)]
-    model = SimpleNamespace(named_modules=lambda: enumerate(parts))
-    with pytest.raises(RuntimeError), evaluating(model):
-        assert not any(part.training for part in parts)
-        raise RuntimeError
-    assert [part.training for part in parts] == [False, True, False]
 
 
 def test_the_progress_bar_counts_tokens(fakes, capsys):

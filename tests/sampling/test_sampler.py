@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minigpt.autograd import is_grad_enabled
+from minigpt.grad_mode import is_grad_enabled
 from minigpt.sampling import Sampler, SamplingConfig
 
 

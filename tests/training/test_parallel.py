@@ -6,7 +6,7 @@ import warnings
 import numpy as np
 import pytest
 
-from minigpt.autograd import is_grad_enabled
+from minigpt.grad_mode import is_grad_enabled
 from minigpt.training import parallel
 from minigpt.training.parallel import Workers, auto_workers
 from tests.training.tiny import VOCAB, Bigram, tiny_gpt

@@ -1,0 +1,309 @@
+"""What every check of an argument says, in one voice.
+
+    {name} must be {expected}: got {value}; {mend}
+
+A check returns the value it has checked, as a plain Python value where that is what is meant (a
+NumPy number is as good as any, but does not go to JSON). A value of the wrong type raises a
+TypeError, one out of range a ValueError, an id outside its vocabulary an IndexError. Checks that
+only one room needs are made of :func:`wrong_type` and :func:`wrong_value`.
+"""
+
+from __future__ import annotations
+
+import math
+import operator
+from collections.abc import Iterable, Mapping
+from numbers import Real
+from typing import Any, TypeVar
+
+import numpy as np
+
+from minigpt.autograd import Array
+
+T = TypeVar("T")
+Seed = int | np.random.Generator
+
+LONGEST = 80  # characters of a value that an error shows
+_SHOWN_AS_THEY_ARE = (type(None), bool, int, float, complex, str, bytes, tuple, list, dict, set)
+
+# ── the sentence ──────────────────────────────────────────────────────────────────────────────
+
+
+def wrong_value(name: str, expected: str, value: object, mend: str = "") -> ValueError:
+    """The error for a value of the right type that is out of range.
+
+    Example:
+        >>> raise wrong_value("n_head", "1 or more", 0, "choose n_head=1")
+        Traceback (most recent call last):
+        ...
+        ValueError: n_head must be 1 or more: got 0; choose n_head=1
+    """
+    return ValueError(_sentence(name, expected, value, mend))
+
+
+def wrong_type(name: str, expected: str, value: object, mend: str = "") -> TypeError:
+    """The error for a value of the wrong type."""
+    return TypeError(_sentence(name, expected, value, mend))
+
+
+def _sentence(name: str, expected: str, value: object, mend: str) -> str:
+    return f"{name} must be {expected}: got {shown(value)}" + (f"; {mend}" if mend else "")
+
+
+def shown(value: object) -> str:
+    """A value as an error shows it: short, however large it is.
+
+    Example:
+        >>> shown("x" * 1000), shown(np.zeros((2, 3))), shown(dict), shown(10**5000)
+        ("'xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx…",
+        'a float64 array of shape (2, 3)', 'the class dict', 'an integer of 16610 bits')
+    """
+    if isinstance(value, type):
+        return f"the class {value.__name__}"
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, int) and value.bit_length() > 256:  # Python refuses to write long ones
+        return f"an integer of {value.bit_length()} bits"
+    if isinstance(value, _SHOWN_AS_THEY_ARE):
+        try:
+            text = repr(value)
+        except ValueError:  # a list of integers too long to be written
+            text = f"a {type(value).__name__} of {len(value)}"  # type: ignore[arg-type]
+        return text if len(text) <= LONGEST else f"{text[:LONGEST]}…"
+    dtype, shape = getattr(value, "dtype", None), getattr(value, "shape", None)
+    if dtype is not None and shape is not None:
+        kind = "array" if isinstance(value, np.ndarray) else type(value).__name__
+        return f"{article(str(dtype))} {kind} of shape {tuple(shape)}"
+    return article(type(value).__name__)
+
+
+def article(noun: str) -> str:
+    """A noun with its article, as in an int."""
+    return f"{'an' if noun[:1].lower() in 'aeiou' else 'a'} {noun}"
+
+
+# ── numbers ───────────────────────────────────────────────────────────────────────────────────
+
+
+def integer(
+    name: str, value: object, least: int | None = None, most: int | None = None, mend: str = ""
+) -> int:
+    """``value`` as an int from ``least`` to ``most``; NumPy's integers too, True and False not.
+
+    Example:
+        >>> integer("n_layer", np.int64(3), least=1)
+        3
+        >>> integer("n_layer", 2.0, least=1)
+        Traceback (most recent call last):
+        ...
+        TypeError: n_layer must be an integer of at least 1: got 2.0
+    """
+    expected = "an integer"
+    if least is not None and most is not None:
+        expected += f" from {least} to {most}"
+    elif least is not None:
+        expected += f" of at least {least}"
+    elif most is not None:
+        expected += f" of at most {most}"
+    if isinstance(value, (bool, np.bool_)):
+        raise wrong_type(name, expected, value, mend)
+    try:
+        number = operator.index(value)  # type: ignore[arg-type]
+    except TypeError:
+        raise wrong_type(name, expected, value, mend) from None
+    if (least is not None and number < least) or (most is not None and number > most):
+        raise wrong_value(name, expected, number, mend)
+    return number
+
+
+def sizes(**named: object) -> None:
+    """Every value, given by its name, is an integer of 1 or more."""
+    for name, value in named.items():
+        integer(name, value, least=1)
+
+
+def number(
+    name: str,
+    value: object,
+    *,
+    least: float = -math.inf,
+    above: float = -math.inf,
+    most: float = math.inf,
+    below: float = math.inf,
+    mend: str = "",
+) -> float:
+    """``value`` as a finite float within the bounds; NumPy's numbers too, True and False not.
+
+    Example:
+        >>> number("lr", 1e-3, above=0)
+        0.001
+        >>> number("lr", -1, above=0)
+        Traceback (most recent call last):
+        ...
+        ValueError: lr must be a number above 0: got -1
+    """
+    bounds = [f"of at least {least:g}"] * (least > -math.inf)
+    bounds += [f"above {above:g}"] * (above > -math.inf)
+    bounds += [f"of at most {most:g}"] * (most < math.inf)
+    bounds += [f"below {below:g}"] * (below < math.inf)
+    expected = " and ".join(bounds)
+    expected = f"a number {expected}" if bounds else "a finite number"
+    if isinstance(value, (bool, np.bool_)) or not isinstance(value, Real):
+        raise wrong_type(name, expected, value, mend)
+    try:
+        x = float(value)
+    except OverflowError:  # an integer that no float can hold
+        x = math.inf
+    if not (math.isfinite(x) and least <= x <= most and above < x < below):
+        raise wrong_value(name, expected, value, mend)
+    return x
+
+
+def probability(name: str, value: object, mend: str = "") -> float:
+    """``value`` as a probability below 1, such as that of dropout."""
+    expected = f"a probability, 0 <= {name.split()[-1]} < 1"
+    if isinstance(value, (bool, np.bool_)) or not isinstance(value, Real):
+        raise wrong_type(name, expected, value, mend)
+    if not 0 <= value < 1:  # type: ignore[operator]
+        raise wrong_value(name, expected, value, mend)
+    return float(value)
+
+
+def seed(value: object, name: str = "seed") -> Seed:
+    """``value`` as a seed: an integer of 0 or more, or a ``numpy.random.Generator``."""
+    if isinstance(value, np.random.Generator):
+        return value
+    mend = "or pass a numpy.random.Generator"
+    return integer(name, value, least=0, mend=mend)
+
+
+# ── other plain values ────────────────────────────────────────────────────────────────────────
+
+
+def flag(name: str, value: object, mend: str = "") -> bool:
+    """``value`` as a bool."""
+    if not isinstance(value, (bool, np.bool_)):
+        raise wrong_type(name, "True or False", value, mend)
+    return bool(value)
+
+
+def text(name: str, value: object, mend: str = "") -> str:
+    """``value`` as a str."""
+    if not isinstance(value, str):
+        raise wrong_type(name, "a str", value, mend)
+    return value
+
+
+def one_of(name: str, value: object, choices: Iterable[str] | Mapping[str, str]) -> str:
+    """``value`` as one of some words; of a mapping, with what each of them means.
+
+    Example:
+        >>> one_of("norm", "batch", {"pre": "GPT-2", "post": "GPT-1"})
+        Traceback (most recent call last):
+        ...
+        ValueError: norm must be "pre" (GPT-2) or "post" (GPT-1): got 'batch'
+    """
+    words = list(choices)
+    if isinstance(value, str) and value in words:
+        return value
+    meaning = choices if isinstance(choices, Mapping) else {}
+    described = [f'"{w}" ({meaning[w]})' if meaning.get(w) else f'"{w}"' for w in words]
+    expected = " or ".join(filter(None, [", ".join(described[:-1]), described[-1]]))
+    wrong = wrong_value if isinstance(value, str) else wrong_type
+    raise wrong(name, expected, value)
+
+
+def instance(name: str, value: object, kind: type[T], mend: str = "") -> T:
+    """``value`` as an object of a class; says so where the class itself came in its place."""
+    if not isinstance(value, kind):
+        if isinstance(value, type) and issubclass(value, kind):
+            mend = f"make an object of it: {value.__name__}(…)"
+        raise wrong_type(name, article(kind.__name__), value, mend)
+    return value
+
+
+# ── arrays and tensors ────────────────────────────────────────────────────────────────────────
+
+
+def tensors(function: str, **arguments: object) -> None:
+    """Every argument of a function, given by its name, is a Tensor.
+
+    A Tensor is known by its node: that takes one look, and no import from a floor up.
+    """
+    for name, value in arguments.items():
+        if not hasattr(value, "node"):
+            mend = f"wrap it: mg.Tensor({name})"
+            raise wrong_type(f"{function}: {name}", "a Tensor", value, mend)
+
+
+def same_dtype(function: str, **arguments: Any) -> None:
+    """All arguments that are not None have the dtype of the first one."""
+    present = {name: value for name, value in arguments.items() if value is not None}
+    (first, one), *others = present.items()
+    for name, other in others:
+        if other.dtype != one.dtype:
+            raise TypeError(
+                f"{function}: {name} must have the dtype of {first}, {one.dtype}: got "
+                f"{other.dtype}; convert one of them with .astype(…)"
+            )
+
+
+def axis(value: object, ndim: int, name: str = "axis") -> int:
+    """``value`` as one of ``ndim`` dimensions, counted from either end."""
+    i = integer(name, value)
+    if not -ndim <= i < ndim:
+        raise wrong_value(name, f"from {-ndim} to {ndim - 1}, as there are {ndim} axes", i)
+    return i
+
+
+def integers(name: str, value: object) -> Array:
+    """``value`` as an array of integers."""
+    array = regular(name, value, "an array of integers")
+    if array.dtype.kind not in "iu":
+        mend = f"convert them: {name}.astype(np.int64)" if array.dtype.kind in "bf" else ""
+        raise wrong_type(name, "integers", array, mend)
+    return array
+
+
+def ids(name: str, value: object, n: int) -> Array:
+    """``value`` as an array of integers from 0 to n − 1, in int64.
+
+    Example:
+        >>> ids("ids", [3, 7], 5)
+        Traceback (most recent call last):
+        ...
+        IndexError: ids must be from 0 to 4, as the vocabulary has 5 entries: got 7; was the text
+        encoded with another tokenizer?
+    """
+    array = integers(name, value)
+    if array.size and (int(array.min()) < 0 or int(array.max()) >= n):
+        wrong = int(array[(array < 0) | (array >= n)].flat[0])
+        expected = f"from 0 to {n - 1}, as the vocabulary has {n} entries"
+        mend = "was the text encoded with another tokenizer?"
+        raise IndexError(_sentence(name, expected, wrong, mend))
+    return array.astype(np.int64, copy=False)
+
+
+def booleans(name: str, value: object) -> Array:
+    """``value`` as an array of booleans, such as a mask."""
+    array = regular(name, value, "an array of booleans")
+    if array.dtype != np.bool_:
+        raise wrong_type(name, "an array of booleans", array, f"compare first: {name} == 1")
+    return array
+
+
+def regular(name: str, value: object, expected: str = "an array") -> Array:
+    """``value`` as an array; rows of different lengths make none."""
+    if isinstance(value, np.ma.MaskedArray):
+        raise wrong_type(name, f"{expected} without a mask of its own", value, "fill it first")
+    try:
+        array = np.asarray(value)
+    except ValueError:
+        raise wrong_value(name, f"{expected} with rows of one length", value) from None
+    return array
+
+
+def same_shape(name: str, value: Any, expected: tuple[int, ...], why: str = "") -> None:
+    """``value`` has the shape that is expected; ``why`` says what it is expected by."""
+    if tuple(value.shape) != expected:
+        raise ValueError(f"{name} must have shape {expected}: got {tuple(value.shape)}{why}")

@@ -1,0 +1,68 @@
+"""JSON out of files that are never trusted: of bounded size, and every name once in an object."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+
+def read_json(path: Path, max_bytes: int) -> Any:
+    """What a JSON file holds.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: it is not a regular file, is larger than ``max_bytes``, or is not JSON; the
+            message goes after the file's name.
+    """
+    return parse_json(read_bytes(path, max_bytes))
+
+
+def read_bytes(path: Path, max_bytes: int) -> bytes:
+    """The bytes of a regular file of at most ``max_bytes``.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: it is not a regular file, or is larger.
+    """
+    if path.exists() and not path.is_file():
+        raise ValueError("it is not a regular file")
+    with open(path, "rb") as file:
+        size = os.fstat(file.fileno()).st_size
+        content = file.read(max_bytes + 1) if size <= max_bytes else b""
+    if max(size, len(content)) > max_bytes:
+        raise ValueError(f"it has {size:,} bytes, {max_bytes:,} are the most")
+    return content
+
+
+def parse_json(content: bytes) -> Any:
+    """The value that JSON in UTF-8 stands for.
+
+    Raises:
+        ValueError: it is not JSON in UTF-8, is nested too deeply, holds NaN or Infinity, or a name
+            stands twice in one object.
+    """
+    try:
+        return json.loads(
+            content.decode("utf-8-sig"), object_pairs_hook=_each_once, parse_constant=_refuse
+        )
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+    except ValueError as error:
+        raise ValueError(f"it is not JSON in UTF-8: {error}") from None
+
+
+def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        seen: set[str] = set()
+        for name, _ in pairs:
+            if name in seen:
+                raise ValueError(f"the name {name!r:.80} stands twice in one object")
+            seen.add(name)
+    return found
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(f"{constant} is not a number of JSON")
