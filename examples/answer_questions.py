@@ -54,7 +54,8 @@ import minigpt as mg
 from command_line import Parser, at_least, count, one_line_errors
 from inputs import load
 from minigpt.datasets import Completion, CompletionBatches, Curriculum
-from minigpt.tasks import SPECIAL_TOKENS, MatchTable, answer, encode_answer
+from minigpt.metrics import MatchTable
+from minigpt.tasks import SPECIAL_TOKENS, answer, encode_answer
 from task_data import place_stories, story_world
 from task_training import narrow_gpt, steps_of, train
 from word_tokens import spaced, word_tokenizer

@@ -35,9 +35,9 @@ import numpy as np
 import minigpt as mg
 from command_line import Parser, at_least, count, one_line_errors, train_to_the_end
 from minigpt.datasets import LabelledBatches
+from minigpt.metrics import accuracy
 from minigpt.models import ClassifierConfig, TextClassifier
 from minigpt.nn import add_lora, freeze_all_but_last, num_trainable
-from minigpt.tasks import accuracy
 from minigpt.training.plots import new_figure
 from name_models import Names, new_encoder, new_gpt, pretrained
 from task_data import character_names

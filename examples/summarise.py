@@ -36,7 +36,8 @@ import minigpt as mg
 from command_line import Parser, at_least, count, one_line_errors
 from inputs import load
 from minigpt.datasets import CompletionBatches, Curriculum
-from minigpt.tasks import SPECIAL_TOKENS, MatchTable, answer, encode_answer, rouge_l
+from minigpt.metrics import MatchTable, rouge_l
+from minigpt.tasks import SPECIAL_TOKENS, answer, encode_answer
 from task_data import match_reports
 from task_training import narrow_gpt, steps_of, train
 from word_tokens import spaced, word_tokenizer

@@ -33,11 +33,11 @@ import minigpt as mg
 from command_line import Parser, at_least, count, one_line_errors
 from inputs import load
 from minigpt.datasets import CompletionBatches
+from minigpt.metrics import MatchTable
 from minigpt.models import EncoderDecoder, Seq2SeqConfig
 from minigpt.tasks import (
     SPECIAL_TOKENS,
     TRANSLATION_TOKENS,
-    MatchTable,
     answer,
     encode_answer,
     pair_batches,

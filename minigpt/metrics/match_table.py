@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from minigpt.tasks.metrics import exact_match
-from minigpt.tasks.pairs import References
+from minigpt.metrics.pairs import References
+from minigpt.metrics.right_answers import exact_match
 
 ALL = "all"
 
@@ -14,16 +14,16 @@ class MatchTable:
     """The share of cases that each method gets exactly right, by group and in all.
 
     Args:
-        references: what is right, of N cases, as of :func:`exact_match`.
+        references: what is right in each of N cases, as in :func:`exact_match`.
         groups: the group of each case, shown in the order in which they first occur; None for no
             groups.
-        normalize: as of :func:`exact_match`.
+        normalize: as in :func:`exact_match`.
 
     Attributes:
         rows: title -> group -> share, from 0 to 1; "all" is a group too.
 
     Raises:
-        ValueError: no case, or a number of groups that is not that of the cases.
+        ValueError: there is no case, or the numbers of cases and groups differ.
 
     Example:
         >>> table = MatchTable(["十", "二十", "五月"], groups=["number", "number", "date"])
@@ -43,7 +43,7 @@ class MatchTable:
     ) -> None:
         self._references = list(references)
         if not self._references:
-            raise ValueError("references is empty: a share is of one case at least")
+            raise ValueError("references is empty: a share is counted over at least one case")
         self._group_of = None if groups is None else list(groups)
         if self._group_of is not None and len(self._group_of) != len(self._references):
             raise ValueError(
@@ -62,10 +62,10 @@ class MatchTable:
         """A row: what a method says to each case.
 
         Raises:
-            TypeError: a prediction is no str.
-            ValueError: another number of them than of cases.
+            TypeError: a prediction is not a str.
+            ValueError: the numbers of predictions and cases differ.
         """
-        exact_match(predictions, self._references)  # refuses what is no list of so many strings
+        exact_match(predictions, self._references)  # refuses another number of them, or no list
         self.rows[title] = {
             group: exact_match(
                 [predictions[i] for i in cases],
@@ -76,10 +76,10 @@ class MatchTable:
         }
 
     def add_shares(self, title: str, shares: Mapping[str, float]) -> None:
-        """A row of shares that were counted elsewhere; a group that is not among them stays empty.
+        """A row of shares that were counted elsewhere; groups that are not among them stay empty.
 
         Raises:
-            ValueError: a group that the table has not got.
+            ValueError: the table has no such group.
         """
         if unknown := sorted(set(shares) - set(self._cases)):
             raise ValueError(f"shares of {unknown}, and the table has {list(self._cases)}")

@@ -1,7 +1,4 @@
-"""Shares of right answers: exact match, accuracy, and the overlap of words.
-
-Every metric here and beside is a fraction from 0 to 1, not a percentage.
-"""
+"""Shares of right answers: exact match, the overlap of words, and accuracy."""
 
 from __future__ import annotations
 
@@ -9,11 +6,10 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from typing import Any
 
-import numpy as np
-
-from minigpt.functional.embedding import check_integers
-from minigpt.tasks.pairs import References, check_pairs, tokenized
-from minigpt.tasks.tokenization import Tokenize, answer_words
+from minigpt import checks
+from minigpt.autograd import Array
+from minigpt.metrics.pairs import References, in_pairs, tokenized
+from minigpt.metrics.tokenization import Tokenize, answer_words
 
 
 def exact_match(
@@ -32,20 +28,55 @@ def exact_match(
         returns: a float from 0 to 1
 
     Raises:
-        TypeError: something that is no str, or one str in place of a list.
-        ValueError: nothing to compare, or numbers of them that differ.
+        TypeError: something is not a str, or one str came in place of a list.
+        ValueError: there is nothing to compare, or the numbers of predictions and references
+            differ.
 
     Example:
         >>> exact_match(["三百零四", "十"], ["三百零四", "一十"])
         0.5
-        >>> from minigpt.tasks.tokenization import normalize_answer
+        >>> from minigpt.metrics.tokenization import normalize_answer
         >>> exact_match(["the garden"], [["Garden.", "In the garden."]], normalize_answer)
         1.0
     """
-    pairs = check_pairs(predictions, references)
+    pairs = in_pairs(predictions, references)
     form = normalize or (lambda text: text)
     right = sum(form(prediction) in map(form, accepted) for prediction, accepted in pairs)
     return right / len(pairs)
+
+
+def token_f1(
+    predictions: Iterable[str], references: References, tokenize: Tokenize = answer_words
+) -> float:
+    """F1 = 2PR / (P + R) of the words in common, the best over the references, the mean over all.
+
+    P = |prediction ∩ reference| / |prediction| and R = |prediction ∩ reference| / |reference|, of
+    bags of words: a word that stands twice counts twice. Two empty bags agree (1), an empty one and
+    a full one do not (0).
+
+    Source: Rajpurkar et al. 2016, §6.1. The words are those of ``normalize_answer``; for Chinese
+    pass ``tokenize=characters``.
+
+    Shapes:
+        predictions: N strings
+        references: N, each a str or several of which the best counts
+        returns: a float from 0 to 1
+
+    Raises:
+        TypeError: something is not a str, or one str came in place of a list.
+        ValueError: there is nothing to compare, or the numbers of predictions and references
+            differ.
+
+    Example:
+        >>> token_f1(["in the old garden"], ["the garden"])  # P = 1/3, R = 1
+        0.5
+    """
+    pairs = in_pairs(predictions, references)
+    total = 0.0
+    for prediction, accepted in pairs:
+        found = Counter(tokenized("prediction", prediction, tokenize))
+        total += max(_f1(found, Counter(tokenized("reference", r, tokenize))) for r in accepted)
+    return total / len(pairs)
 
 
 def accuracy(predictions: Any, targets: Any, ignore_index: int = -1) -> float:
@@ -57,61 +88,15 @@ def accuracy(predictions: Any, targets: Any, ignore_index: int = -1) -> float:
         returns: a float from 0 to 1
 
     Raises:
-        ValueError: shapes that differ, or no target that counts.
-        TypeError: something else than integers.
+        ValueError: the shapes differ, or no target counts.
+        TypeError: predictions or targets are not integers.
 
     Example:
         >>> accuracy([3, 1, 2, 0], [3, 1, 0, -1]) == 2 / 3
         True
     """
-    predictions, targets = np.asarray(predictions), np.asarray(targets)
-    if predictions.shape != targets.shape:
-        raise ValueError(
-            f"predictions have shape {predictions.shape}, targets {targets.shape}: "
-            "give one prediction for each target"
-        )
-    if targets.size:
-        check_integers(predictions, "predictions")
-        check_integers(targets, "targets")
-    counted = targets != ignore_index
-    if not counted.any():
-        raise ValueError(
-            f"no target counts: {targets.size} given, all of them ignore_index={ignore_index}"
-        )
+    predictions, targets, counted = _check(predictions, targets, ignore_index)
     return float((predictions == targets)[counted].mean())
-
-
-def token_f1(
-    predictions: Iterable[str], references: References, tokenize: Tokenize = answer_words
-) -> float:
-    """F1 = 2PR / (P + R) of the words in common, the best over the references, the mean over all.
-
-    P = |prediction ∩ reference| / |prediction| and R = |prediction ∩ reference| / |reference|, of
-    bags of words: a word that stands twice counts twice. Two empty bags agree (1), an empty one and
-    a full one don't (0).
-
-    Source: Rajpurkar et al. 2016, §6.1. The words are those of ``normalize_answer``; for Chinese
-    pass ``tokenize=characters``.
-
-    Shapes:
-        predictions: N strings
-        references: N, each a str or several of which the best counts
-        returns: a float from 0 to 1
-
-    Raises:
-        TypeError: something that is no str, or one str in place of a list.
-        ValueError: nothing to compare, or numbers of them that differ.
-
-    Example:
-        >>> token_f1(["in the old garden"], ["the garden"])  # P = 1/3, R = 1
-        0.5
-    """
-    pairs = check_pairs(predictions, references)
-    total = 0.0
-    for prediction, accepted in pairs:
-        found = Counter(tokenized("prediction", prediction, tokenize))
-        total += max(_f1(found, Counter(tokenized("reference", r, tokenize))) for r in accepted)
-    return total / len(pairs)
 
 
 def _f1(prediction: Counter[str], reference: Counter[str]) -> float:
@@ -120,3 +105,24 @@ def _f1(prediction: Counter[str], reference: Counter[str]) -> float:
         return float(n_prediction == n_reference)
     # 2PR / (P + R) with P = c/p and R = c/r is 2c / (p + r), which is defined for c = 0 too.
     return 2 * sum((prediction & reference).values()) / (n_prediction + n_reference)
+
+
+def _check(
+    predictions: object, targets: object, ignore_index: object
+) -> tuple[Array, Array, Array]:
+    """Both as arrays, and where a target counts."""
+    found, right = checks.regular("predictions", predictions), checks.regular("targets", targets)
+    if found.shape != right.shape:
+        raise ValueError(
+            f"predictions have shape {found.shape}, targets {right.shape}: "
+            "give one prediction for each target"
+        )
+    if right.size:
+        checks.integers("predictions", found)
+        checks.integers("targets", right)
+    counted = right != checks.integer("ignore_index", ignore_index)
+    if not counted.any():
+        raise ValueError(
+            f"no target counts: {right.size} given, all of them ignore_index={ignore_index}"
+        )
+    return found, right, counted

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from minigpt.tasks import MatchTable
+from minigpt.metrics import MatchTable
 
 REFERENCES, GROUPS = ["a", "b", ["c", "C"], "d"], ["x", "y", "x", "y"]
 

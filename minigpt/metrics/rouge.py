@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from minigpt.tasks.pairs import References, check_pairs, tokenized
-from minigpt.tasks.tokenization import Tokenize, lowercase_words
+from minigpt.metrics.pairs import References, in_pairs, tokenized
+from minigpt.metrics.tokenization import Tokenize, lowercase_words
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,8 @@ def rouge_l(
 
     Source: Lin 2004, "ROUGE: A Package for Automatic Evaluation of Summaries", §3.1, with β = 1.
     The values are those of the package rouge-score without stemming. A text without words scores
-    0, against another one without words too.
+    0, even against another one without words. Where no reference has a word, as with the default
+    ``tokenize`` in Chinese, a warning says so.
 
     Shapes:
         predictions: N strings
@@ -36,26 +38,28 @@ def rouge_l(
         returns: a RougeScore
 
     Raises:
-        TypeError: something that is no str, or one str in place of a list.
-        ValueError: nothing to compare, numbers of them that differ, or a reference in which
-            ``tokenize`` finds no word at all, as the default does in Chinese.
+        TypeError: something is not a str, or one str came in place of a list.
+        ValueError: there is nothing to compare, or the numbers of predictions and references
+            differ.
 
     Example:
         >>> rouge_l(["police kill the gunman"], ["police killed the gunman"]).f1  # 3 of 4 words
         0.75
-        >>> from minigpt.tasks.tokenization import characters
+        >>> from minigpt.metrics.tokenization import characters
         >>> rouge_l(["三百四"], ["三百零四"], characters).recall
         0.75
     """
-    pairs = check_pairs(predictions, references)
-    scores = []
-    for i, (prediction, accepted) in enumerate(pairs):
+    scores, n_words = [], 0
+    for prediction, accepted in in_pairs(predictions, references):
         found = tokenized("prediction", prediction, tokenize)
-        scores.append(
-            max(
-                (_score(found, _reference_tokens(i, text, tokenize)) for text in accepted),
-                key=lambda score: score.f1,
-            )
+        wanted = [tokenized("reference", text, tokenize) for text in accepted]
+        n_words += sum(map(len, wanted))
+        scores.append(max((_score(found, words) for words in wanted), key=lambda score: score.f1))
+    if n_words == 0:
+        warnings.warn(
+            "tokenize finds no word in any reference, so that ROUGE-L is 0: pass another one, "
+            "such as tokenize=characters for Chinese",
+            stacklevel=2,
         )
     return RougeScore(
         precision=sum(score.precision for score in scores) / len(scores),
@@ -92,13 +96,3 @@ def _score(prediction: list[str], reference: list[str]) -> RougeScore:
     precision, recall = common / len(prediction), common / len(reference)
     f1 = 2 * precision * recall / (precision + recall) if common else 0.0
     return RougeScore(precision, recall, f1)
-
-
-def _reference_tokens(i: int, text: str, tokenize: Tokenize) -> list[str]:
-    tokens = tokenized("reference", text, tokenize)
-    if text.strip() and not tokens:
-        raise ValueError(
-            f"tokenize finds no word in references[{i}] {text!r:.40}: pass another one, such as "
-            "tokenize=characters for Chinese"
-        )
-    return tokens

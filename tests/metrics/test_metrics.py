@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minigpt.tasks import (
+from minigpt.metrics import (
     accuracy,
     characters,
     corpus_bleu,
@@ -21,8 +21,8 @@ from minigpt.tasks import (
     tokenize_13a,
     words,
 )
-from minigpt.tasks.bleu import ngrams
-from minigpt.tasks.rouge import lcs_length
+from minigpt.metrics.bleu import ngrams
+from minigpt.metrics.rouge import lcs_length
 
 ON_TEXTS = [
     exact_match,
@@ -37,14 +37,14 @@ texts = st.lists(st.text("ab c", min_size=1, max_size=8), min_size=1, max_size=5
 @pytest.mark.parametrize(
     ("predictions", "references", "error", "message"),
     [
-        ("one", ["one"], TypeError, "predictions must be a list of strings: got str"),
-        (["one"], "one", TypeError, "references must be a list of strings: got str"),
-        (["one"], b"one", TypeError, "references must be a list of strings: got bytes"),
-        (None, ["one"], TypeError, "predictions must be a list of strings: got NoneType"),
-        (["a", 2], ["a", "b"], TypeError, r"predictions\[1\] must be a str: got int 2"),
-        (["a"], [2], TypeError, r"references\[0\] must be a str or a list of strings: got int 2"),
-        (["a"], [b"a"], TypeError, r"references\[0\] must be a str or a list of strings: got byt"),
-        (["a"], [["a", None]], TypeError, r"references\[0\]\[1\] must be a str: got NoneType"),
+        ("one", ["one"], TypeError, "predictions must be a list of strings: got 'one'"),
+        (["one"], "one", TypeError, "references must be a list of strings: got 'one'"),
+        (["one"], b"one", TypeError, "references must be a list of strings: got b'one'"),
+        (None, ["one"], TypeError, "predictions must be a list of strings: got None"),
+        (["a", 2], ["a", "b"], TypeError, r"predictions\[1\] must be a str: got 2"),
+        (["a"], [2], TypeError, r"references\[0\] must be a str or a list of strings: got 2"),
+        (["a"], [b"a"], TypeError, r"references\[0\] must be a str or a list of strings: got b'a'"),
+        (["a"], [["a", None]], TypeError, r"references\[0\]\[1\] must be a str: got None"),
         (["a"], [[]], ValueError, r"references\[0\] is empty: give at least one text"),
         (["a", "b"], ["a"], ValueError, "there are 2 predictions and 1 references"),
         ([], [], ValueError, "predictions is empty"),
@@ -104,8 +104,9 @@ def test_accuracy():
         ([1, 2], [1], ValueError, r"predictions have shape \(2,\), targets \(1,\)"),
         ([], [], ValueError, "no target counts: 0 given"),
         ([3, 4], [-1, -1], ValueError, "no target counts: 2 given, all of them ignore_index=-1"),
-        ([1.0], [1], TypeError, "predictions"),
-        ([1], ["1"], TypeError, "targets"),
+        ([1.0], [1], TypeError, "predictions must be integers"),
+        ([1], ["1"], TypeError, "targets must be integers"),
+        ([1], [[1], [1, 2]], ValueError, "targets must be an array with rows of one length"),
     ],
 )
 def test_accuracy_errors(predictions, targets, error, message):
@@ -178,11 +179,19 @@ def test_bleu_is_of_the_corpus_not_a_mean():
 @pytest.mark.parametrize(
     ("options", "error", "message"),
     [
-        ({"smoothing": "floor"}, ValueError, "smoothing='floor': expected 'exp' or 'none'"),
-        ({"max_order": 0}, ValueError, "max_order=0 must be at least 1"),
-        ({"max_order": True}, TypeError, "max_order must be an int: got bool"),
-        ({"max_order": 4.0}, TypeError, "max_order must be an int: got float"),
-        ({"tokenize": str.lower}, TypeError, "gave a str: it must give a list"),
+        (
+            {"smoothing": "floor"},
+            ValueError,
+            r'smoothing must be "exp" \(.*\) or "none" \(.*\): got .floor',
+        ),
+        ({"max_order": 0}, ValueError, "max_order must be an integer from 1 to 100: got 0"),
+        ({"max_order": True}, TypeError, "max_order must be an integer from 1 to 100: got True"),
+        ({"max_order": 4.0}, TypeError, "max_order must be an integer from 1 to 100: got 4.0"),
+        (
+            {"tokenize": str.lower},
+            TypeError,
+            r"tokenize\(prediction\) must be a list of tokens: got .a.; cut the text",
+        ),
     ],
 )
 def test_bleu_errors(options, error, message):
@@ -214,13 +223,19 @@ def test_rouge_l_of_the_papers_example():
 
 
 def test_rouge_l_borders():
-    assert rouge_l([""], ["a"]).f1 == rouge_l(["a"], [""]).f1 == rouge_l([""], [""]).f1 == 0
+    assert rouge_l([""], ["a"]).f1 == rouge_l(["a", ""], ["", "a"]).f1 == 0
     found = rouge_l(["a b", "c"], [["a", "a b c d"], "c"])  # F of a: 2/3, of a b c d: 2/3
     assert found.precision == 0.75 and found.recall == 1
-    with pytest.raises(ValueError, match=r"no word in references\[1\] '三百': pass another one"):
-        rouge_l(["a", "三百"], ["a", "三百"])
-    with pytest.raises(TypeError, match="gave a str"):
+    with pytest.raises(
+        TypeError, match=r"tokenize\(prediction\) must be a list of tokens: got .A."
+    ):
         rouge_l(["a"], ["a"], tokenize=str.upper)
+
+
+def test_a_text_without_words_counts_0_and_a_corpus_without_any_says_so():
+    assert rouge_l(["a", "三百"], ["a", "三百"]).f1 == rouge_l(["a", "x"], ["a", "—"]).f1 == 0.5
+    with pytest.warns(UserWarning, match="no word in any reference.*tokenize=characters"):
+        assert rouge_l(["三百"], ["三百"]).f1 == 0
 
 
 @pytest.mark.parametrize(

@@ -7,10 +7,14 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from minigpt.tasks.pairs import References, check_pairs, tokenized
-from minigpt.tasks.tokenization import Tokenize, tokenize_13a
+from minigpt import checks
+from minigpt.metrics.pairs import References, in_pairs, tokenized
+from minigpt.metrics.tokenization import Tokenize, tokenize_13a
 
-SMOOTHINGS = ("exp", "none")
+SMOOTHINGS = {
+    "exp": "the k-th order without a match gets the precision 1/(2ᵏ · n-grams)",
+    "none": "one order without a match makes the score 0",
+}
 
 
 @dataclass(frozen=True)
@@ -58,9 +62,9 @@ def corpus_bleu(
         returns: a BleuScore
 
     Raises:
-        TypeError: something that is no str, or one str in place of a list.
-        ValueError: nothing to compare, numbers of them that differ, an unknown smoothing, or a
-            max_order below 1.
+        TypeError: something is not a str, or one str came in place of a list.
+        ValueError: there is nothing to compare, the numbers of predictions and references differ,
+            the smoothing is unknown, or max_order is not from 1 to 100.
 
     Example:
         >>> bleu = corpus_bleu(["the cat sat on a mat"], ["the cat sat on the mat"])
@@ -69,16 +73,10 @@ def corpus_bleu(
         >>> round(bleu.score, 4)
         0.5373
     """
-    if smoothing not in SMOOTHINGS:
-        raise ValueError(f"smoothing={smoothing!r}: expected {' or '.join(map(repr, SMOOTHINGS))}")
-    if isinstance(max_order, bool) or not isinstance(max_order, int):
-        raise TypeError(f"max_order must be an int: got {type(max_order).__name__} {max_order!r}")
-    if max_order < 1:
-        raise ValueError(f"max_order={max_order} must be at least 1, and is 4 as a rule")
-
+    max_order = _check(smoothing, max_order)
     matches, totals = [0] * max_order, [0] * max_order
     c = r = 0
-    for prediction, accepted in check_pairs(predictions, references):
+    for prediction, accepted in in_pairs(predictions, references):
         found = tokenized("prediction", prediction, tokenize)
         wanted = [tokenized("reference", text, tokenize) for text in accepted]
         c += len(found)
@@ -122,3 +120,8 @@ def smoothed_precisions(matches: list[int], totals: list[int], smoothing: str) -
         else:
             precisions.append(matched / total if total else 0.0)
     return precisions
+
+
+def _check(smoothing: object, max_order: object) -> int:
+    checks.one_of("smoothing", smoothing, SMOOTHINGS)
+    return checks.integer("max_order", max_order, 1, 100, mend="as a rule it is 4")
