@@ -265,8 +265,8 @@ def integers(name: str, value: object) -> Array:
     return array
 
 
-def ids(name: str, value: object, n: int) -> Array:
-    """``value`` as an array of integers from 0 to n − 1, in int64.
+def ids(name: str, value: object, n: int, *, keep_dtype: bool = False) -> Array:
+    """``value`` as an array of integers from 0 to n − 1, in int64 unless their type is kept.
 
     Example:
         >>> ids("ids", [3, 7], 5)
@@ -281,7 +281,7 @@ def ids(name: str, value: object, n: int) -> Array:
         expected = f"from 0 to {n - 1}, as the vocabulary has {n} entries"
         mend = "was the text encoded with another tokenizer?"
         raise IndexError(_sentence(name, expected, wrong, mend))
-    return array.astype(np.int64, copy=False)
+    return array if keep_dtype else array.astype(np.int64, copy=False)
 
 
 def booleans(name: str, value: object) -> Array:

@@ -1,11 +1,13 @@
 """Writing text with a model, and judging how likely a text is.
 
-Reading order: ``filters`` (from logits to a token), ``options``, ``context`` (what the model sees:
-window and cache), ``decoding`` (the loop), ``beam_search`` (the loop that looks for the likeliest
-text), ``text_stream`` (from tokens to text), ``sampler`` (the public face), ``scoring``
-(log-probability, perplexity).
+Reading order: ``plain`` (the whole idea on a page), ``filters`` (from logits to a token),
+``options``, ``context`` (what the model sees: window and cache), ``decoding`` (the loop),
+``beam_search`` (the loop that looks for the likeliest text), ``text_stream`` (from tokens to
+text), ``prompts`` (what is given to go on from), ``sampler`` (the public face; ``keywords`` are
+its options), ``scoring`` (log-probability, perplexity).
 """
 
+from minigpt.metrics import bits_per_byte
 from minigpt.sampling.beam_search import Hypothesis, beam_search
 from minigpt.sampling.filters import (
     apply_temperature,
@@ -21,7 +23,6 @@ from minigpt.sampling.options import SamplingConfig
 from minigpt.sampling.sampler import Sampler
 from minigpt.sampling.scoring import (
     Score,
-    bits_per_byte,
     log_probability,
     perplexity,
     token_log_probabilities,

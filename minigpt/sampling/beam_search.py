@@ -9,7 +9,7 @@ with every token, and of these k·V candidates the k likeliest go on (Sutskever 
 Strategies for Neural Machine Translation", §2). With k = 1 that is greedy decoding; with a k that
 no step exceeds it is exact.
 
-Each token more makes a text less likely. Dividing by its length to the power of α makes texts of
+Each further token makes a text less likely. Dividing by its length to the power of α makes texts of
 different lengths comparable (Wu et al. 2016, "Google's Neural Machine Translation System", §7,
 where a variant of it is chosen): α = 0 compares probabilities, α = 1 means per token.
 
@@ -58,14 +58,15 @@ def beam_search(
     when k texts are finished and, unless ``early_stopping=True``, none of them is worse than what
     the best beam can still reach. With ``early_stopping=False`` that is what the beam would score
     if it ended now, a guess: for α > 0 its score may rise with its length. With ``"never"`` it is
-    the bound: no token more costs anything, and the length is the one that divides it the most.
+    an upper bound: further tokens are assumed free, and the most favourable length divides the
+    score.
 
     Args:
         model: predicts the next token.
         ids: the prompts, padded at the left.
         mask: True for real tokens; None where all are.
         options: ``num_beams`` is k, ``length_penalty`` α; a repetition penalty applies to ln p.
-        n_tokens: write with the ids below this alone; None with the model's whole vocabulary.
+        n_tokens: write only with the ids below this; None with the model's whole vocabulary.
 
     Shapes:
         ids, mask: (B, T)
@@ -92,11 +93,11 @@ def beam_search(
 
     for length in _steps(options):
         n_beams = log_p.shape[1]
-        step = log_softmax(context.next_logits()[:, :n_tokens])  # ln p(yₜ | y₍<ₜ₎, x)
+        step = log_softmax(context.next_logits()[:, :n_tokens])  # ln p(yₜ | y₍<ₜ₎, x): (A·k, V)
         if options.repetition_penalty != 1:
             step = repetition_penalty(step, context.ids, options.repetition_penalty, context.mask)
-        total = (log_p.reshape(-1, 1) + step).reshape(len(searched), -1)  # (A, beams · V)
-        best = largest(total, n_candidates)
+        total = (log_p.reshape(-1, 1) + step).reshape(len(searched), -1)  # (A·k, V) -> (A, k·V)
+        best = largest(total, n_candidates)  # (A, candidates)
         log_p = np.take_along_axis(total, best, axis=1)
         beams, tokens = np.divmod(best, step.shape[1])
         rows = beams + n_beams * np.arange(len(searched))[:, None]  # of the context
@@ -136,7 +137,7 @@ def _may_improve(
     finished: list[Hypothesis], log_p: float, length: int, options: SamplingConfig
 ) -> bool:
     """Whether to go on with a prompt whose best beam, of ``length`` tokens, has ``log_p``."""
-    if not math.isfinite(log_p):  # only tokens are left that the model rules out
+    if not math.isfinite(log_p):  # the model rules out every token that is left
         return False
     if len(finished) < options.num_beams:
         return True
@@ -148,7 +149,9 @@ def _may_improve(
 
 
 def largest(x: Array, n: int) -> Array:
-    """Where the n largest of each row are, falling; of equal ones the first. All if n is above N.
+    """Where the n largest of each row are, in falling order; all of them if n is above N.
+
+    Of equal ones the first come first.
 
     Shapes:
         x: (A, N) → (A, min(n, N))

@@ -6,7 +6,7 @@ window of a row is full its left end moves; all its tokens then stand at other p
 nothing in the cache is valid any more and the windows are read again in one pass.
 
 Prompts of different lengths stand in one batch with padding at their left (E15). To the model it is
-the same as what a window has left behind: a mask hides it, and positions are counted from the
+the same as what a window has left: a mask hides it, and positions are counted from the
 window's first token. So a row is written as if it were alone.
 """
 
@@ -53,19 +53,14 @@ class Context:
         self._options = {"last_only": True} if _takes_last_only(model) else {}
         block_size: int | None = model.config.block_size
         self._block_size = sys.maxsize if block_size is None else block_size
-        if window_shift > self._block_size:
-            raise ValueError(
-                f"window_shift={window_shift} would drop more than the model's context holds: pass "
-                f"at most block_size={block_size}"
-            )
-        self._shift = window_shift
-        # Columns: of each row's first token, of its window's, and of the first one in the cache.
+        self._shift = _checked_shift(window_shift, self._block_size)
+        # Columns (R,): of each row's first token and its window's; and of the cache's first one.
         self._first = np.zeros(len(ids), np.int64) if mask is None else mask.argmax(axis=1)
         self._start = np.maximum(self._first, self.length - self._block_size)
         self._origin = int(self._start.min())
         self._cache: Any = None
         if use_cache and hasattr(model, "new_cache"):
-            n_read = self.length - self._origin + max(n_new - 1, 0)  # the last token is not
+            n_read = self.length - self._origin + max(n_new - 1, 0)  # the last one is not read
             self._cache = model.new_cache(len(ids), min(n_read, self._block_size))
 
     @property
@@ -93,13 +88,13 @@ class Context:
         if self._cache is not None and (n_cached > 0 or not moves_next):
             options["cache"] = self._cache
         if (self._start > self._origin).any():
-            columns = np.arange(self._origin, self.length)
-            options["attention_mask"] = columns >= self._start[:, None]
-            positions = np.maximum(columns - self._start[:, None], 0)
+            columns = np.arange(self._origin, self.length)  # (S,)
+            options["attention_mask"] = columns >= self._start[:, None]  # (R, S)
+            positions = np.maximum(columns - self._start[:, None], 0)  # (R, S)
             options["positions"] = positions[:, n_cached:]
         with evaluation():
-            fresh = self._ids[:, self._origin + n_cached : self.length]
-            logits: Array = self.model(fresh, **options).data[:, -1]
+            fresh = self._ids[:, self._origin + n_cached : self.length]  # (R, T)
+            logits: Array = self.model(fresh, **options).data[:, -1]  # (R, T, V) -> (R, V)
         return logits
 
     def append(self, tokens: Array) -> None:
@@ -110,7 +105,7 @@ class Context:
         self.length += 1
 
     def select_rows(self, rows: Array) -> None:
-        """Go on with these rows alone; a row named several times is continued several times."""
+        """Go on with only these rows; a row named several times is continued several times."""
         if np.array_equal(rows, np.arange(len(self._ids))):
             return
         self._ids, self._first, self._start = self._ids[rows], self._first[rows], self._start[rows]
@@ -124,3 +119,12 @@ def _takes_last_only(model: Any) -> bool:
     """Whether the model can leave out the logits of all positions but the last."""
     forward = getattr(model, "forward", model)
     return "last_only" in inspect.signature(forward).parameters
+
+
+def _checked_shift(window_shift: int, block_size: int) -> int:
+    if window_shift > block_size:
+        raise ValueError(
+            f"window_shift={window_shift} would drop more than the model's context holds: pass "
+            f"at most block_size={block_size}"
+        )
+    return window_shift

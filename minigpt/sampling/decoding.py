@@ -19,14 +19,14 @@ class Decoder:
     :meth:`columns` gives the new tokens as arrays (R,), R = B · num_return_sequences, until every
     row has finished or ``max_new_tokens`` are written. A row finishes at a stop token, or when the
     reader of the columns says so by :meth:`finish`; it then leaves the batch, which gets cheaper.
-    Between two columns nothing is held: the model is back in its mode, gradients are recorded.
+    Between two columns no mode of this thread is held: gradients are recorded as ever.
 
     Args:
         model: predicts the next token.
         ids: the prompts, padded at the left.
         mask: True for real tokens; None where all are.
         options: how to choose tokens.
-        n_tokens: draw from the ids below this alone; None from the model's whole vocabulary.
+        n_tokens: draw only from the ids below this; None from the model's whole vocabulary.
 
     Shapes:
         ids, mask: (B, T)
@@ -71,7 +71,7 @@ class Decoder:
         context, options = self._context, self._options
         column = np.full(self.finished.shape, options.pad_id or 0, dtype=np.int64)
         for step in range(options.max_new_tokens):
-            logits = context.next_logits()
+            logits = context.next_logits()  # (A, V)
             if step == 0 and options.num_return_sequences > 1:
                 context.select_rows(self._copies)
                 logits = logits[self._copies]

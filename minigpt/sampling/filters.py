@@ -15,15 +15,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from minigpt import checks
 from minigpt.autograd import Array
-from minigpt.sampling.checks import (
-    check_logits,
-    check_min_p,
-    check_repetition_penalty,
-    check_temperature,
-    check_top_k,
-    check_top_p,
-)
 
 
 def softmax(logits: Array) -> Array:
@@ -68,7 +61,7 @@ def apply_temperature(logits: Array, temperature: float) -> Array:
     """Sharpen (T < 1) or flatten (T > 1) the distribution: zᵢ / T.
 
     Ackley, Hinton & Sejnowski 1985, "A Learning Algorithm for Boltzmann Machines". As T → 0 all
-    the probability goes to the largest logit, so ``temperature=0`` keeps that token alone (greedy
+    the probability goes to the largest logit, so ``temperature=0`` keeps only that token (greedy
     decoding; of equal ones the lowest id).
 
     Shapes:
@@ -85,17 +78,11 @@ def apply_temperature(logits: Array, temperature: float) -> Array:
     """
     z, temperature = check_logits(logits), check_temperature(temperature)
     if temperature == 0:
-        greedy = z.argmax(axis=-1)[..., None]
+        greedy = z.argmax(axis=-1)[..., None]  # (…, 1)
         return np.where(np.arange(z.shape[-1]) == greedy, z, z.dtype.type(-np.inf))
     with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
         scaled: Array = z / z.dtype.type(temperature)
-        overflows = not np.isfinite(scaled.max(axis=-1)).all()
-    if overflows:
-        raise ValueError(
-            f"temperature={temperature} is too small for these {z.dtype} logits: they overflow; "
-            "use temperature=0 for greedy decoding"
-        )
-    return scaled
+        return _finite(scaled, temperature)
 
 
 def top_k_filter(logits: Array, k: int) -> Array:
@@ -116,7 +103,7 @@ def top_k_filter(logits: Array, k: int) -> Array:
     """
     z, k = check_logits(logits), check_top_k(k)
     n_dropped = max(z.shape[-1] - k, 0)
-    kth_largest = np.partition(z, n_dropped, axis=-1)[..., n_dropped, None]
+    kth_largest = np.partition(z, n_dropped, axis=-1)[..., n_dropped, None]  # (…, 1)
     return _keep(z, z >= kth_largest)
 
 
@@ -141,10 +128,10 @@ def top_p_filter(logits: Array, p: float) -> Array:
     z, p = check_logits(logits), check_top_p(p)
     if p == 1:  # not left to rounding: the sum may reach 1 before the last tiny term
         return z.copy()
-    falling = np.sort(z, axis=-1)[..., ::-1]
+    falling = np.sort(z, axis=-1)[..., ::-1]  # (…, V)
     probabilities = softmax(falling)
     mass_before = probabilities.cumsum(axis=-1) - probabilities
-    n_kept = (mass_before < p).sum(axis=-1, keepdims=True)
+    n_kept = (mass_before < p).sum(axis=-1, keepdims=True)  # (…, 1)
     border = np.take_along_axis(falling, n_kept - 1, axis=-1)  # the token that crosses p
     above, at_border = z > border, z == border
     n_at_border = n_kept - above.sum(axis=-1, keepdims=True)
@@ -168,7 +155,7 @@ def min_p_filter(logits: Array, min_p: float) -> Array:
         array([-0.51, -1.2 ,  -inf])
     """
     z, min_p = check_logits(logits), check_min_p(min_p)
-    threshold = z.max(axis=-1, keepdims=True) + z.dtype.type(np.log(min_p))
+    threshold = z.max(axis=-1, keepdims=True) + z.dtype.type(np.log(min_p))  # (…, 1)
     return _keep(z, z >= threshold)
 
 
@@ -192,32 +179,18 @@ def repetition_penalty(
         ids, mask: (…, T), the leading axes as those of ``logits``
 
     Raises:
-        ValueError: ``penalty`` is not a finite number > 0, an id is outside [0, V), or the shapes
-            do not fit.
-        TypeError: ``ids`` are not integers.
+        ValueError: ``penalty`` is not a finite number > 0, or the shapes do not fit.
+        IndexError: an id is outside [0, V).
 
     Example:
         >>> repetition_penalty(np.array([2.0, -1.0, 3.0]), np.array([0, 1]), penalty=2.0)
         array([ 1., -2.,  3.])
     """
-    z, penalty = check_logits(logits), check_repetition_penalty(penalty)
-    ids = np.asarray(ids)
-    if not np.issubdtype(ids.dtype, np.integer):
-        raise TypeError(f"ids has dtype {ids.dtype}: pass integers")
-    if ids.shape[:-1] != z.shape[:-1] or ids.ndim == 0:
-        raise ValueError(f"ids {ids.shape} does not fit logits {z.shape}: expected (..., T)")
-    real = np.ones(ids.shape, dtype=bool) if mask is None else np.asarray(mask).astype(bool)
-    if real.shape != ids.shape:
-        raise ValueError(f"mask {real.shape} must have the shape of ids {ids.shape}")
+    z, ids, real = _check_ids(logits, ids, mask)
+    theta = z.dtype.type(check_repetition_penalty(penalty))
     *rows, places = np.nonzero(real)
-    present = ids[(*rows, places)]
-    if present.size and not 0 <= present.min() <= present.max() < z.shape[-1]:
-        raise ValueError(
-            f"ids run from {present.min()} to {present.max()}: expected 0 <= id < V={z.shape[-1]}"
-        )
-    seen = np.zeros(z.shape, dtype=bool)
-    seen[(*rows, present)] = True
-    theta = z.dtype.type(penalty)
+    seen = np.zeros(z.shape, dtype=bool)  # (…, V)
+    seen[(*rows, ids[(*rows, places)])] = True
     return np.where(seen, np.where(z > 0, z / theta, z * theta), z)
 
 
@@ -235,25 +208,107 @@ def sample_from(logits: Array, rng: np.random.Generator | Sequence[np.random.Gen
         logits: (…, V) → (…) int64
 
     Raises:
-        ValueError: a row holds NaN or +inf, or only -inf; or the generators are not one per row.
+        ValueError: a row holds NaN or +inf, or only -inf; or there is not one generator per row.
 
     Example:
         >>> sample_from(np.log([[0.1, 0.9], [0.9, 0.1]]), np.random.default_rng(0))
         array([1, 0])
     """
-    cumulative = softmax(logits).cumsum(axis=-1)
-    rows = cumulative.shape[:-1]
-    if isinstance(rng, np.random.Generator):
-        u = rng.random(rows)
-    elif len(rng) == int(np.prod(rows)):
-        u = np.reshape([g.random() for g in rng], rows)
-    else:
-        raise ValueError(f"rng holds {len(rng)} generators for {int(np.prod(rows))} rows")
+    cumulative = softmax(logits).cumsum(axis=-1)  # (…, V)
+    u = _uniform(cumulative.shape[:-1], rng)  # (…)
     # Scaled by the total, which rounding leaves a little off 1.
-    threshold = np.asarray(u)[..., None] * cumulative[..., -1:]
+    threshold = u[..., None] * cumulative[..., -1:]  # (…, 1)
     drawn: Array = (cumulative <= threshold).sum(axis=-1, dtype=np.int64)
     return drawn
 
 
 def _keep(z: Array, kept: Array) -> Array:
     return np.where(kept, z, z.dtype.type(-np.inf))
+
+
+def _uniform(
+    shape: tuple[int, ...], rng: np.random.Generator | Sequence[np.random.Generator]
+) -> Array:
+    if isinstance(rng, np.random.Generator):
+        return np.asarray(rng.random(shape))
+    if len(rng) != int(np.prod(shape)):
+        raise ValueError(f"rng holds {len(rng)} generators for {int(np.prod(shape))} rows")
+    return np.reshape([g.random() for g in rng], shape)
+
+
+# ── what the filters are given ────────────────────────────────────────────────────────────────
+
+
+def check_logits(logits: object) -> Array:
+    """``logits`` if it is a float32 or float64 array (…, V) that a token can be drawn from.
+
+    Raises:
+        TypeError: ``logits`` is not such an array.
+        ValueError: the last axis is missing or empty, or a row holds NaN or +inf, or only -inf.
+    """
+    if not isinstance(logits, np.ndarray):
+        mend = "logits.data" if hasattr(logits, "data") else "np.asarray(logits, dtype=np.float32)"
+        raise checks.wrong_type("logits", "a NumPy array", logits, f"pass {mend}")
+    if logits.dtype not in (np.float32, np.float64):
+        mend = "use logits.astype(np.float32)"
+        raise checks.wrong_type("logits", "of float32 or float64", logits, mend)
+    if logits.ndim == 0 or logits.shape[-1] == 0:
+        raise checks.wrong_value("logits", "of shape (..., V) with V >= 1", logits)
+    peak = logits.max(axis=-1)  # NaN where the row has a NaN, so one pass finds all three
+    if np.isnan(peak).any():
+        raise ValueError(
+            "logits contain NaN: check that the model's parameters are finite "
+            "(a diverged training run leaves NaN behind)"
+        )
+    if np.isposinf(peak).any():
+        raise ValueError("logits contain +inf: the softmax over them is undefined, clip them first")
+    if np.isneginf(peak).any():
+        raise ValueError("a row of logits is -inf everywhere: no token is left to draw")
+    return logits
+
+
+def check_temperature(value: object) -> float:
+    """A finite number of at least 0."""
+    return checks.number("temperature", value, least=0, mend="0 is greedy, 1 changes nothing")
+
+
+def check_top_k(value: object) -> int:
+    """An integer of at least 1."""
+    return checks.integer("top_k", value, least=1, mend="None keeps every token")
+
+
+def check_top_p(value: object) -> float:
+    """A number in (0, 1]."""
+    return checks.number("top_p", value, above=0, most=1, mend="1 keeps every token")
+
+
+def check_min_p(value: object) -> float:
+    """A number in (0, 1]."""
+    mend = "1 keeps only the best token, None keeps every one"
+    return checks.number("min_p", value, above=0, most=1, mend=mend)
+
+
+def check_repetition_penalty(value: object) -> float:
+    """A finite number above 0."""
+    mend = "1 changes nothing, above 1 makes repeating less likely"
+    return checks.number("repetition_penalty", value, above=0, mend=mend)
+
+
+def _check_ids(logits: object, ids: object, mask: object) -> tuple[Array, Array, Array]:
+    """The logits (…, V), the ids (…, T), and the mask of those that are real (…, T)."""
+    z, tokens = check_logits(logits), checks.integers("ids", ids)
+    if tokens.shape[:-1] != z.shape[:-1] or tokens.ndim == 0:
+        raise ValueError(f"ids {tokens.shape} does not fit logits {z.shape}: expected (..., T)")
+    real = np.ones(tokens.shape, dtype=bool) if mask is None else np.asarray(mask).astype(bool)
+    checks.same_shape("mask", real, tokens.shape, ", other than ids")
+    checks.ids("ids", tokens[real], z.shape[-1])
+    return z, tokens, real
+
+
+def _finite(scaled: Array, temperature: float) -> Array:
+    if not np.isfinite(scaled.max(axis=-1)).all():
+        raise ValueError(
+            f"temperature={temperature} is too small for these {scaled.dtype} logits: they "
+            "overflow; use temperature=0 for greedy decoding"
+        )
+    return scaled

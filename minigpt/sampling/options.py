@@ -3,30 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, fields
-from typing import Any, cast
+from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 
+from minigpt import checks
 from minigpt.autograd import Array
-from minigpt.sampling.checks import (
-    check_early_stopping,
-    check_flag,
-    check_integer,
-    check_length_penalty,
+from minigpt.sampling.filters import (
+    apply_temperature,
     check_min_p,
     check_repetition_penalty,
     check_temperature,
     check_top_k,
     check_top_p,
-)
-from minigpt.sampling.filters import (
-    apply_temperature,
     min_p_filter,
     repetition_penalty,
     top_k_filter,
     top_p_filter,
 )
+
+MOST_ROWS = 2**20  # that are made together: with a vocabulary of 65, their logits take 272 MB
 
 
 @dataclass(frozen=True)
@@ -36,7 +33,7 @@ class SamplingConfig:
     Attributes:
         max_new_tokens: how many tokens a sample has at most, beyond its prompt.
         temperature: below 1 sharper, above 1 more varied, 0 greedy (always the likeliest token).
-        top_k: draw from the k likeliest tokens alone; None from all.
+        top_k: draw only from the k likeliest tokens; None from all.
         top_p: draw from the likeliest tokens that together hold this probability; None from all.
         min_p: draw from tokens at least this fraction as likely as the best one; None from all.
         repetition_penalty: above 1, tokens that are already there become less likely.
@@ -47,14 +44,15 @@ class SamplingConfig:
         early_stopping: of beam search, whether it ends as soon as ``num_beams`` texts are finished;
             False as soon as no better one is likely, "never" when none is possible.
         num_return_sequences: samples per prompt, made together as one batch; with beam search the
-            best texts found, at most ``num_beams``.
+            best texts that were found, at most ``num_beams``.
         stop: a string or several; the text ends before the first one that appears after the prompt.
         stop_tokens: an id or several that end a sample; text does not show them.
         pad_id: what fills the rows of ids that stopped before the others; None repeats the token
             that stopped the row.
         include_prompt: whether text begins with the prompt.
         skip_special_tokens: leave special tokens out of the text.
-        seed: an int >= 0 or a numpy Generator, for samples that can be repeated; None for new ones.
+        seed: an int of at least 0 or a numpy.random.Generator, for samples that can be repeated;
+            None for new ones each time.
         use_cache: keep keys and values of the tokens seen, instead of computing them at every step.
         window_shift: how many of the oldest tokens are dropped when the context is full. 1 is
             exact: each token sees the ``block_size`` tokens before it, at the price of a pass over
@@ -92,40 +90,9 @@ class SamplingConfig:
     progress: bool = False
 
     def __post_init__(self) -> None:
-        checked: dict[str, object] = {
-            "max_new_tokens": check_integer("max_new_tokens", self.max_new_tokens, 0),
-            "temperature": check_temperature(self.temperature),
-            "top_k": None if self.top_k is None else check_top_k(self.top_k),
-            "top_p": None if self.top_p is None else check_top_p(self.top_p),
-            "min_p": None if self.min_p is None else check_min_p(self.min_p),
-            "repetition_penalty": check_repetition_penalty(self.repetition_penalty),
-            "num_beams": check_integer("num_beams", self.num_beams, 1),
-            "length_penalty": check_length_penalty(self.length_penalty),
-            "early_stopping": check_early_stopping(self.early_stopping),
-            "num_return_sequences": check_integer(
-                "num_return_sequences", self.num_return_sequences, 1
-            ),
-            "stop": _strings(self.stop),
-            "stop_tokens": _token_ids(self.stop_tokens),
-            "pad_id": None if self.pad_id is None else check_integer("pad_id", self.pad_id, 0),
-            "seed": _seed(self.seed),
-            "window_shift": check_integer("window_shift", self.window_shift, 1),
-        }
-        for name in ("include_prompt", "skip_special_tokens", "use_cache", "progress"):
-            checked[name] = check_flag(name, getattr(self, name))
-        for name, value in checked.items():
+        for name, value in _checked(self).items():
             object.__setattr__(self, name, value)  # frozen for everybody else
-        self._check_beams()
-
-    @classmethod
-    def from_arguments(cls, arguments: dict[str, Any]) -> SamplingConfig:
-        """The options among a method's arguments, which are its ``locals()`` as it begins.
-
-        The sampler's methods spell out their options, for whoever reads or completes a signature;
-        handing each one on by its name would say everything three times more.
-        """
-        names = {field.name for field in fields(cls)}
-        return cls(**{name: arguments[name] for name in names & arguments.keys()})
+        _check_beams(self)
 
     def known_stop_tokens(self, vocab_size: int) -> tuple[int, ...]:
         """The stop tokens, all of them below ``vocab_size``.
@@ -178,59 +145,96 @@ class SamplingConfig:
                 generators.append(np.random.default_rng([*words, number, len(key), *key]))
         return generators
 
-    def _check_beams(self) -> None:
-        """Beam search draws nothing, and sampling knows no beams: what is not used is refused."""
-        if self.num_beams == 1:
-            for name, unused in (("length_penalty", 1.0), ("early_stopping", False)):
-                if (value := getattr(self, name)) != unused:
-                    raise ValueError(
-                        f"{name}={value!r} belongs to beam search: leave it out, or pass "
-                        "num_beams >= 2"
-                    )
-            return
-        for name in ("temperature", "top_k", "top_p", "min_p"):
-            value = getattr(self, name)
-            if value not in ((0, 1) if name == "temperature" else (None,)):
+
+# ── what options must be ──────────────────────────────────────────────────────────────────────
+
+
+def _checked(options: SamplingConfig) -> dict[str, object]:
+    """Every option as it is kept."""
+    o = options
+    return {
+        "max_new_tokens": checks.integer("max_new_tokens", o.max_new_tokens, least=0),
+        "temperature": check_temperature(o.temperature),
+        "top_k": None if o.top_k is None else check_top_k(o.top_k),
+        "top_p": None if o.top_p is None else check_top_p(o.top_p),
+        "min_p": None if o.min_p is None else check_min_p(o.min_p),
+        "repetition_penalty": check_repetition_penalty(o.repetition_penalty),
+        "num_beams": checks.integer("num_beams", o.num_beams, 1, MOST_ROWS),
+        "length_penalty": checks.number(
+            "length_penalty", o.length_penalty, least=-10, most=10,
+            mend="0 compares probabilities, 1 means per token",
+        ),
+        "early_stopping": _early_stopping(o.early_stopping),
+        "num_return_sequences": checks.integer(
+            "num_return_sequences", o.num_return_sequences, 1, MOST_ROWS,
+            mend="they are made together as one batch",
+        ),
+        "stop": _strings(o.stop),
+        "stop_tokens": _token_ids(o.stop_tokens),
+        "pad_id": None if o.pad_id is None else checks.integer("pad_id", o.pad_id, 0, 2**63 - 1),
+        "include_prompt": checks.flag("include_prompt", o.include_prompt),
+        "skip_special_tokens": checks.flag("skip_special_tokens", o.skip_special_tokens),
+        "seed": None if o.seed is None else checks.seed(o.seed),
+        "use_cache": checks.flag("use_cache", o.use_cache),
+        "window_shift": checks.integer("window_shift", o.window_shift, least=1),
+        "progress": checks.flag("progress", o.progress),
+    }  # fmt: skip
+
+
+def _check_beams(options: SamplingConfig) -> None:
+    """Beam search draws nothing, and sampling knows no beams: what is not used is refused."""
+    if options.num_beams == 1:
+        for name, unused in (("length_penalty", 1.0), ("early_stopping", False)):
+            if (value := getattr(options, name)) != unused:
                 raise ValueError(
-                    f"{name}={value} belongs to sampling, and num_beams={self.num_beams} searches "
-                    "for the likeliest text: leave one of them out"
+                    f"{name}={value!r} belongs to beam search: leave it out, or pass num_beams >= 2"
                 )
-        if self.stop:
+        return
+    for name in ("temperature", "top_k", "top_p", "min_p"):
+        value = getattr(options, name)
+        if value not in ((0, 1) if name == "temperature" else (None,)):
             raise ValueError(
-                f"stop={self.stop!r} does not go with num_beams={self.num_beams}: beams end at "
-                "stop_tokens alone"
+                f"{name}={value} belongs to sampling, and num_beams={options.num_beams} searches "
+                "for the likeliest text: leave one of them out"
             )
-        if self.num_return_sequences > self.num_beams:
-            raise ValueError(
-                f"num_return_sequences={self.num_return_sequences} is more than the "
-                f"num_beams={self.num_beams} texts that are kept: pass "
-                f"num_beams={self.num_return_sequences}"
-            )
+    if options.stop:
+        raise ValueError(
+            f"stop={options.stop!r} does not go with num_beams={options.num_beams}: beams end "
+            "only at stop_tokens"
+        )
+    if options.num_return_sequences > options.num_beams:
+        raise ValueError(
+            f"num_return_sequences={options.num_return_sequences} is more than the "
+            f"num_beams={options.num_beams} texts that are kept: pass "
+            f"num_beams={options.num_return_sequences}"
+        )
+
+
+def _early_stopping(value: object) -> bool | str:
+    if isinstance(value, (bool, np.bool_)):
+        return bool(value)
+    if isinstance(value, str) and value == "never":
+        return value
+    wrong = checks.wrong_value if isinstance(value, str) else checks.wrong_type
+    raise wrong("early_stopping", 'True, False or "never"', value)
 
 
 def _strings(stop: object) -> tuple[str, ...]:
-    strings = (stop,) if isinstance(stop, str) else _items("stop", stop, "a string")
-    for string in strings:
-        if not isinstance(string, str):
-            raise TypeError(f"stop holds {string!r}: pass a string or a sequence of strings")
-        if not string:
+    strings = (stop,) if isinstance(stop, str) else _items("stop", stop, "a str or several")
+    for i, string in enumerate(strings):
+        if not checks.text(f"stop[{i}]", string):
             raise ValueError("stop holds an empty string, which would stop at once: leave it out")
     return cast("tuple[str, ...]", strings)
 
 
 def _token_ids(stop_tokens: object) -> tuple[int, ...]:
-    one = isinstance(stop_tokens, (int, np.integer))
-    ids = (stop_tokens,) if one else _items("stop_tokens", stop_tokens, "a token id")
-    return tuple(check_integer("stop_tokens", token, 0) for token in ids)
+    if isinstance(stop_tokens, (int, np.integer)):
+        return (checks.integer("stop_tokens", stop_tokens, least=0),)
+    ids = _items("stop_tokens", stop_tokens, "a token id or several")
+    return tuple(checks.integer(f"stop_tokens[{i}]", token, least=0) for i, token in enumerate(ids))
 
 
-def _items(name: str, value: object, one: str) -> tuple[object, ...]:
+def _items(name: str, value: object, expected: str) -> tuple[object, ...]:
     if isinstance(value, (str, bytes)) or not isinstance(value, Iterable):
-        raise TypeError(f"{name}={value!r} is a {type(value).__name__}: pass {one} or several")
+        raise checks.wrong_type(name, expected, value)
     return tuple(value)
-
-
-def _seed(seed: object) -> int | np.random.Generator | None:
-    if seed is None or isinstance(seed, np.random.Generator):
-        return seed
-    return check_integer("seed", seed, 0, ", a numpy Generator, or None")

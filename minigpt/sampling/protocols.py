@@ -1,4 +1,4 @@
-"""What the sampler asks of a model and of a tokenizer, and nothing more.
+"""What the sampler asks of a model and of a tokenizer, and nothing else.
 
 A GPT fits, and so does any other model that predicts the next token: an LSTM, or one of your own.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Protocol
 
+from minigpt import checks
 from minigpt.autograd import Array
 
 
@@ -22,7 +23,7 @@ class LanguageModel(Protocol):
       ``clear()`` and ``reorder(rows)``; without it every step reads the whole context again.
     - ``select_rows(rows)``: where it is bound to the rows of a batch, as a translator is to their
       sources, the model of these rows, in that order, some perhaps several times.
-    - a keyword ``last_only`` of its ``forward``: to compute the last position's logits alone.
+    - a keyword ``last_only`` of its ``forward``: to compute only the last position's logits.
 
     It is called inside ``minigpt.grad_mode.evaluation``, where a Module of this library drops
     nothing and records nothing.
@@ -30,7 +31,7 @@ class LanguageModel(Protocol):
     Row r of the ids belongs to prompt r when the prompts are read, each of them once. From then on
     rows are chosen: each prompt's as often as samples or beams are made of it (side by side), the
     survivors of a step of beam search, those that have not ended. Every choice is told to the cache
-    by ``reorder(rows)`` and to the model by ``select_rows(rows)``, and holds for all calls after.
+    by ``reorder(rows)`` and to the model by ``select_rows(rows)``, and holds for all later calls.
     """
 
     @property
@@ -52,4 +53,36 @@ class Tokenizer(Protocol):
         """The ids of ``text``."""
 
     def decode(self, ids: Sequence[int]) -> str:
-        """The text of ``ids``; bytes that are no whole character become U+FFFD."""
+        """The text of ``ids``; bytes that form no whole character become U+FFFD."""
+
+
+def check_model(model: object, tokenizer: object = None) -> None:
+    """What came as the model can be one; says so where the two were swapped.
+
+    Raises:
+        TypeError: it is not a language model.
+    """
+    if isinstance(model, type):
+        mend = f"make an object of it: {model.__name__}(…)"
+    elif callable(model) and hasattr(model, "config"):
+        return
+    elif hasattr(model, "decode") or hasattr(tokenizer, "config"):
+        mend = "the model comes first, then the tokenizer"
+    else:
+        mend = "make one of a config: GPT(config)" if hasattr(model, "vocab_size") else ""
+    raise checks.wrong_type("model", "a language model, such as a GPT", model, mend)
+
+
+def check_tokenizer(tokenizer: object, mend: str = "") -> None:
+    """What came as the tokenizer can be one.
+
+    Raises:
+        TypeError: it is not a tokenizer.
+    """
+    if isinstance(tokenizer, type) or not (
+        hasattr(tokenizer, "encode") and hasattr(tokenizer, "decode")
+    ):
+        mend = "load it first: load_tokenizer(path)" if isinstance(tokenizer, str) else mend
+        raise checks.wrong_type(
+            "tokenizer", "a tokenizer, such as a CharTokenizer", tokenizer, mend
+        )

@@ -2,35 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from itertools import chain
-from typing import Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 
+from minigpt import checks
 from minigpt.autograd import Array
-from minigpt.sampling.beam_search import beam_search
-from minigpt.sampling.checks import check_integer
+from minigpt.padding import padded
+from minigpt.sampling.beam_search import Hypothesis, beam_search
 from minigpt.sampling.context import Context
 from minigpt.sampling.decoding import Decoder
 from minigpt.sampling.filters import apply_temperature, softmax
-from minigpt.sampling.ids import check_ids, check_left_padding, encode_prompt, pad_left, pad_right
+from minigpt.sampling.keywords import SamplingOptions, chosen_options, takes_options
 from minigpt.sampling.options import SamplingConfig
-from minigpt.sampling.protocols import LanguageModel, Tokenizer
+from minigpt.sampling.prompts import checked_ids, checked_mask, encode_prompt
+from minigpt.sampling.protocols import LanguageModel, Tokenizer, check_model, check_tokenizer
 from minigpt.sampling.scoring import Score, log_probability
 from minigpt.sampling.text_stream import text_pieces, whole_text
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 
 class Sampler:
     """Writes text with a language model.
 
     The options of :meth:`generate`, :meth:`stream` and :meth:`generate_ids` are the fields of
-    :class:`~minigpt.sampling.SamplingConfig`, where each is explained.
+    :class:`~minigpt.sampling.SamplingConfig`, where each is explained. A ready one can be given as
+    ``config``; options given by name come before it.
 
     A prompt longer than the model's context keeps its last ``block_size`` tokens as context, and
-    stays whole in what is returned; text goes on beyond the context with a sliding window. While
-    the model runs it is in evaluation mode and records no gradients; its mode is restored after
-    every token, so that a stream can be left at any point.
+    stays whole in what is returned; text goes on beyond the context with a sliding window. The
+    model runs in :class:`~minigpt.grad_mode.evaluation`, a mode of this thread: its own mode is
+    left as it is, so that it may train in another thread or between two pieces of a stream.
 
     With ``num_beams`` above 1 nothing is drawn: :func:`~minigpt.sampling.beam_search` looks for the
     likeliest text.
@@ -64,36 +70,21 @@ class Sampler:
         *,
         allowed_special: str | Collection[str] = (),
     ) -> None:
-        if not (callable(model) and hasattr(model, "config")):
-            raise TypeError(f"model is a {type(model).__name__}: pass a model, such as a GPT")
-        if not (tokenizer is None or hasattr(tokenizer, "decode")):
-            raise TypeError(f"tokenizer is a {type(tokenizer).__name__}: pass a tokenizer or None")
+        check_model(model, tokenizer)
+        if tokenizer is not None:
+            check_tokenizer(tokenizer, "leave it out to write ids")
         self.model = model
         self.tokenizer = tokenizer
         self.allowed_special = allowed_special
 
+    @takes_options("pad_id")
     def generate(
         self,
         prompt: str | Sequence[str],
-        max_new_tokens: int = 100,
+        max_new_tokens: int | None = None,
         *,
-        temperature: float = 1.0,
-        top_k: int | None = None,
-        top_p: float | None = None,
-        min_p: float | None = None,
-        repetition_penalty: float = 1.0,
-        num_beams: int = 1,
-        length_penalty: float = 1.0,
-        early_stopping: bool | str = False,
-        num_return_sequences: int = 1,
-        stop: str | Iterable[str] = (),
-        stop_tokens: int | Iterable[int] = (),
-        include_prompt: bool = True,
-        skip_special_tokens: bool = False,
-        seed: int | np.random.Generator | None = None,
-        use_cache: bool = True,
-        window_shift: int = 1,
-        progress: bool = False,
+        config: SamplingConfig | None = None,
+        **options: Unpack[SamplingOptions],
     ) -> list[str]:
         """The prompt with its continuation; of a list of prompts one after the other.
 
@@ -105,37 +96,25 @@ class Sampler:
             at its end is left out.
 
         Raises:
-            TypeError: a value is of the wrong type.
+            TypeError: a value is of the wrong type, or an option is unknown.
             ValueError: a value is out of its range, a prompt is empty, or there is no tokenizer.
         """
-        options = SamplingConfig.from_arguments(locals())
-        prompts: list[Any] = list(prompt) if isinstance(prompt, (list, tuple)) else [prompt]
-        if not prompts:
-            raise ValueError("prompt is an empty list: pass a string, or at least one")
-        shown = prompts if include_prompt else [""] * len(prompts)
-        texts = [[text] for text in shown for _ in range(num_return_sequences)]
-        for row, piece in self._pieces(prompts, options):
+        chosen = chosen_options(max_new_tokens, config, options)
+        prompts = _prompts(prompt)
+        shown = prompts if chosen.include_prompt else [""] * len(prompts)
+        texts = [[text] for text in shown for _ in range(chosen.num_return_sequences)]
+        for row, piece in self._pieces(prompts, chosen):
             texts[row].append(piece)
         return ["".join(text) for text in texts]
 
+    @takes_options("pad_id", "num_return_sequences", "length_penalty", "early_stopping", "progress")
     def stream(
         self,
         prompt: str,
-        max_new_tokens: int = 100,
+        max_new_tokens: int | None = None,
         *,
-        temperature: float = 1.0,
-        top_k: int | None = None,
-        top_p: float | None = None,
-        min_p: float | None = None,
-        repetition_penalty: float = 1.0,
-        num_beams: int = 1,
-        stop: str | Iterable[str] = (),
-        stop_tokens: int | Iterable[int] = (),
-        include_prompt: bool = True,
-        skip_special_tokens: bool = False,
-        seed: int | np.random.Generator | None = None,
-        use_cache: bool = True,
-        window_shift: int = 1,
+        config: SamplingConfig | None = None,
+        **options: Unpack[SamplingOptions],
     ) -> Iterator[str]:
         """The same text as :meth:`generate` gives first, in pieces, as it is written.
 
@@ -143,47 +122,33 @@ class Sampler:
         character, and none shows the beginning of a stop string.
 
         Raises:
-            TypeError: a value is of the wrong type.
+            TypeError: a value is of the wrong type, or an option is unknown.
             ValueError: a value is out of its range, the prompt is empty, there is no tokenizer, or
                 ``num_beams`` is above 1: beam search knows no token before it knows the last.
         """
-        options = SamplingConfig.from_arguments(locals())
-        if options.num_beams > 1:
-            raise ValueError(
-                f"num_beams={num_beams} cannot be streamed, since beam search may give up what "
-                "was shown: use generate"
-            )
-        pieces = (piece for _, piece in self._pieces([prompt], options))  # refuses here and now
-        return (p for p in chain([prompt] if include_prompt else [], pieces) if p)
+        chosen = chosen_options(max_new_tokens, config, options)
+        _check_one_text(chosen)
+        pieces = (piece for _, piece in self._pieces([prompt], chosen))  # refuses here and now
+        return (p for p in chain([prompt] if chosen.include_prompt else [], pieces) if p)
 
+    @takes_options("stop", "include_prompt", "skip_special_tokens")
     def generate_ids(
         self,
         ids: Array | Sequence[Any],
-        max_new_tokens: int = 100,
+        max_new_tokens: int | None = None,
         *,
-        temperature: float = 1.0,
-        top_k: int | None = None,
-        top_p: float | None = None,
-        min_p: float | None = None,
-        repetition_penalty: float = 1.0,
-        num_beams: int = 1,
-        length_penalty: float = 1.0,
-        early_stopping: bool | str = False,
-        num_return_sequences: int = 1,
-        stop_tokens: int | Iterable[int] = (),
         attention_mask: Array | Sequence[Any] | None = None,
-        pad_id: int | None = None,
-        seed: int | np.random.Generator | None = None,
-        use_cache: bool = True,
-        window_shift: int = 1,
-        progress: bool = False,
+        config: SamplingConfig | None = None,
+        **options: Unpack[SamplingOptions],
     ) -> Array:
         """The ids with their continuation: the same as :meth:`generate`, without a tokenizer.
 
         Args:
+            ids: the prompts.
+            max_new_tokens: how many follow at most.
             attention_mask: True for real tokens, False for padding, which stands at the left.
-            pad_id: what fills a row after its stop token, until the last row has ended; None
-                repeats the stop token.
+            config: options; those given by name come before it.
+            **options: the fields of :class:`~minigpt.sampling.SamplingConfig`.
 
         Shapes:
             ids, attention_mask: (B, T), or (T,) for one row
@@ -191,19 +156,20 @@ class Sampler:
             or less where every row met a stop token before
 
         Raises:
-            TypeError: a value is of the wrong type.
+            TypeError: a value is of the wrong type, or an option is unknown.
             ValueError: a value is out of its range, or shapes do not fit.
+            IndexError: an id is outside the model's vocabulary.
         """
-        options = SamplingConfig.from_arguments(locals())
-        rows = check_ids(ids, self.model.config.vocab_size).astype(np.int64)
-        mask = None if attention_mask is None else check_left_padding(attention_mask, rows)
-        if options.num_beams > 1:
-            found = beam_search(self.model, rows, mask, options)
-            new = pad_right([h.tokens for hypotheses in found for h in hypotheses], pad_id)
-            return np.concatenate([rows.repeat(num_return_sequences, axis=0), new], axis=1)
-        decoder = Decoder(self.model, rows, mask, options)
-        columns = [column[:, None] for column in decoder.columns()]
-        return np.concatenate([rows.repeat(num_return_sequences, axis=0), *columns], axis=1)
+        chosen = chosen_options(max_new_tokens, config, options)
+        _check_ids_alone(chosen)
+        rows = checked_ids(ids, self.model.config.vocab_size)
+        mask = None if attention_mask is None else checked_mask(attention_mask, rows)
+        prompts = rows.repeat(chosen.num_return_sequences, axis=0)  # (R, T)
+        if chosen.num_beams > 1:
+            found = beam_search(self.model, rows, mask, chosen)
+            return np.concatenate([prompts, _filled(found, chosen.pad_id)], axis=1)
+        columns = Decoder(self.model, rows, mask, chosen).columns()
+        return np.concatenate([prompts, *(column[:, None] for column in columns)], axis=1)
 
     def next_token_probabilities(
         self, prompt: str, k: int = 10, *, temperature: float = 1.0
@@ -213,8 +179,8 @@ class Sampler:
         Raises:
             ValueError: ``k`` is below 1, the prompt is empty, or there is no tokenizer.
         """
-        k = check_integer("k", k, 1)
-        ids = np.array([self._encode(prompt)])
+        k = checks.integer("k", k, least=1)
+        ids = np.array([self._encode(prompt)])  # (1, T)
         logits = Context(self.model, ids, None, n_new=1, use_cache=False).next_logits()
         p = softmax(apply_temperature(logits, temperature))[0]
         likeliest = np.argsort(-p, kind="stable")[:k]
@@ -229,13 +195,12 @@ class Sampler:
         Args:
             text: what is scored.
             context: what comes before it, and is not scored.
-            stride: as of :func:`~minigpt.sampling.token_log_probabilities`.
+            stride: as in :func:`~minigpt.sampling.token_log_probabilities`.
 
         Raises:
             ValueError: the text is empty, or a single token without a context.
         """
-        if text == "":
-            raise ValueError("the text is empty: there is nothing to score")
+        _check_text(text)
         before = self._encode(context) if context else []
         ids = before + self._encode(text)
         start = max(len(before), 1)
@@ -244,6 +209,17 @@ class Sampler:
         log_p = log_probability(self.model, np.array(ids), start, stride)
         return Score(log_p, len(ids) - start, n_bytes)
 
+    def __call__(self, *args: Any, **options: Any) -> NoReturn:
+        """Says which method writes what.
+
+        Raises:
+            TypeError: always.
+        """
+        raise TypeError(
+            "a Sampler is not called itself: use generate(prompt), stream(prompt), or "
+            "generate_ids(ids)"
+        )
+
     def __repr__(self) -> str:
         tokenizer = "no tokenizer" if self.tokenizer is None else type(self.tokenizer).__name__
         return f"Sampler({type(self.model).__name__}, {tokenizer})"
@@ -251,7 +227,7 @@ class Sampler:
     def _pieces(self, prompts: list[Any], options: SamplingConfig) -> Iterator[tuple[int, str]]:
         """(returned row, piece of its text), as the pieces come; errors come at once."""
         tokenizer = self._needed_tokenizer()
-        ids, mask = pad_left([self._encode(prompt) for prompt in prompts])
+        ids, mask = padded([self._encode(prompt) for prompt in prompts], at_left=True)  # (B, T)
         n_tokens = min(self.model.config.vocab_size, tokenizer.vocab_size)
         if options.num_beams > 1:
             found = beam_search(self.model, ids, mask, options, n_tokens)
@@ -263,7 +239,7 @@ class Sampler:
     def _needed_tokenizer(self) -> Tokenizer:
         if self.tokenizer is None:
             raise ValueError(
-                "this sampler has no tokenizer, so it knows ids alone: use generate_ids, or "
+                "this sampler has no tokenizer, so it knows only ids: use generate_ids, or "
                 "Sampler(model, tokenizer)"
             )
         return self.tokenizer
@@ -271,3 +247,46 @@ class Sampler:
     def _encode(self, text: object) -> list[int]:
         tokenizer, vocab_size = self._needed_tokenizer(), self.model.config.vocab_size
         return encode_prompt(tokenizer, text, vocab_size, self.allowed_special)
+
+
+def _filled(found: list[list[Hypothesis]], pad_id: int | None) -> Array:
+    """The texts of beam search as rows of one length: filled with a pad_id, or their last id."""
+    ids, mask = padded([h.tokens for hypotheses in found for h in hypotheses])  # (R, N)
+    if pad_id is not None or ids.size == 0:
+        return np.where(mask, ids, pad_id or 0)
+    last = np.take_along_axis(ids, mask.sum(axis=1, keepdims=True) - 1, axis=1)  # (R, 1)
+    return np.where(mask, ids, last)
+
+
+def _prompts(prompt: object) -> list[Any]:
+    """One prompt or several, as a list of them."""
+    prompts = list(prompt) if isinstance(prompt, (list, tuple)) else [prompt]
+    if not prompts:
+        raise ValueError("prompt is an empty list: pass a string, or at least one")
+    return prompts
+
+
+def _check_one_text(options: SamplingConfig) -> None:
+    if options.num_beams > 1:
+        raise ValueError(
+            f"num_beams={options.num_beams} cannot be streamed, since beam search may give up "
+            "what was shown: use generate"
+        )
+    if options.num_return_sequences > 1:
+        raise ValueError(
+            f"num_return_sequences={options.num_return_sequences} cannot be streamed, as a stream "
+            "is one text: use generate"
+        )
+
+
+def _check_ids_alone(options: SamplingConfig) -> None:
+    if options.stop:
+        raise ValueError(
+            f"stop={options.stop!r} is text, and generate_ids knows only ids: pass stop_tokens, or "
+            "use generate"
+        )
+
+
+def _check_text(text: object) -> None:
+    if checks.text("text", text) == "":
+        raise ValueError("the text is empty: there is nothing to score")

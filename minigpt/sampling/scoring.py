@@ -1,14 +1,12 @@
 """How likely a model finds a text: the chain rule, perplexity, bits per byte (E6).
 
 P(y | x, θ) = Πₜ p(yₜ | y₍<ₜ₎, x; θ) is exact, whatever the model: every joint probability is that
-product. In log form it is a sum of one term per token. The very first
-token of a text has nothing before it, so that a model gives no term for it: it is conditioned on,
-never scored.
+product. In log form it is a sum of one term per token. The very first token of a text has nothing
+before it, so that a model gives no term for it: it is conditioned on, never scored.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -16,11 +14,13 @@ from typing import Any
 
 import numpy as np
 
+from minigpt import checks
 from minigpt.autograd import Array
 from minigpt.grad_mode import evaluation
-from minigpt.sampling.checks import check_integer, check_logits
-from minigpt.sampling.ids import check_ids
-from minigpt.sampling.protocols import LanguageModel
+from minigpt.metrics import bits_per_byte, perplexity_of
+from minigpt.sampling.filters import check_logits
+from minigpt.sampling.prompts import checked_ids
+from minigpt.sampling.protocols import LanguageModel, check_model
 
 LOGITS_AT_ONCE = 2**24  # windows are batched up to this many numbers: 64 MB of float32
 IN_CACHE = 2**18  # of them are normalised at once: 1 MB, which a processor's cache holds
@@ -35,12 +35,12 @@ class Score:
         n_tokens: how many tokens were scored: all but the first, or all after the context.
         n_bytes: how many bytes of UTF-8 these are.
         perplexity: exp(-log_probability / n_tokens): between how many equally likely tokens the
-            model hesitates on average.
+            model hesitates on average; infinite where the text is impossible.
         bits_per_byte: the same in bits, per byte instead of per token, so that models with
             different tokenizers compare.
 
     Example:
-        >>> Score(log_probability=-8 * math.log(2), n_tokens=4, n_bytes=16).bits_per_byte
+        >>> Score(log_probability=-8 * np.log(2), n_tokens=4, n_bytes=16).bits_per_byte
         0.5
     """
 
@@ -51,27 +51,10 @@ class Score:
     bits_per_byte: float = field(init=False)
 
     def __post_init__(self) -> None:
-        perplexity = float(np.exp(-self.log_probability / self.n_tokens))
+        perplexity = perplexity_of(-self.log_probability / self.n_tokens)
         object.__setattr__(self, "perplexity", perplexity)
         bits = bits_per_byte(-self.log_probability, self.n_bytes)
         object.__setattr__(self, "bits_per_byte", bits)
-
-
-def bits_per_byte(total_nll_nats: float, n_bytes: int) -> float:
-    """−ln P / (n_bytes·ln 2): what an ideal coder using the model would need.
-
-    Args:
-        total_nll_nats: the negative log-likelihood -ln P of the whole text, not a mean.
-        n_bytes: the length of the text in UTF-8.
-
-    Raises:
-        ValueError: ``n_bytes`` is below 1.
-
-    Example:
-        >>> bits_per_byte(8 * math.log(2), n_bytes=4)
-        2.0
-    """
-    return float(total_nll_nats) / (check_integer("n_bytes", n_bytes, 1) * math.log(2))
 
 
 def token_log_probabilities(
@@ -97,23 +80,11 @@ def token_log_probabilities(
         ids: (T,) or (B, T) → (T - 1,) or (B, T - 1) float64
 
     Raises:
-        ValueError: a text is shorter than 2 tokens, an id is outside the vocabulary, or ``stride``
-            is below 1 or above the context.
+        ValueError: a text is shorter than 2 tokens, or ``stride`` is below 1 or above the context.
+        IndexError: an id is outside the vocabulary.
     """
-    rows = check_ids(ids, model.config.vocab_size)
-    n = rows.shape[1] - 1
-    if n < 1:
-        raise ValueError(
-            "ids hold a single token, which has nothing before it to be predicted from: "
-            "pass at least 2 tokens"
-        )
-    block_size = model.config.block_size
-    if stride is not None:
-        stride = check_integer("stride", stride, 1, ", or None")
-        if block_size is not None and stride > block_size:
-            raise ValueError(
-                f"stride={stride} would skip tokens: pass at most block_size={block_size}"
-            )
+    rows, stride = _check(model, ids, stride)
+    n, block_size = rows.shape[1] - 1, model.config.block_size
     log_probabilities = np.empty((rows.shape[0], n))
     if block_size is None:
         scored = _score_stream(model, rows, log_probabilities)
@@ -138,11 +109,7 @@ def log_probability(
     Raises:
         ValueError: ``start`` is not in [1, T), or as :func:`token_log_probabilities`.
     """
-    if np.ndim(ids) != 1:
-        raise ValueError(f"ids has shape {np.shape(ids)}: expected one text (T,)")
-    start = check_integer("start", start, 1)
-    if start >= len(ids) > 1:
-        raise ValueError(f"start={start} leaves none of the {len(ids)} tokens to score")
+    start = _check_start(ids, start)
     return float(token_log_probabilities(model, ids, stride)[start - 1 :].sum())
 
 
@@ -151,8 +118,8 @@ def perplexity(
 ) -> float:
     """exp(−(1/N)·Σₜ ln p(yₜ | y₍<ₜ₎)) over all tokens but each text's first.
 
-    Jelinek et al. 1977, "Perplexity: a measure of the difficulty of speech recognition tasks". A
-    model that gives each of V tokens 1/V has the perplexity V.
+    What it means is said at :func:`~minigpt.metrics.perplexity_of`. It is infinite where the model
+    rules out a token that comes.
 
     Shapes:
         ids: (T,) or (B, T)
@@ -160,7 +127,8 @@ def perplexity(
     Raises:
         ValueError: as :func:`token_log_probabilities`.
     """
-    return float(np.exp(-token_log_probabilities(model, ids, stride, progress=progress).mean()))
+    log_p = token_log_probabilities(model, ids, stride, progress=progress)
+    return perplexity_of(-float(log_p.mean()))
 
 
 def _score_windows(
@@ -199,8 +167,8 @@ def _score_stream(model: Any, rows: Array, out: Array) -> Iterator[int]:
 
 
 def _scores(model: Any, ids: Array, starts: list[int], **options: Any) -> list[Array]:
-    """Ln p of each row's ids behind its start; when it returns, the logits are gone."""
-    logits = model(ids[:, :-1], **options).data
+    """Ln p of each row's ids from its start on; the logits are gone when it returns."""
+    logits = model(ids[:, :-1], **options).data  # (N, W, V)
     return [
         _target_log_probabilities(z[start:], targets[start:])
         for z, targets, start in zip(logits, ids[:, 1:], starts, strict=True)
@@ -222,7 +190,7 @@ def _target_log_probabilities(logits: Array, targets: Array) -> Array:
 
 @contextmanager
 def _bar(total: int, progress: bool) -> Iterator[Callable[[int], object]]:
-    """What is told of every token scored; a progress bar where asked for."""
+    """What is told how many tokens were scored; a progress bar where asked for."""
     if not progress:
         yield lambda n: None
         return
@@ -230,3 +198,28 @@ def _bar(total: int, progress: bool) -> Iterator[Callable[[int], object]]:
 
     with tqdm(desc="scoring", total=total, unit="token", unit_scale=True) as bar:
         yield bar.update
+
+
+def _check(model: Any, ids: object, stride: object) -> tuple[Array, int | None]:
+    check_model(model)
+    rows = checked_ids(ids, model.config.vocab_size, keep_dtype=True)  # perhaps a file, as it is
+    if rows.shape[1] < 2:
+        raise ValueError(
+            "ids hold a single token, which has nothing before it to be predicted from: "
+            "pass at least 2 tokens"
+        )
+    if stride is None:
+        return rows, None
+    return rows, checks.integer(
+        "stride", stride, 1, model.config.block_size,
+        mend=f"beyond block_size={model.config.block_size} it would skip tokens",
+    )  # fmt: skip
+
+
+def _check_start(ids: Any, start: object) -> int:
+    if np.ndim(ids) != 1:
+        raise ValueError(f"ids has shape {np.shape(ids)}: expected one text (T,)")
+    first = checks.integer("start", start, least=1)
+    if first >= len(ids) > 1:
+        raise ValueError(f"start={first} leaves none of the {len(ids)} tokens to score")
+    return first

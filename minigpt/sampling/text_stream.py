@@ -13,7 +13,7 @@ from minigpt.sampling.decoding import Decoder
 from minigpt.sampling.options import SamplingConfig
 from minigpt.sampling.protocols import Tokenizer
 
-REPLACEMENT = "\N{REPLACEMENT CHARACTER}"  # what bytes that are no character decode to
+REPLACEMENT = "\N{REPLACEMENT CHARACTER}"  # what bytes decode to that form no character
 
 
 class IncrementalDecoder:
@@ -79,7 +79,7 @@ class TextStream:
     """The text of one row as it grows, ended before the first stop string.
 
     The first is the one that is complete first; of two that end at the same character, the longer.
-    So the text depends on the characters alone, not on how tokens cut them.
+    So the text depends only on the characters, not on how tokens cut them.
 
     Args:
         tokenizer: decodes the ids.

@@ -1,4 +1,4 @@
-"""A decoder alone does a task: it reads a prompt, and goes on with the answer.
+"""A decoder does a task by itself: it reads a prompt, and goes on with the answer.
 
     prompt <|answer|> answer <|end|>
 
@@ -10,15 +10,15 @@ Understanding by Generative Pre-Training", §3.3, where a task is a text with de
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 
+from minigpt import checks
 from minigpt.datasets import Completion
-from minigpt.datasets.blocks import positive_int
+from minigpt.padding import padded
 from minigpt.sampling import Sampler
-from minigpt.sampling.ids import pad_left
 
 ANSWER, END = "<|answer|>", "<|end|>"
 SPECIAL_TOKENS = (ANSWER, END)
@@ -48,7 +48,7 @@ def encode_prompt(tokenizer: Any, prompt: str, *, answer_token: str = ANSWER) ->
     """The ids of ``prompt <|answer|>``, after which the answer follows.
 
     Raises:
-        TypeError: the prompt is no str.
+        TypeError: the prompt is not a str.
         ValueError: it holds a special token or an unknown character, or the tokenizer lacks
             ``answer_token``.
 
@@ -79,7 +79,7 @@ def encode_answer(
         tokenizer: has both special tokens; texts that hold one are refused.
         prompt, answer: texts.
         answer_token, end_token: the special tokens.
-        say_prompt: whether the model shall learn to predict the prompt, too.
+        say_prompt: whether the model should learn to predict the prompt, too.
 
     Raises:
         TypeError, ValueError: as :func:`encode_prompt`.
@@ -114,10 +114,10 @@ def answer(
         model: a language model, trained on :func:`encode_answer`.
         tokenizer: the one of its training.
         prompts: texts.
-        max_new_tokens: an answer that has not ended then is cut there; None for as many as the
-            model's context has room for behind the longest prompt.
+        max_new_tokens: an answer that has not ended by then is cut there; None for as many as the
+            model's context has room for after the longest prompt.
         num_beams: above 1, beam search.
-        batch_size: prompts at a time, those of like length together.
+        batch_size: prompts at a time; those of similar length stand together.
         answer_token, end_token: the special tokens.
         progress: whether to show a bar.
 
@@ -125,12 +125,11 @@ def answer(
         prompts: N strings -> N strings, without the end token
 
     Raises:
-        TypeError: something that is no str, or one str in place of a list.
-        ValueError: no prompt, or one that leaves no room in the context for its answer; and as
-            :func:`encode_prompt`.
+        TypeError: a prompt is not a str, or one str came in place of a list.
+        ValueError: there is no prompt, or one leaves no room in the context for its answer; and
+            as :func:`encode_prompt`.
     """
-    if isinstance(prompts, (str, bytes)):
-        raise TypeError("prompts must be a list of strings: write [prompt]")
+    check_texts("prompts", prompts)
     ids = [encode_prompt(tokenizer, prompt, answer_token=answer_token) for prompt in prompts]
     end_id = special_id(tokenizer, end_token)
     said = complete(
@@ -157,14 +156,13 @@ def complete(
 ) -> list[list[int]]:
     """The ids that the model says after each prompt, up to ``end_id`` and without it.
 
-    What :func:`answer` does, for prompts that are ids already: of other formats, such as a dialogue
-    of many turns.
+    What :func:`answer` does, for prompts that are ids already, such as a dialogue of many turns.
 
     Shapes:
         prompts: N lists of ids -> N lists of ids
 
     Raises:
-        ValueError: no prompt, or one that leaves no room in the context for its answer.
+        ValueError: there is no prompt, or one leaves no room in the context for its answer.
 
     Example:
         >>> import minigpt as mg
@@ -174,7 +172,7 @@ def complete(
     """
     from tqdm import tqdm  # only here: it takes time to import
 
-    batch_size = positive_int("batch_size", batch_size)
+    batch_size = checks.integer("batch_size", batch_size, least=1)
     lengths = [len(prompt) for prompt in prompts]
     max_new_tokens = checked_room(lengths, max_new_tokens, model.config.block_size)
     sampler = Sampler(model)
@@ -183,7 +181,7 @@ def complete(
     with tqdm(total=len(prompts), desc="answering", disable=not progress, unit="prompt") as bar:
         for first in range(0, len(order), batch_size):
             rows = order[first : first + batch_size]
-            ids, mask = pad_left([prompts[row] for row in rows])
+            ids, mask = padded([prompts[row] for row in rows], at_left=True)  # (B, T)
             written = sampler.generate_ids(
                 ids,
                 max_new_tokens,
@@ -206,7 +204,7 @@ def checked_room(lengths: Sequence[int], max_new_tokens: int | None, block_size:
         ValueError: there is no prompt, or the longest one has no such room.
     """
     if len(lengths) == 0:
-        raise ValueError("prompts is empty: pass one at least")
+        raise ValueError("prompts is empty: pass at least one")
     if block_size is None:
         if max_new_tokens is None:
             raise ValueError("max_new_tokens=None needs a model with a block_size: pass a number")
@@ -220,3 +218,15 @@ def checked_room(lengths: Sequence[int], max_new_tokens: int | None, block_size:
             + ("" if max_new_tokens is None else f" or fewer than max_new_tokens={max_new_tokens}")
         )
     return room if max_new_tokens is None else max_new_tokens
+
+
+def check_texts(name: str, texts: object) -> None:
+    """Refuse one str, or what is not a list, in place of a list of strings.
+
+    Raises:
+        TypeError: as said.
+    """
+    if isinstance(texts, str):
+        raise checks.wrong_type(name, "a list of strings", texts, f"write [{name.rstrip('s')}]")
+    if isinstance(texts, bytes) or not isinstance(texts, Iterable):
+        raise checks.wrong_type(name, "a list of strings", texts)

@@ -14,9 +14,9 @@ from typing import Any, Literal
 
 import numpy as np
 
+from minigpt import checks
 from minigpt.datasets import Completion
 from minigpt.sampling import Sampler, SamplingConfig
-from minigpt.sampling.checks import check_integer
 from minigpt.sampling.decoding import Decoder
 from minigpt.sampling.text_stream import TextStream
 from minigpt.tasks.answering import special_id
@@ -57,15 +57,15 @@ class ChatFormat:
     def encode(self, turns: Iterable[tuple[str, str]]) -> Completion:
         """A conversation to learn from, for :class:`~minigpt.datasets.CompletionBatches`.
 
-        What is to be said is the assistant's answers, each with the ``<|end|>`` behind it. All else
-        is read, the ``<|assistant|>`` too: whose turn it is, is no choice of the model.
+        What is to be said is the assistant's answers, each with the ``<|end|>`` after it. All else
+        is read, the ``<|assistant|>`` too: the model does not choose whose turn it is.
 
         Args:
-            turns: (role, text) with "user" and "assistant" by turns, the user first.
+            turns: (role, text), "user" and "assistant" in alternation, the user first.
 
         Raises:
-            TypeError: a turn is no pair of strings.
-            ValueError: a role that is not due, no turn at all, or a text with a special token.
+            TypeError: a turn is not a pair of strings.
+            ValueError: a role is not due, there is no turn at all, or a text holds a special token.
         """
         whole = Completion.read(())
         for i, (role, text) in enumerate(checked_turns(turns)):
@@ -91,7 +91,7 @@ class ChatFormat:
         """A user's turn, and the ``<|assistant|>`` that asks for its answer.
 
         Raises:
-            TypeError: the text is no string.
+            TypeError: the text is not a str.
             ValueError: it holds a special token.
         """
         return [self.user_id, *self._text(text, "text"), self.end_id, self.assistant_id]
@@ -124,7 +124,7 @@ class Chat:
     Args:
         sampler: a model that was trained on conversations, and its tokenizer.
         max_new_tokens: the most tokens of an answer; the context keeps room for them.
-        temperature, top_k, top_p: as of :class:`~minigpt.sampling.SamplingConfig`.
+        temperature, top_k, top_p: as in :class:`~minigpt.sampling.SamplingConfig`.
         seed: with the same one the same conversation is answered in the same words.
 
     Attributes:
@@ -133,8 +133,8 @@ class Chat:
         cut_off: whether its last answer ended at ``max_new_tokens``, and not by itself.
 
     Raises:
-        TypeError, ValueError: options that do not hold, a tokenizer without the special tokens, or
-            a context with no room for an answer.
+        TypeError, ValueError: an option is wrong, the tokenizer lacks the special tokens, or the
+            context has no room for an answer.
 
     Example:
         >>> import minigpt as mg
@@ -170,7 +170,7 @@ class Chat:
                 "use the tokenizer that the model was trained with"
             )
         self._options = SamplingConfig(
-            max_new_tokens=check_integer("max_new_tokens", max_new_tokens, 1),
+            max_new_tokens=checks.integer("max_new_tokens", max_new_tokens, least=1),
             temperature=temperature,
             top_k=top_k,
             top_p=top_p,
@@ -196,7 +196,7 @@ class Chat:
         before its end leaves no trace.
 
         Raises:
-            TypeError: ``text`` is no string.
+            TypeError: ``text`` is not a str.
             ValueError: it holds a special token, or is too long for the context.
         """
         question = self.format.question(text)
@@ -258,20 +258,20 @@ def checked_turns(turns: Iterable[tuple[str, str]]) -> list[tuple[Role, str]]:
     """The turns as pairs of a role and a text.
 
     Raises:
-        TypeError: a turn is no pair of strings.
+        TypeError: a turn is not a pair of strings.
         ValueError: there is none, or a role is not due.
     """
     checked: list[tuple[Role, str]] = []
     for i, turn in enumerate(turns):
         if not (isinstance(turn, (tuple, list)) and [*map(type, turn)] == [str, str]):
-            raise TypeError(f"turns[{i}] must be a pair (role, text) of strings: got {turn!r:.60}")
+            raise checks.wrong_type(f"turns[{i}]", "a pair (role, text) of strings", turn)
         role, text = turn
         if role != ROLES[i % 2]:
             raise ValueError(
-                f"turns[{i}] is of {role!r}, and {ROLES[i % 2]!r} is due: the two speak by turns, "
+                f"turns[{i}] is of {role!r}, and {ROLES[i % 2]!r} is due: the two take turns, "
                 "the user first"
             )
         checked.append((role, text))
     if not checked:
-        raise ValueError("turns is empty: a conversation has one turn at least")
+        raise ValueError("turns is empty: a conversation has at least one turn")
     return checked

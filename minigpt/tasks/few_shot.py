@@ -12,7 +12,7 @@ and an instruction it is zero-shot, with K = 1 one-shot.
     Input: nine
     Output:                  ← the model goes on from here, up to the separator, here "\n"
 
-How well that goes depends on the size of the model above all (§3 of the paper).
+How well that works depends above all on the size of the model (§3 of the paper).
 """
 
 from __future__ import annotations
@@ -22,9 +22,10 @@ from typing import Literal
 
 import numpy as np
 
+from minigpt import checks
 from minigpt.sampling import Sampler
-from minigpt.sampling.checks import check_integer
-from minigpt.sampling.ids import encode_prompt
+from minigpt.sampling.prompts import encode_prompt
+from minigpt.tasks.answering import check_texts
 from minigpt.tasks.prompt_format import PromptFormat
 
 Normalize = Literal["none", "tokens", "unconditional"]
@@ -47,12 +48,12 @@ def few_shot(
 
     Args:
         sampler: a model with its tokenizer.
-        examples: (input, output) pairs; without any, the instruction alone tells the task.
+        examples: (input, output) pairs; without any, only the instruction tells the task.
         query: the input to solve.
         prompt_format: how cases are written; None for ``PromptFormat()``.
         max_new_tokens: the output ends there at the latest.
         temperature: 0 takes the likeliest token each time.
-        top_k, top_p, seed: as of :class:`~minigpt.sampling.SamplingConfig`.
+        top_k, top_p, seed: as in :class:`~minigpt.sampling.SamplingConfig`.
 
     Returns:
         what the model writes up to the separator, without white space around it
@@ -77,7 +78,7 @@ def few_shot(
     """
     form = prompt_format or PromptFormat()
     prompt = form.prompt(examples, query)
-    n_new = check_integer("max_new_tokens", max_new_tokens, 1)
+    n_new = checks.integer("max_new_tokens", max_new_tokens, least=1)
     _check_room(sampler, form, examples, query, n_new, f"max_new_tokens={n_new}")
     (output,) = sampler.generate(
         prompt,
@@ -108,10 +109,10 @@ def few_shot_scores(
         "unconditional"   ln P(label | prompt) − ln P(label | cue), with the cue that stands before
                           outputs, such as "Output:", so that frequent labels are not better
 
-    A label is scored with the separator behind it: "no" is not the beginning of "nothing".
+    A label is scored with the separator after it: "no" is not the beginning of "nothing".
 
     Args:
-        sampler, examples, query, prompt_format: as of :func:`few_shot`.
+        sampler, examples, query, prompt_format: as in :func:`few_shot`.
         labels: the outputs to choose from.
         normalize: one of the three.
 
@@ -119,20 +120,12 @@ def few_shot_scores(
         the score of each label, the best first
 
     Raises:
-        TypeError, ValueError: as :func:`few_shot`; fewer than two labels, or one of them twice; no
-            cue to condition on.
+        TypeError, ValueError: as :func:`few_shot`; there are fewer than two labels, or one of them
+            twice; there is no cue to condition on.
     """
     form = prompt_format or PromptFormat()
-    if normalize not in ("none", "tokens", "unconditional"):
-        raise ValueError(
-            f"normalize={normalize!r} is unknown: pass 'none', 'tokens' or 'unconditional'"
-        )
-    if normalize == "unconditional" and not form.cue:
-        raise ValueError(
-            f"template={form.template!r} has no words before the output, on which "
-            "normalize='unconditional' conditions: add some, such as 'Output: '"
-        )
-    completions = {label: form.completion(label) for label in _checked(labels)}
+    _check(labels, normalize, form)
+    completions = {label: form.completion(label) for label in labels}
     prompt = form.prompt(examples, query)
     n_new = max(len(_ids(sampler, completion)) for completion in completions.values())
     _check_room(sampler, form, examples, query, n_new, f"the longest label's {n_new} tokens")
@@ -189,7 +182,7 @@ def _check_room(
     mend = (
         f"pass at most {fitting} of the examples, or leave room for fewer new tokens"
         if fitting is not None
-        else "even alone the query leaves too little room: shorten it, or write fewer new tokens"
+        else "even alone, the query leaves too little room: shorten it, or write fewer new tokens"
     )
     raise ValueError(
         f"the prompt with {len(examples)} examples has {n_prompt} tokens, and with {new} that is "
@@ -197,14 +190,18 @@ def _check_room(
     )
 
 
-def _checked(labels: Sequence[str]) -> Sequence[str]:
-    if isinstance(labels, (str, bytes)):
-        raise TypeError(f"labels must be a list of strings: got {type(labels).__name__} {labels!r}")
+def _check(labels: Sequence[str], normalize: object, form: PromptFormat) -> None:
+    checks.one_of("normalize", normalize, ("none", "tokens", "unconditional"))
+    if normalize == "unconditional" and not form.cue:
+        raise ValueError(
+            f"template={form.template!r} has no words before the output, on which "
+            "normalize='unconditional' conditions: add some, such as 'Output: '"
+        )
+    check_texts("labels", labels)
     if len(labels) < 2:
-        raise ValueError(f"labels={list(labels)} leave nothing to choose: pass two at least")
+        raise ValueError(f"labels={list(labels)} leave nothing to choose: pass at least two")
     if twice := [label for label in labels if list(labels).count(label) > 1]:
         raise ValueError(f"labels hold {twice[0]!r} more than once: pass each label once")
-    return labels
 
 
 def _ids(sampler: Sampler, text: str) -> list[int]:

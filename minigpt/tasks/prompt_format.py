@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from minigpt import checks
+
 FIELDS = ("{input}", "{output}")
 
 
@@ -13,13 +15,13 @@ class PromptFormat:
     r"""The form of a prompt with examples (Brown et al. 2020, §2).
 
     Attributes:
-        template: a case, with ``{input}`` and behind it ``{output}``, each once.
+        template: a case, with ``{input}`` and after it ``{output}``, each once.
         separator: what stands between cases, and ends an output. No output may hold it.
         instruction: words that come first; they are followed by a separator.
 
     Raises:
-        TypeError: one of them is no string.
-        ValueError: a template without the two fields in this order, or an empty separator.
+        TypeError: one of them is not a str.
+        ValueError: the template lacks the two fields in this order, or the separator is empty.
 
     Example:
         >>> print(PromptFormat("{input} -> {output}", "\n", "Double it.").prompt([("2", "4")], "3"))
@@ -33,17 +35,7 @@ class PromptFormat:
     instruction: str = ""
 
     def __post_init__(self) -> None:
-        for name in ("template", "separator", "instruction"):
-            if not isinstance(value := getattr(self, name), str):
-                raise TypeError(f"{name} must be a str: got {type(value).__name__} {value!r:.40}")
-        places = [self.template.find(field) for field in FIELDS]
-        if [self.template.count(field) for field in FIELDS] != [1, 1] or places[0] > places[1]:
-            raise ValueError(
-                f"template={self.template!r} must hold {{input}} and behind it {{output}}, each "
-                r"once, as 'Q: {input}\nA: {output}'"
-            )
-        if not self.separator:
-            raise ValueError(r"separator is empty: without one no output ends; '\n' is the default")
+        _check(self)
 
     @property
     def stop(self) -> str:
@@ -59,14 +51,13 @@ class PromptFormat:
         """The instruction, the solved cases, and the query up to where its output begins.
 
         Spaces before the output are left to it: in byte-pair tokens a space belongs to the word
-        behind it, and a prompt that ends with one is what no text in training looked like.
+        after it, and no text in training looked like a prompt that ends with one.
 
         Raises:
-            TypeError: the query is no str, or an example no pair of them.
+            TypeError: the query is not a str, or an example is not a pair of them.
             ValueError: an output holds what ends an output.
         """
-        if not isinstance(query, str):
-            raise TypeError(f"query must be a str: got {type(query).__name__} {query!r:.40}")
+        checks.text("query", query)
         before, between, _ = self._parts()
         opening = self.instruction + self.separator if self.instruction else ""
         cases = [
@@ -79,7 +70,7 @@ class PromptFormat:
         r"""What the prompt is followed by when this is the output.
 
         Raises:
-            TypeError: the output is no str.
+            TypeError: the output is not a str.
             ValueError: it holds what ends an output.
 
         Example:
@@ -93,23 +84,32 @@ class PromptFormat:
     def _checked(self, examples: Iterable[tuple[str, str]]) -> Iterable[tuple[str, str]]:
         for i, pair in enumerate(examples):
             if not (isinstance(pair, (tuple, list)) and [*map(type, pair)] == [str, str]):
-                raise TypeError(
-                    f"examples[{i}] must be a pair (input, output) of strings: got {pair!r:.60}"
-                )
+                raise checks.wrong_type(f"examples[{i}]", "a pair (input, output) of strings", pair)
             self._check_output(f"the output of examples[{i}]", pair[1])
             yield pair[0], pair[1]
 
     def _check_output(self, name: str, output: str) -> None:
-        if not isinstance(output, str):
-            raise TypeError(f"{name} must be a str: got {type(output).__name__} {output!r:.40}")
-        if (output + self.stop).find(self.stop) < len(output):
+        if (checks.text(name, output) + self.stop).find(self.stop) < len(output):
             raise ValueError(
                 f"{name} is {output!r:.60}, which holds {self.stop!r}, the end of an output: "
                 "choose another separator"
             )
 
     def _parts(self) -> tuple[str, str, str]:
-        """What stands before the input, between the two, and behind the output."""
+        """What stands before the input, between the two, and after the output."""
         before, rest = self.template.split(FIELDS[0])
         between, after = rest.split(FIELDS[1])
         return before, between, after
+
+
+def _check(form: PromptFormat) -> None:
+    for name in ("template", "separator", "instruction"):
+        checks.text(name, getattr(form, name))
+    places = [form.template.find(field) for field in FIELDS]
+    if [form.template.count(field) for field in FIELDS] != [1, 1] or places[0] > places[1]:
+        raise ValueError(
+            f"template={form.template!r} must hold {{input}} and after it {{output}}, each "
+            r"once, as 'Q: {input}\nA: {output}'"
+        )
+    if not form.separator:
+        raise ValueError(r"separator is empty: without one no output ends; '\n' is the default")

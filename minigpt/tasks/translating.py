@@ -7,11 +7,12 @@ from typing import Any
 
 import numpy as np
 
+from minigpt import checks
 from minigpt.datasets import PairBatches
-from minigpt.datasets.blocks import positive_int
-from minigpt.datasets.sequences import Sequences
+from minigpt.padding import padded
 from minigpt.sampling import Sampler
-from minigpt.tasks.answering import END, special_id
+from minigpt.sampling.protocols import check_tokenizer
+from minigpt.tasks.answering import END, check_texts, special_id
 
 START = "<|start|>"
 TRANSLATION_TOKENS = (START, END)
@@ -32,11 +33,11 @@ def pair_batches(
     Args:
         tokenizer: has both special tokens.
         sources, targets: N texts each.
-        batch_size, seed: as of :class:`~minigpt.datasets.PairBatches`.
+        batch_size, seed: as in :class:`~minigpt.datasets.PairBatches`.
         start_token, end_token: what a target begins and ends with.
 
     Raises:
-        TypeError, ValueError: as PairBatches, and where the tokenizer lacks a special token.
+        TypeError, ValueError: as PairBatches, or the tokenizer lacks a special token.
 
     Example:
         >>> import minigpt as mg
@@ -75,11 +76,11 @@ def translate(
         model: an :class:`~minigpt.models.EncoderDecoder`, trained on :func:`pair_batches`.
         tokenizer: the one of its training.
         sources: texts.
-        max_new_tokens: a target that has not ended then is cut there; None for as many as the
+        max_new_tokens: a target that has not ended by then is cut there; None for as many as the
             decoder's context holds.
         num_beams: above 1, beam search, by ln P(y | x) / |y|^length_penalty.
         length_penalty: its exponent.
-        batch_size: sources at a time, those of like length together.
+        batch_size: sources at a time; those of similar length stand together.
         start_token, end_token: the special tokens.
         progress: whether to show a bar.
 
@@ -87,41 +88,29 @@ def translate(
         sources: N strings -> N strings, without the end token
 
     Raises:
-        TypeError: something that is no str, or one str in place of a list.
-        ValueError: no source, an empty one, one that does not fit the encoder's context, more new
-            tokens than the decoder's context holds, or a tokenizer without the special tokens.
+        TypeError: a source is not a str, or one str came in place of a list; the model is not an
+            encoder–decoder.
+        ValueError: there is no source, one is empty or does not fit the encoder's context, more
+            new tokens than the decoder's context holds, or a tokenizer without the special tokens.
     """
     from tqdm import tqdm  # only here: it takes time to import
 
-    if isinstance(sources, (str, bytes)):
-        raise TypeError("sources must be a list of strings: write [source]")
-    config, batch_size = model.config, positive_int("batch_size", batch_size)
-    read = Sequences([tokenizer.encode(source) for source in sources], "sources")
-    if not read.lengths.all():
-        raise ValueError(f"sources[{read.lengths.argmin()}] is empty: there is nothing to read")
-    if read.lengths.max() > config.source_block_size:
-        raise ValueError(
-            f"sources[{read.lengths.argmax()}] has {read.lengths.max()} tokens, and the model "
-            f"reads source_block_size={config.source_block_size} at most: pass a shorter one"
-        )
+    batch_size = _check(model, tokenizer, sources, batch_size)
+    read = [tokenizer.encode(source) for source in sources]
+    _check_lengths(read, model.config.source_block_size)
     start_id, end_id = special_id(tokenizer, start_token), special_id(tokenizer, end_token)
-    if max_new_tokens is None:
-        max_new_tokens = config.target_block_size  # the start token is read, the last one is not
-    elif max_new_tokens > config.target_block_size:
-        raise ValueError(
-            f"max_new_tokens={max_new_tokens} is more than the decoder's context holds, "
-            f"target_block_size={config.target_block_size}"
-        )
-    order = np.argsort(read.lengths, kind="stable")
+    # The start token is read, the last one is not.
+    n_new = _checked_room(max_new_tokens, model.config.target_block_size)
+    order = np.argsort([len(ids) for ids in read], kind="stable").tolist()
     targets = [""] * len(order)
     options = {"length_penalty": length_penalty} if num_beams > 1 else {"temperature": 0}
     with tqdm(total=len(order), desc="translating", disable=not progress, unit="text") as bar:
         for first in range(0, len(order), batch_size):
             rows = order[first : first + batch_size]
-            sampler = Sampler(model.given(*read.padded(rows, pad_id=0)))
-            written = sampler.generate_ids(
+            ids, mask = padded([read[row] for row in rows])  # (B, S)
+            written = Sampler(model.given(ids, mask)).generate_ids(
                 np.full((len(rows), 1), start_id),
-                max_new_tokens,
+                n_new,
                 num_beams=num_beams,
                 stop_tokens=end_id,
                 pad_id=end_id,
@@ -132,3 +121,31 @@ def translate(
                 targets[row] = tokenizer.decode(said)
             bar.update(len(rows))
     return targets
+
+
+def _check(model: object, tokenizer: object, sources: object, batch_size: object) -> int:
+    if not hasattr(model, "given"):
+        raise checks.wrong_type("model", "an EncoderDecoder", model)
+    check_tokenizer(tokenizer)
+    check_texts("sources", sources)
+    return checks.integer("batch_size", batch_size, least=1)
+
+
+def _check_lengths(read: list[list[int]], source_block_size: int) -> None:
+    if not read:
+        raise ValueError("sources is empty: pass at least one")
+    lengths = [len(ids) for ids in read]
+    if not all(lengths):
+        raise ValueError(f"sources[{lengths.index(0)}] is empty: there is nothing to read")
+    if lengths[longest := int(np.argmax(lengths))] > source_block_size:
+        raise ValueError(
+            f"sources[{longest}] has {lengths[longest]} tokens, and the model reads "
+            f"source_block_size={source_block_size} at most: pass a shorter one"
+        )
+
+
+def _checked_room(max_new_tokens: int | None, target_block_size: int) -> int:
+    if max_new_tokens is None:
+        return target_block_size
+    mend = f"the decoder's context holds target_block_size={target_block_size}"
+    return checks.integer("max_new_tokens", max_new_tokens, 0, target_block_size, mend)

@@ -358,14 +358,34 @@ def test_the_progress_bar_counts_tokens(fakes, capsys):
 @pytest.mark.parametrize(
     ("options", "error", "says"),
     [
-        ({"num_beams": 0}, ValueError, "num_beams=0"),
-        ({"num_beams": 2.0}, TypeError, "num_beams=2.0"),
-        ({"num_beams": True}, TypeError, "num_beams=True"),
-        ({"num_beams": 2, "length_penalty": "1"}, TypeError, "length_penalty='1'"),
-        ({"num_beams": 2, "length_penalty": float("nan")}, ValueError, "length_penalty=nan"),
-        ({"num_beams": 2, "length_penalty": 11}, ValueError, "length_penalty=11.*-10 to 10"),
-        ({"num_beams": 2, "early_stopping": 1}, TypeError, "early_stopping=1"),
-        ({"num_beams": 2, "early_stopping": "no"}, ValueError, "early_stopping='no'.*never"),
+        ({"num_beams": 0}, ValueError, "num_beams must be an integer from 1 .*: got 0"),
+        ({"num_beams": 2.0}, TypeError, "num_beams must be an integer .*: got 2.0"),
+        ({"num_beams": True}, TypeError, "num_beams must be an integer .*: got True"),
+        (
+            {"num_beams": 2, "length_penalty": "1"},
+            TypeError,
+            "length_penalty must .*: got '1'",
+        ),
+        (
+            {"num_beams": 2, "length_penalty": float("nan")},
+            ValueError,
+            "length_penalty .*: got nan",
+        ),
+        (
+            {"num_beams": 2, "length_penalty": 11},
+            ValueError,
+            "least -10 .* most 10: got 11",
+        ),
+        (
+            {"num_beams": 2, "early_stopping": 1},
+            TypeError,
+            "early_stopping must be .*: got 1",
+        ),
+        (
+            {"num_beams": 2, "early_stopping": "no"},
+            ValueError,
+            'early_stop.* "never": got .no.',
+        ),
         ({"num_beams": 4, "num_return_sequences": 5}, ValueError, "pass num_beams=5"),
         ({"num_beams": 4, "temperature": 0.8}, ValueError, "temperature=0.8 belongs to sampling"),
         ({"num_beams": 4, "top_k": 5}, ValueError, "top_k=5 belongs to sampling, and num_beams=4"),

@@ -9,7 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from minigpt.grad_mode import is_grad_enabled
+from minigpt.models import GPTConfig
 from minigpt.sampling import Sampler, SamplingConfig
+from minigpt.sampling.keywords import SamplingOptions
 
 
 @pytest.fixture(scope="module")
@@ -148,7 +150,7 @@ def test_an_interrupted_stream_leaves_everything_clean(fakes):
 
 
 def test_errors_of_a_stream_come_when_it_is_made(letters):
-    with pytest.raises(ValueError, match="top_k=0"):
+    with pytest.raises(ValueError, match="top_k must be an integer of at least 1: got 0"):
         letters.stream("a", top_k=0)
     with pytest.raises(ValueError, match="empty"):
         letters.stream("")
@@ -205,16 +207,27 @@ def test_an_empty_text_has_no_score(letters):
         ("", {}, ValueError, "prompt is empty.*pass some text"),
         ([], {}, ValueError, "empty list"),
         (["a", ""], {}, ValueError, "prompt is empty"),
-        (b"a", {}, TypeError, "bytes.*a string"),
-        ([1, 2], {}, TypeError, "1 is of type int.*generate_ids"),
-        (5, {}, TypeError, "prompt 5 is of type int"),
+        (b"a", {}, TypeError, "prompt must be a str: got b'a'"),
+        ([1, 2], {}, TypeError, "prompt must be a str: got 1; .*generate_ids takes ids"),
+        (np.array([[1, 2]]), {}, TypeError, "got an int64 array.*; .*generate_ids takes ids"),
+        (5, {}, TypeError, "prompt must be a str: got 5"),
         ("a", {"stop": ""}, ValueError, "stop holds an empty string"),
-        ("a", {"stop": [1]}, TypeError, "stop holds 1"),
-        ("a", {"stop": 5}, TypeError, "stop=5"),
-        ("a", {"stop": b"x"}, TypeError, "bytes"),
-        ("a", {"temperature": float("nan")}, ValueError, "temperature=nan"),
-        ("a", {"num_return_sequences": 1.0}, TypeError, "num_return_sequences=1.0"),
-        ("a", {"include_prompt": "no"}, TypeError, "include_prompt='no'"),
+        ("a", {"stop": [1]}, TypeError, r"stop\[0\] must be a str: got 1"),
+        ("a", {"stop": 5}, TypeError, "stop must be a str or several: got 5"),
+        ("a", {"stop": b"x"}, TypeError, "stop must be a str or several: got b'x'"),
+        ("a", {"temperature": float("nan")}, ValueError, "temperature must be .*: got nan"),
+        (
+            "a",
+            {"num_return_sequences": 1.0},
+            TypeError,
+            "num_return_sequences .*: got 1.0",
+        ),
+        (
+            "a",
+            {"include_prompt": "no"},
+            TypeError,
+            "include_prompt .* True or False: got 'no'",
+        ),
     ],
 )
 def test_what_makes_no_sense_is_refused_with_its_name(letters, prompt, options, error, says):
@@ -232,10 +245,24 @@ def test_without_a_tokenizer_text_is_refused_and_ids_go(fakes):
 
 
 def test_what_is_no_model_or_no_tokenizer_is_refused(fakes):
-    with pytest.raises(TypeError, match="model is a PieceTokenizer"):
-        Sampler(fakes.PieceTokenizer("a"), fakes.HashModel())
-    with pytest.raises(TypeError, match="tokenizer is a str"):
-        Sampler(fakes.HashModel(), "tokenizer.json")
+    model, tokenizer = fakes.HashModel(), fakes.PieceTokenizer("a")
+    for wrong, mend in [
+        ((tokenizer, model), "a PieceTokenizer; the model comes first, then the tokenizer"),
+        ((tokenizer,), "a PieceTokenizer; the model comes first, then the tokenizer"),
+        ((fakes.HashModel,), r"the class HashModel; make an object of it: HashModel\(…\)"),
+        ((GPTConfig(5, 8, 1, 1, 8),), r"a GPTConfig; make one of a config: GPT\(config\)"),
+        ((None, tokenizer), "None"),
+    ]:
+        with pytest.raises(TypeError, match=f"model must be a language model, .*: got {mend}"):
+            Sampler(*wrong)
+    for wrong, mend in [("t.json", r"load it first: load_tokenizer\(path\)"), (5, "leave it out")]:
+        with pytest.raises(TypeError, match=f"tokenizer must be a tokenizer, .*; {mend}"):
+            Sampler(model, wrong)
+
+
+def test_a_sampler_that_is_called_says_which_method_writes(letters):
+    with pytest.raises(TypeError, match=r"use generate\(prompt\), stream\(prompt\), or"):
+        letters("abc")
 
 
 def test_a_tokenizer_of_another_model_is_noticed(fakes):
@@ -275,10 +302,56 @@ def test_every_method_has_the_options_of_the_config_with_its_defaults():
     }
     for name, without in left_out.items():
         parameters = inspect.signature(getattr(Sampler, name)).parameters
-        own = {"self", "prompt", "ids", "attention_mask"}
+        own = {"self", "prompt", "ids", "attention_mask", "config"}
         assert {p: v.default for p, v in parameters.items() if p not in own} == {
             option: value for option, value in defaults.items() if option not in without
         }
+
+
+def test_the_options_for_type_checkers_are_the_fields_of_the_config():
+    types = {field.name: field.type for field in dataclasses.fields(SamplingConfig)}
+    del types["max_new_tokens"]  # a parameter of its own, which may be given by position
+    hints = {name: hint.__forward_arg__ for name, hint in SamplingOptions.__annotations__.items()}
+    assert hints == types
+
+
+@pytest.mark.parametrize(
+    ("method", "options", "says"),
+    [
+        ("generate", {"temprature": 1}, "generate has no option temprature: did you mean temper"),
+        ("generate", {"max_tokens": 1}, "no option max_tokens: did you mean max_new_tokens?"),
+        ("stream", {"frobnicate": 1}, "stream has no option frobnicate: SamplingConfig explains"),
+        ("stream", {"num_return_sequences": 2}, "stream does not take .*; use generate"),
+        (
+            "generate_ids",
+            {"stop": "a"},
+            "generate_ids does not take .* stop: .*stop_tokens",
+        ),
+        ("generate", {"pad_id": 1}, "generate does not take the option pad_id: .*generate_ids"),
+    ],
+)
+def test_an_option_that_is_not_there_is_refused_by_name(letters, method, options, says):
+    with pytest.raises(TypeError, match=says):
+        getattr(letters, method)("a" if method != "generate_ids" else [[1]], **options)
+
+
+def test_a_ready_config_is_taken_and_options_by_name_come_before_it(letters):
+    config = SamplingConfig(12, temperature=0.9, top_k=5, seed=4)
+    (text,) = letters.generate("abc", 12, temperature=0.9, top_k=5, seed=4)
+    assert letters.generate("abc", config=config) == [text]
+    assert "".join(letters.stream("abc", config=config)) == text
+    ids = [letters.tokenizer.encode("abc")]
+    by_name = letters.generate_ids(ids, 5, temperature=0.9, top_k=5, seed=7)
+    np.testing.assert_array_equal(letters.generate_ids(ids, 5, config=config, seed=7), by_name)
+    with pytest.raises(TypeError, match="config must be a SamplingConfig: got the class"):
+        letters.generate("abc", config=SamplingConfig)
+
+
+def test_what_a_method_cannot_do_for_a_ready_config_is_refused(letters):
+    with pytest.raises(ValueError, match="num_return_sequences=2 cannot be streamed"):
+        letters.stream("abc", config=SamplingConfig(num_return_sequences=2))
+    with pytest.raises(ValueError, match=r"stop=\('a',\) is text, .* pass stop_tokens"):
+        letters.generate_ids([[1]], config=SamplingConfig(stop="a"))
 
 
 def test_the_config_is_frozen_and_normalised():

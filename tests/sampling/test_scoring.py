@@ -124,14 +124,31 @@ def test_bits_per_byte_and_score():
     [
         (lambda m: token_log_probabilities(m, np.array([1])), ValueError, "at least 2 tokens"),
         (lambda m: token_log_probabilities(m, np.array([], int)), ValueError, "at least one"),
-        (lambda m: token_log_probabilities(m, np.array([1, 11])), ValueError, "0 to 10"),
-        (lambda m: token_log_probabilities(m, np.array([1.5, 2])), TypeError, "float64"),
-        (lambda m: perplexity(m, np.arange(9), stride=7), ValueError, "stride=7.*block_size=6"),
-        (lambda m: perplexity(m, np.arange(9), stride=0), ValueError, "stride=0"),
-        (lambda m: log_probability(m, np.arange(9), start=0), ValueError, "start=0"),
+        (lambda m: token_log_probabilities(m, np.array([1, 11])), IndexError, "0 to 10.*: got 11"),
+        (
+            lambda m: token_log_probabilities(m, np.array([1.5, 2])),
+            TypeError,
+            "ids must be integers: got a float64",
+        ),
+        (
+            lambda m: perplexity(m, np.arange(9), stride=7),
+            ValueError,
+            "stride .* from 1 to 6: got 7.*block_size=6",
+        ),
+        (lambda m: perplexity(m, np.arange(9), stride=0), ValueError, "stride must be .*: got 0"),
+        (
+            lambda m: log_probability(m, np.arange(9), start=0),
+            ValueError,
+            "start must be .* at least 1: got 0",
+        ),
         (lambda m: log_probability(m, np.arange(9), start=9), ValueError, "start=9"),
         (lambda m: log_probability(m, np.array([[1, 2]])), ValueError, r"\(1, 2\)"),
-        (lambda m: bits_per_byte(1.0, 0), ValueError, "n_bytes=0"),
+        (lambda m: bits_per_byte(1.0, 0), ValueError, "n_bytes must be .*: got 0"),
+        (lambda m: perplexity(None, np.arange(9)), TypeError, "model must be .*: got None"),
+        (lambda m: perplexity(m, None), TypeError, "ids must be .*: got None"),
+        (lambda m: perplexity(m, "text"), TypeError, "ids must be .*: got 'text'; encode"),
+        (lambda m: log_probability(m, [1, 2, 3], stride="x"), TypeError, "stride must be"),
+        (lambda m: perplexity(m, np.arange(9), stride=10**400), ValueError, "stride must be"),
     ],
 )
 def test_what_makes_no_sense_is_refused_with_its_name(fakes, call, error, says):

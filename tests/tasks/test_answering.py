@@ -93,14 +93,14 @@ def test_the_whole_context_is_used(reverser):
 @pytest.mark.parametrize(
     ("prompts", "changes", "error", "message"),
     [
-        ("ab", {}, TypeError, r"prompts must be a list of strings: write \[prompt\]"),
+        ("ab", {}, TypeError, r"prompts must be a list of strings: got 'ab'; write \[prompt\]"),
         ([], {}, ValueError, "prompts is empty"),
         (["a", None], {}, TypeError, "text"),
         (["a", "x"], {}, ValueError, "characters that the tokenizer does not know"),
         (["a", "a" * 8], {}, ValueError, r"prompts\[1\] has 9 tokens.*room for 0.*block_size=8"),
         (["a"], {"max_new_tokens": 8}, ValueError, "room for 7 more.*fewer than max_new_tokens=8"),
         (["a"], {"num_beams": 0}, ValueError, "num_beams"),
-        (["a"], {"batch_size": 0}, ValueError, "batch_size=0 must be at least 1"),
+        (["a"], {"batch_size": 0}, ValueError, "batch_size must be .* at least 1: got 0"),
     ],
 )
 def test_wrong_arguments(reverser, prompts, changes, error, message):

@@ -66,17 +66,32 @@ def test_other_special_tokens():
 @pytest.mark.parametrize(
     ("sources", "changes", "error", "message"),
     [
-        ("ab", {}, TypeError, r"sources must be a list of strings: write \[source\]"),
+        ("ab", {}, TypeError, r"sources must be a list of strings: got 'ab'; write \[source\]"),
         ([], {}, ValueError, "sources is empty"),
         (["a", ""], {}, ValueError, r"sources\[1\] is empty: there is nothing to read"),
         (["a", "a b c "], {}, ValueError, r"sources\[1\] has 6 tokens.*source_block_size=5"),
         (["a<|end|>"], {}, ValueError, "holds the special token"),
-        (["a"], {"max_new_tokens": 6}, ValueError, "max_new_tokens=6 is more.*block_size=5"),
-        (["a"], {"max_new_tokens": -1}, ValueError, "max_new_tokens=-1"),
-        (["a"], {"batch_size": True}, TypeError, "batch_size must be an int"),
+        (
+            ["a"],
+            {"max_new_tokens": 6},
+            ValueError,
+            "max_new_tokens .* 0 to 5: got 6; .*block_size=5",
+        ),
+        (["a"], {"max_new_tokens": -1}, ValueError, "max_new_tokens must be .*: got -1"),
+        (["a"], {"batch_size": True}, TypeError, "batch_size must be an integer .*: got True"),
         (["a"], {"length_penalty": "x", "num_beams": 2}, TypeError, "length_penalty"),
     ],
 )
 def test_wrong_arguments(sources, changes, error, message):
     with pytest.raises(error, match=message):
         translate(untrained(), TOKENIZER, sources, **changes)
+
+
+def test_something_else_than_a_model_and_a_tokenizer():
+    for model in (None, mg.GPT(mg.GPTConfig(5, 8, n_layer=1, n_head=1, n_embd=8))):
+        with pytest.raises(TypeError, match="model must be an EncoderDecoder: got"):
+            translate(model, TOKENIZER, ["a"])
+    with pytest.raises(
+        TypeError, match="tokenizer must be a tokenizer, such as a CharTokenizer: got None"
+    ):
+        translate(untrained(), None, ["a"])
