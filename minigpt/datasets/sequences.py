@@ -10,6 +10,7 @@ import numpy as np
 
 from minigpt.autograd import Array
 from minigpt.datasets.blocks import check_tokens
+from minigpt.padding import padded
 
 
 class Sequences:
@@ -72,12 +73,9 @@ class Sequences:
         Shapes:
             rows: (B,) integers -> ids (B, T) int64, and (B, T) True where a token is the sequence's
         """
-        lengths = self.lengths[rows]
-        columns = np.arange(lengths.max(initial=0))
-        mask = columns < lengths[:, None]
-        ids = np.full(mask.shape, pad_id, np.int64)
-        ids[mask] = self._tokens[(self._starts[rows][:, None] + columns)[mask]]
-        return ids, mask
+        starts, lengths = self._starts[rows].tolist(), self.lengths[rows].tolist()
+        own = [self._tokens[i : i + n] for i, n in zip(starts, lengths, strict=True)]
+        return padded(own, pad_id)
 
     def fingerprint(self) -> str:
         """What tells these sequences from others."""
