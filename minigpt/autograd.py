@@ -59,17 +59,13 @@ def record(
         value: what the operation computed.
         inputs: the tensors it computed it from.
         vjp: takes ∂L/∂value and returns one gradient for each input, of that input's shape and
-            dtype (None is allowed where the input requires no gradient). What it returns is its
-            argument, or a view of any array, or a fresh array for that input alone. It must not
-            write to its argument, and is called once at most.
+            dtype (None is allowed where the input requires no gradient). Each returned gradient is
+            its argument, a view, or a new array that nobody else holds. It must not write to its
+            argument, and is called once at most.
         rebuild: computes ``value`` again, cheaply, from arrays that ``vjp`` keeps anyway; see
             :func:`kept`.
     """
-    from minigpt.tensor import Tensor  # one floor up: a Tensor is made of these operations
-
-    output = Tensor.__new__(Tensor)
-    output.data = np.asarray(value)  # NumPy gives a scalar, not an array, where all axes are gone
-    output.grad, output.requires_grad, output.node, output.rebuild = None, False, None, None
+    output = inputs[0].like(value)
     if is_recorded(inputs):
         output.requires_grad, output.rebuild = True, rebuild
         output.node = Node(tuple((x.node or x) if x.requires_grad else None for x in inputs), vjp)

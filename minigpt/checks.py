@@ -177,6 +177,14 @@ def seed(value: object, name: str = "seed") -> Seed:
     return integer(name, value, least=0, mend=mend)
 
 
+def generator(value: object, name: str = "rng") -> np.random.Generator:
+    """``value`` as a ``numpy.random.Generator``, which is what draws come from."""
+    if not isinstance(value, np.random.Generator):
+        mend = f"pass {name}=np.random.default_rng(seed)"
+        raise wrong_type(name, "a numpy.random.Generator", value, mend)
+    return value
+
+
 # ── other plain values ────────────────────────────────────────────────────────────────────────
 
 

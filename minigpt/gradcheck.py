@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from minigpt import checks
 from minigpt.autograd import gradients
 from minigpt.tensor import Tensor
 
@@ -54,16 +55,8 @@ def gradcheck(
         True
     """
     tensors = [inputs] if isinstance(inputs, Tensor) else list(inputs)
-    for i, x in enumerate(tensors):
-        if not isinstance(x, Tensor) or x.dtype != np.float64:
-            found = f"{x.dtype} Tensor" if isinstance(x, Tensor) else type(x).__name__
-            raise TypeError(f"inputs[{i}] must be a float64 Tensor, got a {found}")
-    if not any(x.requires_grad for x in tensors):
-        raise ValueError("no input has requires_grad=True: there is no gradient to check")
-
-    output = fn(*tensors)
-    if not isinstance(output, Tensor):
-        raise TypeError(f"fn must return one Tensor, got {type(output).__name__}")
+    _check(tensors)
+    output = checks.instance("what fn returns", fn(*tensors), Tensor)
     v = np.random.default_rng(seed).standard_normal(output.shape)
     analytic = gradients(output, v.astype(output.dtype))
 
@@ -110,3 +103,11 @@ def _central_difference(
         sums.append(float((v * fn(*inputs).data).sum()))
     x.data = original
     return (sums[0] - sums[1]) / (2 * eps)
+
+
+def _check(tensors: Sequence[Tensor]) -> None:
+    for i, x in enumerate(tensors):
+        if not isinstance(x, Tensor) or x.dtype != np.float64:
+            raise checks.wrong_type(f"inputs[{i}]", "a float64 Tensor", x)
+    if not any(x.requires_grad for x in tensors):
+        raise ValueError("no input has requires_grad=True: there is no gradient to check")

@@ -19,7 +19,7 @@ def keep_freed_memory() -> bool:
     """Tell the C library to keep what is freed, for this process and from now on.
 
     Large arrays then come from the heap, not from mappings of their own (mmap), the heap's end is
-    not given back, and all threads share it. The peak is no higher; after the peak the process
+    not given back, and all threads share it. The peak is not higher; after the peak the process
     keeps its size.
 
     Returns:
@@ -31,5 +31,5 @@ def keep_freed_memory() -> bool:
         mallopt = libc.mallopt
     except (OSError, TypeError, AttributeError):  # Windows, macOS, another C library
         return False
-    wishes = ((_MMAP_MAX, 0), (_TRIM_THRESHOLD, 2**31 - 1), (_ARENA_MAX, 1))
-    return all([mallopt(name, value) == 1 for name, value in wishes])
+    requests = ((_MMAP_MAX, 0), (_TRIM_THRESHOLD, 2**31 - 1), (_ARENA_MAX, 1))
+    return all([mallopt(name, value) == 1 for name, value in requests])

@@ -1,7 +1,7 @@
 """Memory for time: a part of a network that keeps nothing, and is computed again in the walk back.
 
-Training keeps, for every layer, what its derivative will need. A recomputed part keeps its input
-alone; when the walk back arrives, it runs forward a second time, this time recorded, and then back.
+Training keeps, for every layer, what its derivative will need. A recomputed part keeps only its
+input; when the walk back arrives, it runs forward a second time, this time recorded, and then back.
 The numbers are the same to the last bit, the time is about a third more, and the memory of a stack
 of layers shrinks to that of one (Chen et al. 2016, "Training Deep Nets with Sublinear Memory
 Cost").

@@ -7,8 +7,10 @@ from typing import Any, cast
 
 import numpy as np
 
-from minigpt import operations as ops
+from minigpt import checks
 from minigpt.autograd import Array, Node, gradients
+from minigpt.operations import elementwise, indexing, reductions, shaping
+from minigpt.operations.matmul import matmul
 from minigpt.operations.operands import FLOATS, Operand
 
 
@@ -18,7 +20,7 @@ class Tensor:
     Args:
         array: a float32 or float64 array, which the tensor shares without copying; or a number or
             nested lists of numbers, which become float32.
-        requires_grad: whether :meth:`backward` of what is computed from it shall reach it.
+        requires_grad: whether :meth:`backward` of what is computed from it should reach it.
 
     Attributes:
         data: the array.
@@ -71,7 +73,7 @@ class Tensor:
 
     @property
     def T(self) -> Tensor:
-        return ops.transpose(self)
+        return shaping.transpose(self)
 
     def item(self) -> float:
         """The one number that the tensor holds, as a Python float.
@@ -80,7 +82,7 @@ class Tensor:
             ValueError: it holds several, or none.
         """
         if self.data.size != 1:
-            raise ValueError(f"item() takes a tensor of one number, this has shape {self.shape}")
+            raise checks.wrong_value("item(): the tensor", "of one number", self)
         return float(self.data.item())
 
     def numpy(self) -> Array:
@@ -89,7 +91,14 @@ class Tensor:
 
     def detach(self) -> Tensor:
         """The same array without its history: gradients do not flow through."""
-        return Tensor(self.data)
+        return self.like(self.data)
+
+    def like(self, value: Array) -> Tensor:
+        """A tensor of another array, without history: what operations put their results in."""
+        made = Tensor.__new__(Tensor)
+        made.data = np.asarray(value)  # NumPy gives a scalar, not an array, where no axis is left
+        made.grad, made.requires_grad, made.node, made.rebuild = None, False, None, None
+        return made
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
         if self.requires_grad:
@@ -144,24 +153,24 @@ class Tensor:
 
     # ── operators and methods: each is the function of that name in minigpt.operations ────────
 
-    __add__ = __radd__ = ops.add
-    __sub__ = ops.subtract
-    __mul__ = __rmul__ = ops.multiply
-    __truediv__ = ops.divide
-    __neg__ = ops.negative
-    __abs__ = ops.absolute
-    __pow__ = ops.power
-    __matmul__ = ops.matmul
-    __getitem__ = ops.getitem
+    __add__ = __radd__ = elementwise.add
+    __sub__ = elementwise.subtract
+    __mul__ = __rmul__ = elementwise.multiply
+    __truediv__ = elementwise.divide
+    __neg__ = elementwise.negative
+    __abs__ = elementwise.absolute
+    __pow__ = elementwise.power
+    __matmul__ = matmul
+    __getitem__ = indexing.getitem
 
     def __rsub__(self, other: Operand) -> Tensor:
-        return ops.subtract(other, self)
+        return elementwise.subtract(other, self)
 
     def __rtruediv__(self, other: Operand) -> Tensor:
-        return ops.divide(other, self)
+        return elementwise.divide(other, self)
 
     def __rmatmul__(self, other: Operand) -> Tensor:
-        return ops.matmul(other, self)
+        return matmul(other, self)
 
     __hash__ = object.__hash__  # a tensor is a key by its identity, whatever it holds
 
@@ -183,43 +192,39 @@ class Tensor:
     def __ge__(self, other: Operand) -> Array:
         return cast(Array, self.data >= _array_of(other))
 
-    sum = ops.sum
-    mean = ops.mean
-    var = ops.var
-    max = ops.max
-    exp = ops.exp
-    log = ops.log
-    sqrt = ops.sqrt
-    tanh = ops.tanh
-    sigmoid = ops.sigmoid
-    relu = ops.relu
-    abs = ops.absolute
-    astype = ops.astype
-    reshape = ops.reshape
-    transpose = ops.transpose
-    swapaxes = ops.swapaxes
-    broadcast_to = ops.broadcast_to
-    split = ops.split
-    masked_fill = ops.masked_fill
+    sum = reductions.sum
+    mean = reductions.mean
+    var = reductions.var
+    max = reductions.max
+    exp = elementwise.exp
+    log = elementwise.log
+    sqrt = elementwise.sqrt
+    tanh = elementwise.tanh
+    sigmoid = elementwise.sigmoid
+    relu = elementwise.relu
+    abs = elementwise.absolute
+    astype = elementwise.astype
+    reshape = shaping.reshape
+    transpose = shaping.transpose
+    swapaxes = shaping.swapaxes
+    broadcast_to = shaping.broadcast_to
+    split = shaping.split
+    masked_fill = elementwise.masked_fill
 
 
 def _floats(array: Any) -> Array:
     """``array`` as float32 or float64, by the rule that Tensor's docstring gives."""
     if isinstance(array, Tensor):
-        raise TypeError("got a Tensor where an array is expected: use it as it is, or x.detach()")
+        mend = "use it as it is, or its values without history: x.detach()"
+        raise checks.wrong_type("array", "an array, not a Tensor", array, mend)
     if isinstance(array, (np.ndarray, np.generic)):
         if array.dtype not in FLOATS:
-            raise TypeError(
-                f"a Tensor holds float32 or float64, got an array of {array.dtype}: convert it "
-                "first, for example array.astype(np.float32)"
-            )
-        return np.asarray(array)
-    try:
-        values = np.asarray(array)
-    except ValueError as error:
-        raise TypeError(f"array is not a regular grid of numbers: {error}") from None
+            mend = "convert it first, for example array.astype(np.float32)"
+            raise checks.wrong_type("array", "float32 or float64", np.asarray(array), mend)
+        return checks.regular("array", array, "an array of floats")
+    values = checks.regular("array", array, "an array of numbers")
     if values.dtype.kind not in "biuf":
-        raise TypeError(f"array must be made of numbers, got {type(array).__name__}")
+        raise checks.wrong_type("array", "made of numbers", array)
     return values.astype(np.float32)
 
 

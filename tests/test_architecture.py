@@ -174,7 +174,118 @@ def misplaced(names: list[str], ignored: list[str]) -> list[str]:
     )
 
 
-RULES = [upward_imports, foreign_imports, unsafe_calls, missing_docstring, vague_name]
+# ── circles of imports ────────────────────────────────────────────────────────────────────────
+
+# A Tensor is made of operations, and some operations make Tensors.
+GROUND_CIRCLE = {"minigpt.tensor", "minigpt.operations"}
+# Rooms in which a circle is no complaint yet.
+WITH_CIRCLES = {"training"}
+
+
+def modules_of(sources: dict[str, str]) -> dict[str, str]:
+    """The name of every module, to its source."""
+    names = {path: list(Path(path).with_suffix("").parts) for path in sources}
+    return {
+        ".".join(parts[:-1] if parts[-1] == "__init__" else parts): sources[path]
+        for path, parts in names.items()
+    }
+
+
+def import_graph(sources: dict[str, str]) -> dict[str, set[str]]:
+    """Which modules of ours each module imports, in functions too, but not for type checkers."""
+    modules = modules_of(sources)
+
+    def imported(node: ast.AST) -> Iterator[str]:
+        for child in ast.iter_child_nodes(node):
+            if isinstance(child, ast.Import):
+                yield from (alias.name for alias in child.names)
+            elif isinstance(child, ast.ImportFrom):
+                for alias in child.names:
+                    name = f"{child.module}.{alias.name}"
+                    yield name if name in modules else str(child.module)
+            elif not (isinstance(child, ast.If) and "TYPE_CHECKING" in ast.unparse(child.test)):
+                yield from imported(child)
+
+    return {name: {*imported(ast.parse(s))} & set(modules) for name, s in modules.items()}
+
+
+def circles(graph: dict[str, set[str]]) -> list[str]:
+    """A complaint for every set of modules that all import each other, directly or not."""
+
+    def reachable(start: str) -> set[str]:
+        found: set[str] = set()
+        waiting = [*graph[start]]
+        while waiting:
+            name = waiting.pop()
+            if name not in found:
+                found.add(name)
+                waiting += graph[name]
+        return found
+
+    below = {name: reachable(name) for name in graph}
+    rings = {
+        tuple(sorted(other for other in below[name] if name in below[other]))
+        for name in graph
+        if name in below[name]
+    }
+    return [f"these import each other: {', '.join(ring)}" for ring in sorted(rings)]
+
+
+def unwanted_circles(sources: dict[str, str]) -> list[str]:
+    """The circles that are neither that of the ground nor in rooms where they are let be."""
+    graph = import_graph(sources)
+    allowed = {n for n in graph if n in GROUND_CIRCLE or n.rpartition(".")[0] in GROUND_CIRCLE}
+    skipped = {n for n in graph if len(n.split(".")) > 1 and n.split(".")[1] in WITH_CIRCLES}
+    rest = set(graph) - skipped
+    within = circles({n: graph[n] & allowed for n in allowed})
+    found = circles({n: graph[n] & rest for n in rest})
+    return [complaint for complaint in found if complaint not in within]
+
+
+# ── the equation first ────────────────────────────────────────────────────────────────────────
+
+EQUATIONS_FIRST = ("minigpt/functional/",)  # where the rule holds
+
+
+def checks_in_the_way(path: str, tree: ast.Module) -> list[str]:
+    """Public functions, and every ``forward``, whose body raises, or checks after its first line.
+
+    Checks are what ``checks.…`` says and what functions called ``_check…`` or ``_checked…`` say.
+    """
+    if not path.startswith(EQUATIONS_FIRST):
+        return []
+    complaints = []
+    functions = [node for node in tree.body if isinstance(node, ast.FunctionDef)]
+    functions = [f for f in functions if not f.name.startswith(("_", "check_"))]
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ClassDef):
+            methods = [f for f in node.body if isinstance(f, ast.FunctionDef)]
+            functions += [f for f in methods if f.name == "forward"]
+    for function in functions:
+        where = f"{path}: {function.name}"
+        body = function.body[1 if ast.get_docstring(function) is not None else 0 :]
+        for node in ast.walk(function):
+            if isinstance(node, (ast.Raise, ast.Try, ast.Assert)):
+                complaints.append(f"{where}: {type(node).__name__.lower()} stands in its body")
+        late = [call for statement in body[1:] for call in checking_calls(statement)]
+        if late or (body and len(checking_calls(body[0])) > 1):
+            complaints.append(f"{where} checks more than once, or later than in its first line")
+    return complaints
+
+
+def checking_calls(statement: ast.stmt) -> list[str]:
+    names = [ast.unparse(n.func) for n in ast.walk(statement) if isinstance(n, ast.Call)]
+    return [n for n in names if n.startswith(("_check", "self._check", "checks."))]
+
+
+RULES = [
+    checks_in_the_way,
+    upward_imports,
+    foreign_imports,
+    unsafe_calls,
+    missing_docstring,
+    vague_name,
+]
 SOURCES = sorted(path.relative_to(ROOT).as_posix() for path in PACKAGE.rglob("*.py"))
 
 
@@ -191,6 +302,11 @@ def test_no_file_is_too_long():
     for path in SOURCES:
         complaints += too_long(path, (ROOT / path).read_text(encoding="utf-8"))
     assert not complaints, "\n".join(complaints)
+
+
+def test_no_modules_import_each_other():
+    sources = {path: (ROOT / path).read_text(encoding="utf-8") for path in SOURCES}
+    assert not unwanted_circles(sources)
 
 
 def test_the_top_of_the_checkout_holds_what_belongs_there():
@@ -252,6 +368,32 @@ def test_a_good_file_has_no_complaint(rule):
         (missing_docstring, "minigpt/nn/x.py", "x = 1", "no docstring"),
         (missing_docstring, "minigpt/nn/__init__.py", "", "no docstring"),
         (vague_name, "minigpt/nn/utils.py", "", "'utils'"),
+        (checks_in_the_way, "minigpt/functional/x.py", "def f(x):\n  raise y", "f: raise stands"),
+        (checks_in_the_way, "minigpt/functional/x.py", "def f(x):\n  assert x", "f: assert stands"),
+        (
+            checks_in_the_way,
+            "minigpt/functional/x.py",
+            "def f(x):\n  try:\n    return x\n  except E:\n    pass",
+            "f: try stands",
+        ),
+        (
+            checks_in_the_way,
+            "minigpt/functional/x.py",
+            "class A:\n  def forward(self, x):\n    if x:\n      raise y",
+            "forward: raise stands",
+        ),
+        (
+            checks_in_the_way,
+            "minigpt/functional/x.py",
+            "def f(x):\n  'Doc.'\n  y = x\n  _check(x)\n  return y",
+            "f checks more than once, or later",
+        ),
+        (
+            checks_in_the_way,
+            "minigpt/functional/x.py",
+            "def f(x):\n  n = _check(x, checks.integer('n', n))\n  return x",
+            "f checks more than once",
+        ),
         (vague_name, "minigpt/_helpers/x.py", "", "'helpers'"),
     ],
 )
@@ -268,6 +410,69 @@ def test_imports_that_may_be_missing_at_run_time_are_told_from_those_that_may_no
     assert dict(imports(ast.parse(source))) == {
         "a": True, "b": True, "c": False, "d": False, "e": False, "g": True
     }  # fmt: skip
+
+
+def test_checks_in_the_first_line_or_in_private_functions_are_no_complaint():
+    good = (
+        "def f(x):\n  'Doc.'\n  n = _check(x)\n  return x * n\n"
+        "def g(x):\n  checks.tensors('g', x=x)\n  return f(x)\n"
+        "def _check(x):\n  if not x:\n    raise ValueError\n"
+        "class A:\n  def __init__(self, n):\n    if not n:\n      raise ValueError\n"
+        "  def forward(self, x):\n    self._check(x)\n    return x\n"
+    )
+    assert checks_in_the_way("minigpt/functional/x.py", ast.parse(good)) == []
+
+
+@pytest.mark.parametrize(
+    ("sources", "ring"),
+    [
+        ({"a": "import minigpt.nn.b", "b": "import minigpt.nn.a"}, "a b"),
+        ({"a": "from minigpt.nn import b", "b": "from minigpt.nn.a import x"}, "a b"),
+        ({"a": "def f():\n  from minigpt.nn import b", "b": "import minigpt.nn.a"}, "a b"),
+        (
+            {
+                "a": "import minigpt.nn.b",
+                "b": "from minigpt.nn import c",
+                "c": "import minigpt.nn.a",
+            },
+            "a b c",
+        ),
+        ({"a": "import minigpt.nn.a"}, "a"),
+    ],
+)
+def test_a_circle_of_imports_is_complained_about(sources, ring):
+    paths = {f"minigpt/nn/{name}.py": source for name, source in sources.items()}
+    names = ", ".join(f"minigpt.nn.{name}" for name in ring.split())
+    assert unwanted_circles(paths) == [f"these import each other: {names}"]
+
+
+def test_a_circle_through_the_package_or_beside_that_of_the_ground_is_complained_about():
+    operations = {
+        "minigpt/operations/__init__.py": "from minigpt import tensor",
+        "minigpt/operations/x.py": "from minigpt import tensor",
+        "minigpt/tensor.py": "from minigpt.operations import x",
+    }
+    assert unwanted_circles(operations) == []
+    wider = {**operations, "minigpt/autograd.py": "import minigpt.tensor"}
+    wider["minigpt/operations/x.py"] += "\nimport minigpt.autograd"
+    assert len(unwanted_circles(wider)) == 1
+    through_the_face = {
+        "minigpt/__init__.py": "import minigpt.nn",
+        "minigpt/nn/__init__.py": "import minigpt",
+    }
+    assert len(unwanted_circles(through_the_face)) == 1
+
+
+@pytest.mark.parametrize(
+    "sources",
+    [
+        {"a": "import minigpt.nn.b", "b": "import minigpt.nn.c", "c": ""},
+        {"a": "import minigpt.nn.b", "b": "if TYPE_CHECKING:\n  import minigpt.nn.a"},
+        {"a": "import minigpt.nn.b\nimport minigpt.nn.c", "b": "import minigpt.nn.c", "c": ""},
+    ],
+)
+def test_imports_without_a_circle_are_no_complaint(sources):
+    assert unwanted_circles({f"minigpt/nn/{n}.py": s for n, s in sources.items()}) == []
 
 
 def test_a_long_file_and_a_misplaced_one_are_complained_about():

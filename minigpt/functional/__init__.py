@@ -1,8 +1,11 @@
 """The equations as functions on Tensors, each with its derivative beside it.
 
-In reading order: ``plain`` (all of them on one page, composed from primitives), then the forms that
-the models use: ``linear``, ``softmax``, ``activations``, ``normalization``, ``dropout``,
-``embedding``, ``positions``, ``attention``, ``lstm``, ``loss``. The primitives are here too.
+Reading order: :mod:`~minigpt.functional.plain` (all of them on one page, up to the whole GPT,
+composed from primitives, with the table of the labels E1 to E15), then the fast forms that the
+models use, each with its derivative by hand: ``linear``, ``softmax``, ``activations`` (with
+``erf``), ``normalization``, ``dropout`` (with ``row_draws``), ``embedding``, ``positions``,
+``attention_blocks`` and ``attention``, ``lstm``, ``loss``. What lies below them is in
+:mod:`minigpt.operations`; its primitives are here too.
 """
 
 from minigpt.functional import plain

@@ -13,11 +13,11 @@ from collections.abc import Callable
 
 import numpy as np
 
+from minigpt import checks
 from minigpt.autograd import Array, is_recorded, record
 from minigpt.chunks import chunk_slices
 from minigpt.functional.erf import erf
 from minigpt.operations import relu, tanh
-from minigpt.operations.operands import check_tensors
 from minigpt.tensor import Tensor
 
 __all__ = ["ACTIVATIONS", "gelu", "relu", "silu", "tanh"]
@@ -37,7 +37,6 @@ def gelu(x: Tensor, approximate: str = "tanh") -> Tensor:
 
     Raises:
         ValueError: ``approximate`` is neither "tanh" nor "none".
-        TypeError: x is no Tensor.
 
     Example:
         >>> import minigpt as mg
@@ -45,9 +44,7 @@ def gelu(x: Tensor, approximate: str = "tanh") -> Tensor:
         >>> F.gelu(mg.Tensor([-1.0, 0.0, 1.0])).numpy().round(4)
         array([-0.1588,  0.    ,  0.8412], dtype=float32)
     """
-    check_tensors("gelu", x=x)
-    if approximate not in ("tanh", "none"):
-        raise ValueError(f'approximate={approximate!r}: expected "tanh" (GPT-2) or "none" (exact)')
+    _check_gelu(x, approximate)
     return _elementwise(x, _gelu_tanh if approximate == "tanh" else _gelu_erf)
 
 
@@ -56,16 +53,13 @@ def silu(x: Tensor) -> Tensor:
 
     Also called swish. With y = x·σ and σ′ = σ(1 − σ), dy/dx = σ + x·σ(1 − σ) = σ + y(1 − σ).
 
-    Raises:
-        TypeError: x is no Tensor.
-
     Example:
         >>> import minigpt as mg
         >>> import minigpt.functional as F
         >>> F.silu(mg.Tensor([-1.0, 0.0, 1.0])).numpy().round(4)
         array([-0.2689,  0.    ,  0.7311], dtype=float32)
     """
-    check_tensors("silu", x=x)
+    checks.tensors("silu", x=x)
     return _elementwise(x, _silu)
 
 
@@ -134,3 +128,8 @@ ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "silu": silu,
     "tanh": tanh,
 }
+
+
+def _check_gelu(x: Tensor, approximate: str) -> None:
+    checks.tensors("gelu", x=x)
+    checks.one_of("approximate", approximate, {"tanh": "GPT-2", "none": "exact"})

@@ -6,9 +6,9 @@ import math
 
 import numpy as np
 
+from minigpt import checks
 from minigpt.autograd import Array, record
 from minigpt.functional.row_draws import row_words
-from minigpt.operations.operands import check_tensors
 from minigpt.tensor import Tensor
 
 
@@ -24,10 +24,9 @@ def dropout(x: Tensor, p: float, rng: np.random.Generator) -> Tensor:
 
     Raises:
         ValueError: p is outside [0, 1).
-        TypeError: x is no Tensor, p no number, or rng is no ``numpy.random.Generator``.
+        TypeError: rng is not a ``numpy.random.Generator``.
     """
-    check_tensors("dropout", x=x)
-    check_probability(p)
+    _check(x, p, rng)
     if p == 0:
         return x
     kept = keep_mask(x.shape, p, rng)
@@ -47,14 +46,15 @@ def keep_mask(shape: tuple[int, ...], p: float, rng: np.random.Generator) -> Arr
     Sixteen random bits for each, four to a draw: four times faster than drawing floats. The first
     axis is the rows of a batch, which :mod:`~minigpt.functional.row_draws` keeps apart.
     """
-    if not isinstance(rng, np.random.Generator):
-        raise TypeError(
-            f"rng must be a numpy.random.Generator, got {type(rng).__name__}: pass "
-            "np.random.default_rng(seed)"
-        )
     n_rows, n = shape[0] if shape else 1, math.prod(shape[1:])
     words = row_words(rng, n_rows, -(-n // 4))
     return (words.view(np.uint16)[:, :n] >= round(p * 2**16)).reshape(shape)
+
+
+def _check(x: Tensor, p: float, rng: np.random.Generator) -> None:
+    checks.tensors("dropout", x=x)
+    if checks.probability("p", p):
+        checks.generator(rng)
 
 
 def check_probability(p: float, name: str = "p") -> None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from minigpt import checks
 from minigpt.autograd import Array, record
-from minigpt.operations.operands import check_tensors
 from minigpt.tensor import Tensor
 
 
@@ -18,7 +18,7 @@ def embedding(ids: Array, weight: Tensor) -> Tensor:
         returns: (..., d)
 
     Raises:
-        TypeError: ids are not integers, or weight is no Tensor.
+        TypeError: ids are not integers.
         IndexError: an id is negative, or n or more.
         ValueError: weight is not a table of two axes.
 
@@ -29,11 +29,8 @@ def embedding(ids: Array, weight: Tensor) -> Tensor:
         array([[2.],
                [0.]], dtype=float32)
     """
-    check_tensors("embedding", weight=weight)
-    if weight.ndim != 2:
-        raise ValueError(f"embedding: weight has shape {weight.shape}, expected (n, d)")
+    ids = _check(ids, weight)
     n, d = weight.shape
-    ids = check_ids(ids, n)
 
     def vjp(g: Array) -> tuple[Array]:
         table = np.zeros((n, d), g.dtype)
@@ -50,6 +47,13 @@ def add_rows(table: Array, ids: Array, rows: Array) -> None:
     in_order = ids[order]
     starts = np.flatnonzero(np.diff(in_order, prepend=in_order[0] - 1))
     table[in_order[starts]] += np.add.reduceat(rows[order], starts, axis=0)
+
+
+def _check(ids: Array, weight: Tensor) -> Array:
+    checks.tensors("embedding", weight=weight)
+    if weight.ndim != 2:
+        raise checks.wrong_value("embedding: weight", "of shape (n, d)", weight)
+    return checks.ids("ids", ids, weight.shape[0])
 
 
 def check_ids(ids: Array, n: int, name: str = "ids") -> Array:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from minigpt import checks
 from minigpt.autograd import Array
 
 # Rational Chebyshev approximations, relative error below 1e-16: W. J. Cody 1969, "Rational
@@ -35,9 +36,7 @@ def erf(x: Array) -> Array:
         >>> bool(abs(erf(np.array([0.5]))[0] - math.erf(0.5)) < 1e-15)
         True
     """
-    if not isinstance(x, np.ndarray) or x.dtype.kind != "f":
-        found = x.dtype if isinstance(x, np.ndarray) else type(x).__name__
-        raise TypeError(f"erf: x must be an array of floats, got {found}")
+    _check(x)
     z = np.minimum(np.abs(x), x.dtype.type(_LARGEST))
     square = z * z
     tail = 1 - np.exp(-square) * _ratio(_MIDDLE, z)
@@ -54,3 +53,8 @@ def _ratio(coefficients: tuple[tuple[float, ...], tuple[float, ...]], x: Array) 
         denominator *= x
         denominator += c
     return numerator / denominator
+
+
+def _check(x: Array) -> None:
+    if not isinstance(x, np.ndarray) or x.dtype.kind != "f":
+        raise checks.wrong_type("erf: x", "an array of floats", x)

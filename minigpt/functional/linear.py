@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from minigpt import checks
 from minigpt.autograd import Array, kept, record
-from minigpt.operations.operands import check_tensors
 from minigpt.tensor import Tensor
 
 
@@ -23,7 +23,7 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
 
     Raises:
         ValueError: the sizes do not fit.
-        TypeError: an input is no Tensor, or the dtypes differ.
+        TypeError: the dtypes differ.
 
     Example:
         >>> import minigpt as mg
@@ -31,23 +31,9 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
         >>> F.linear(mg.Tensor([[1.0, 2.0]]), mg.Tensor([[3.0], [4.0]]), mg.Tensor([5.0])).item()
         16.0
     """
-    check_tensors("linear", x=x, weight=weight)
-    if bias is not None:
-        check_tensors("linear", bias=bias)
-    if weight.ndim != 2 or x.ndim == 0 or x.shape[-1] != weight.shape[0]:
-        raise ValueError(
-            f"linear: x has shape {x.shape} and weight {weight.shape}: the last axis of x must be "
-            "weight's first, (..., n_in) and (n_in, n_out)"
-        )
-    n_in, n_out = weight.shape
-    if bias is not None and bias.shape != (n_out,):
-        raise ValueError(f"linear: bias has shape {bias.shape}, expected ({n_out},)")
-    for name, other in (("weight", weight), ("bias", bias)):
-        if other is not None and other.dtype != x.dtype:
-            raise TypeError(f"linear: x is {x.dtype} and {name} {other.dtype}: use x.astype(...)")
-    shape, w = x.shape, weight.data
-    rows = x.data.reshape(-1, n_in)
-    y = rows @ w
+    _check(x, weight, bias)
+    (n_in, n_out), shape, w = weight.shape, x.shape, weight.data
+    y = x.data.reshape(-1, n_in) @ w  # (rows, n_in) @ (n_in, n_out) -> (rows, n_out)
     if bias is not None:
         y += bias.data
     needs_x, needs_weight = x.requires_grad, weight.requires_grad
@@ -55,12 +41,28 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
 
     def vjp(g: Array) -> tuple[Array | None, ...]:
         g = g.reshape(-1, n_out)
-        gx = None
-        if needs_x:
+        gx = gw = None
+        if needs_x:  # (rows, n_out) @ (n_out, n_in) -> (rows, n_in)
             gx = np.empty(shape, g.dtype)
             np.matmul(g, w.T, out=gx.reshape(-1, n_in))
-        gw = x_again().reshape(-1, n_in).T @ g if x_again is not None else None
+        if x_again is not None:  # (n_in, rows) @ (rows, n_out) -> (n_in, n_out)
+            gw = x_again().reshape(-1, n_in).T @ g
         return (gx, gw) if bias is None else (gx, gw, g.sum(axis=0))
 
     inputs = (x, weight) if bias is None else (x, weight, bias)
     return record(y.reshape(*shape[:-1], n_out), inputs, vjp)
+
+
+def _check(x: Tensor, weight: Tensor, bias: Tensor | None) -> None:
+    checks.tensors("linear", x=x, weight=weight)
+    if x.ndim == 0:
+        raise checks.wrong_value("linear: x", "of shape (..., n_in)", x)
+    if weight.ndim != 2 or x.shape[-1] != weight.shape[0]:
+        expected = f"of shape (n_in, n_out) with n_in={x.shape[-1]}, as x is {x.shape}"
+        raise checks.wrong_value("linear: weight", expected, weight)
+    checks.same_dtype("linear", x=x, weight=weight)
+    if bias is not None:
+        checks.tensors("linear", bias=bias)
+        why = f", as weight is {weight.shape}"
+        checks.same_shape("linear: bias", bias, weight.shape[1:], why)
+        checks.same_dtype("linear", x=x, bias=bias)

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from minigpt import checks
 from minigpt.autograd import Array, is_recorded, record
-from minigpt.functional.dropout import check_probability
-from minigpt.functional.embedding import check_ids, check_integers
-from minigpt.operations.operands import check_tensors
 from minigpt.tensor import Tensor
 
 
@@ -38,7 +36,7 @@ def cross_entropy(
         ValueError: shapes that do not fit, an unknown reduction, a mean over no targets, or a
             ``label_smoothing`` outside [0, 1).
         IndexError: a target outside the vocabulary.
-        TypeError: targets that are not integers, or logits that are no Tensor.
+        TypeError: targets that are not integers.
 
     Example:
         >>> import numpy as np, minigpt as mg
@@ -46,28 +44,11 @@ def cross_entropy(
         >>> round(F.cross_entropy(mg.Tensor(np.zeros((1, 4))), np.array([2])).item(), 4)  # ln 4
         1.3863
     """
-    check_tensors("cross_entropy", logits=logits)
-    check_probability(label_smoothing, "label_smoothing")
-    if reduction not in ("mean", "sum", "none"):
-        raise ValueError(f'reduction={reduction!r}: expected "mean", "sum" or "none"')
-    targets = np.asarray(targets)
-    if logits.ndim == 0 or targets.shape != logits.shape[:-1]:
-        raise ValueError(
-            f"cross_entropy: targets have shape {targets.shape}, logits {logits.shape}: expected "
-            f"{logits.shape[:-1]}"
-        )
-    check_integers(targets, "targets")
-    vocab_size = logits.shape[-1]
-    counted = (targets != ignore_index).reshape(-1)
-    n = int(counted.sum())
-    if reduction == "mean" and n == 0:
-        raise ValueError(f"cross_entropy: every target is ignore_index={ignore_index}: no mean")
-    labels = check_ids(np.where(targets == ignore_index, 0, targets), vocab_size, "targets")
-    labels = labels.reshape(-1)
-    places = np.arange(labels.size)
+    labels, counted, n = _check(logits, targets, ignore_index, reduction, label_smoothing)
+    vocab_size, places = logits.shape[-1], np.arange(labels.size)
 
     # log p = shifted − log Σ exp(shifted)
-    shifted = logits.data.reshape(-1, vocab_size)
+    shifted = logits.data.reshape(-1, vocab_size)  # (..., V) -> (N, V)
     shifted = shifted - shifted.max(axis=-1, keepdims=True)
     picked = shifted[places, labels]
     if label_smoothing:  # Σᵥ qᵥ·shiftedᵥ, in place of the target's alone
@@ -77,7 +58,7 @@ def cross_entropy(
     losses = np.where(counted, np.log(total) - picked, logits.dtype.type(0))
     scale = 1 / n if reduction == "mean" else 1.0
     if reduction == "none":
-        value = losses.reshape(targets.shape)
+        value = losses.reshape(logits.shape[:-1])
     else:
         value = np.asarray(losses.sum(dtype=np.float64) * scale, dtype=logits.dtype)
 
@@ -111,7 +92,7 @@ def log_likelihood(logits: Tensor, targets: Array, ignore_index: int = -1) -> Te
     Raises:
         ValueError: shapes that do not fit.
         IndexError: a target outside the vocabulary.
-        TypeError: targets that are not integers, or logits that are no Tensor.
+        TypeError: targets that are not integers.
 
     Example:
         >>> import numpy as np, minigpt as mg
@@ -120,5 +101,28 @@ def log_likelihood(logits: Tensor, targets: Array, ignore_index: int = -1) -> Te
         >>> round(F.log_likelihood(logits, np.array([2, 0, 1])).item(), 4)  # 3·ln ¼
         -4.1589
     """
-    check_tensors("log_likelihood", logits=logits)
+    checks.tensors("log_likelihood", logits=logits)
     return -cross_entropy(logits, targets, ignore_index, reduction="none").sum(axis=-1)
+
+
+def _check(
+    logits: Tensor, targets: Array, ignore_index: int, reduction: str, label_smoothing: float
+) -> tuple[Array, Array, int]:
+    """The targets in one row, which of them count, and how many these are."""
+    checks.tensors("cross_entropy", logits=logits)
+    checks.probability("label_smoothing", label_smoothing)
+    checks.one_of("reduction", reduction, ("mean", "sum", "none"))
+    checks.integer("ignore_index", ignore_index)
+    targets = checks.integers("targets", targets)
+    if logits.ndim == 0:
+        raise checks.wrong_value("cross_entropy: logits", "of shape (..., V)", logits)
+    why = f", as logits are {logits.shape}"
+    checks.same_shape("cross_entropy: targets", targets, logits.shape[:-1], why)
+    counted = targets != ignore_index
+    n = int(counted.sum())
+    if reduction == "mean" and n == 0:
+        raise ValueError(
+            f"cross_entropy: every target is ignore_index={ignore_index}: there is no mean of none"
+        )
+    labels = checks.ids("targets", np.where(counted, targets, 0), logits.shape[-1])
+    return labels.reshape(-1), counted.reshape(-1), n

@@ -16,8 +16,8 @@ import itertools
 
 import numpy as np
 
+from minigpt import checks
 from minigpt.autograd import Array, is_recorded, record
-from minigpt.operations.operands import check_tensors
 from minigpt.tensor import Tensor
 
 AT_ONCE = 1 << 17  # numbers of z that are worked on together: they stay in a second-level cache
@@ -51,7 +51,7 @@ def lstm(
 
     Raises:
         ValueError: shapes that do not fit.
-        TypeError: an input is no Tensor, dtypes that differ, or a mask that is not boolean.
+        TypeError: dtypes that differ, or a mask that is not boolean.
 
     Example:
         >>> import numpy as np, minigpt as mg
@@ -62,10 +62,9 @@ def lstm(
         >>> h.shape, c.numpy()  # every gate is half open: c halves at each of the 5 steps
         ((1, 5, 2), array([[0.125, 0.125]]))
     """
-    _check(x, weight_ih, weight_hh, bias, h0, c0)
+    padding = _check(x, weight_ih, weight_hh, bias, h0, c0, mask)
     n_rows, n_steps, n_in = x.shape
     n = weight_hh.shape[0]
-    padding = _padding(mask, n_rows, n_steps)
     inputs = tuple(t for t in (x, weight_ih, weight_hh, bias, h0, c0) if t is not None)
     recorded = is_recorded(inputs)
     w_ih, w_hh = weight_ih.data, weight_hh.data
@@ -73,7 +72,7 @@ def lstm(
     states_given = [s is not None for s in (h0, c0)]
 
     xs = np.ascontiguousarray(x.data.swapaxes(0, 1))  # (B, T, n_in) -> (T, B, n_in)
-    h = np.empty((n_steps + 2, n_rows, n), x.dtype)  # h_0, h_1 … h_T, and behind them c_T
+    h = np.empty((n_steps + 2, n_rows, n), x.dtype)  # h_0, h_1 … h_T, and after them c_T
     # Gates and cell states of all steps are kept for the derivative, otherwise of a few.
     kept = n_steps if recorded else min(n_steps, _at_once(n_rows, n))
     c = np.empty((n_steps + 1 if recorded else 2, n_rows, n), x.dtype)
@@ -198,18 +197,6 @@ def _chunks(n_steps: int, n_rows: int, n: int) -> list[tuple[int, int]]:
     return [(first, min(first + length, n_steps)) for first in range(0, n_steps, length)]
 
 
-def _padding(mask: Array | None, n_rows: int, n_steps: int) -> Array | None:
-    """(B, T), True for tokens -> (T, B, 1), True for padding; None where there is none."""
-    if mask is None:
-        return None
-    mask = np.asarray(mask)
-    if mask.dtype != np.bool_:
-        raise TypeError(f"lstm: mask must be an array of booleans, got {mask.dtype}: mask == 1")
-    if mask.shape != (n_rows, n_steps):
-        raise ValueError(f"lstm: mask has shape {mask.shape}, expected {(n_rows, n_steps)}")
-    return None if mask.all() else ~mask.T[:, :, None]
-
-
 def _check(
     x: Tensor,
     weight_ih: Tensor,
@@ -217,29 +204,28 @@ def _check(
     bias: Tensor,
     h0: Tensor | None,
     c0: Tensor | None,
-) -> None:
-    """Raise unless the inputs are Tensors of shapes and dtypes that fit."""
+    mask: Array | None,
+) -> Array | None:
+    """The mask as :func:`_forward` takes it: (T, B, 1), True for padding, or None."""
     named = {"x": x, "weight_ih": weight_ih, "weight_hh": weight_hh, "bias": bias}
     named |= {name: s for name, s in (("h0", h0), ("c0", c0)) if s is not None}
-    check_tensors("lstm", **named)
+    checks.tensors("lstm", **named)
     if x.ndim != 3 or 0 in x.shape:
-        raise ValueError(f"lstm: x has shape {x.shape}, expected (B, T, n_in), none of them 0")
+        raise checks.wrong_value("lstm: x", "of shape (B, T, n_in), none of them 0", x)
     if weight_hh.ndim != 2 or weight_hh.shape[1] != 4 * weight_hh.shape[0]:
-        raise ValueError(
-            f"lstm: weight_hh has shape {weight_hh.shape}, expected (H, 4·H): the four gates side "
-            "by side"
-        )
-    n = weight_hh.shape[0]
-    expected = {
-        "weight_ih": (x.shape[2], 4 * n), "bias": (4 * n,), "h0": (len(x.data), n),
-        "c0": (len(x.data), n),
+        expected = "of shape (H, 4·H), the four gates side by side"
+        raise checks.wrong_value("lstm: weight_hh", expected, weight_hh)
+    (n_rows, n_steps, n_in), n = x.shape, weight_hh.shape[0]
+    expected_shapes = {
+        "weight_ih": (n_in, 4 * n), "bias": (4 * n,), "h0": (n_rows, n), "c0": (n_rows, n),
     }  # fmt: skip
-    for name, shape in expected.items():
-        if name in named and named[name].shape != shape:
-            raise ValueError(
-                f"lstm: {name} has shape {named[name].shape}, expected {shape}, as x is {x.shape} "
-                f"and weight_hh {weight_hh.shape}"
-            )
-    for name, tensor in named.items():
-        if tensor.dtype != x.dtype:
-            raise TypeError(f"lstm: x is {x.dtype} and {name} {tensor.dtype}: use x.astype(...)")
+    why = f", as x is {x.shape} and weight_hh {weight_hh.shape}"
+    for name, shape in expected_shapes.items():
+        if name in named:
+            checks.same_shape(f"lstm: {name}", named[name], shape, why)
+    checks.same_dtype("lstm", **named)
+    if mask is None:
+        return None
+    mask = checks.booleans("mask", mask)
+    checks.same_shape("lstm: mask", mask, (n_rows, n_steps), f", as x is {x.shape}")
+    return None if mask.all() else ~mask.T[:, :, None]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from minigpt import checks
 from minigpt.autograd import Array, record
-from minigpt.operations.operands import check_tensors
 from minigpt.tensor import Tensor
 
 
@@ -17,8 +17,7 @@ def layer_norm(x: Tensor, weight: Tensor, bias: Tensor | None = None, eps: float
         ∂L/∂x = (gx̂ − mean(gx̂) − x̂·mean(gx̂∘x̂)) / √(σ² + ε),
         ∂L/∂γ = Σ g∘x̂,  ∂L/∂β = Σ g  over the rows.
 
-    x̂ is kept for the derivative. y is not, where the next operation would keep it for its own:
-    y = γ∘x̂ + β is cheap to compute again.
+    x̂ is kept for the derivative. y is not kept: what needs it later recomputes γ∘x̂ + β.
 
     Shapes:
         x and returns: (..., n)
@@ -26,22 +25,11 @@ def layer_norm(x: Tensor, weight: Tensor, bias: Tensor | None = None, eps: float
 
     Raises:
         ValueError: weight or bias does not have x's last size; eps is not positive.
-        TypeError: an input is no Tensor, or the dtypes differ.
+        TypeError: the dtypes differ.
     """
-    check_tensors("layer_norm", x=x, weight=weight)
-    if bias is not None:
-        check_tensors("layer_norm", bias=bias)
-    n = x.shape[-1] if x.ndim else 0
-    for name, vector in (("weight", weight), ("bias", bias)):
-        if vector is not None and vector.shape != (n,):
-            raise ValueError(
-                f"layer_norm: {name} has shape {vector.shape}, x {x.shape}: expected ({n},)"
-            )
-        if vector is not None and vector.dtype != x.dtype:
-            raise TypeError(f"layer_norm: x is {x.dtype}, {name} {vector.dtype}: use x.astype(...)")
-    if not eps > 0:
-        raise ValueError(f"layer_norm: eps={eps} must be positive")
+    _check(x, weight, bias, eps)
     gamma, beta = weight.data, None if bias is None else bias.data
+    n = x.shape[-1]
     normal = x.data - x.data.mean(axis=-1, keepdims=True)
     variance = np.einsum("...i,...i->...", normal, normal)[..., None] / n
     inverse = (1 / np.sqrt(variance + eps)).astype(x.dtype, copy=False)
@@ -64,3 +52,13 @@ def layer_norm(x: Tensor, weight: Tensor, bias: Tensor | None = None, eps: float
 
     inputs = (x, weight) if bias is None else (x, weight, bias)
     return record(scaled(), inputs, vjp, rebuild=scaled)
+
+
+def _check(x: Tensor, weight: Tensor, bias: Tensor | None, eps: float) -> None:
+    checks.tensors("layer_norm", x=x, weight=weight)
+    checks.number("eps", eps, above=0)
+    for name, vector in (("weight", weight), ("bias", bias)):
+        if vector is not None:
+            checks.tensors("layer_norm", **{name: vector})
+            checks.same_shape(f"layer_norm: {name}", vector, x.shape[-1:], f", as x is {x.shape}")
+            checks.same_dtype("layer_norm", x=x, **{name: vector})

@@ -4,12 +4,46 @@ This is the place to start reading. Nothing here knows how to differentiate itse
 the derivatives from those of the primitives. The functions of the same names elsewhere in
 ``minigpt.functional`` are the fast forms, with derivatives worked out by hand; tests hold each
 equal to the one here, value and gradient.
+
+The labels E1 to E15 are cited all over the library. What is not on this page is named with its
+place.
+
+E1   softmax(Q Kᵀ / √d_k) V                            Vaswani et al. 2017, §3.2.1
+     attention
+E2   E1 with numbers: Q = X W_Q, K = X W_K, V = X W_V of three tokens, one output row for each
+     the example attention_by_hand
+E3   the weights of "sat" over "The cat sat on the mat", with the causal mask and without
+     the example attention_by_hand, functional.attention_weights
+E4   PE(pos, 2i) = sin(pos/10000^(2i/d)), PE(pos, 2i+1) = cos of the same angle
+     functional.sinusoidal_positions                   Vaswani et al. 2017, §3.5
+E5   γ ∘ (x − μ)/√(σ² + ε) + β                         Ba, Kiros & Hinton 2016
+     layer_norm
+E6   P(y|x) = ∏ₜ p(yₜ | y₍<ₜ₎, x); perplexity = exp(−mean log p)       the chain rule, exact
+     functional.log_likelihood, sampling.scoring
+E7   −mean log p(next token)                           Radford et al. 2018, §3.1
+     cross_entropy
+E8   −mean log p(hidden token | all others)            Devlin et al. 2018, §3.1
+     cross_entropy, with targets of datasets.masking
+E9   Concat(head₁, …, head_h) W_O                      Vaswani et al. 2017, §3.2.2
+     multi_head_attention, and the linear map after it in block
+E10  f(x W₁ + b₁) W₂ + b₂, f = GELU                    Vaswani et al. 2017, §3.3; Hendrycks & Gimpel
+     feed_forward, gelu                                2016
+E11  x + F(x)                                          He et al. 2016, §3.2
+     residual
+E12  next token ~ softmax(logits / temperature), of the likeliest ones      Holtzman et al. 2020
+     sampling.plain, sampling.filters
+E13  Adam, AdamW                                       Kingma & Ba 2015; Loshchilov & Hutter 2019
+     optim.plain
+E14  x∘m/(1 − p), each mᵢ zero with probability p      Srivastava et al. 2014
+     dropout; its companions are weight decay (E13) and early stopping (training)
+E15  padding: a mask over keys, together with the causal one; texts longer than the context
+     the mask of attention, sampling.context
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import numpy as np
 
@@ -182,13 +216,76 @@ def cross_entropy(
     return -((1 - label_smoothing) * of_targets + label_smoothing * rows.mean(axis=-1)).mean()
 
 
+# ── the whole model ───────────────────────────────────────────────────────────────────────────
+
+
+def block(
+    x: Tensor, parameters: Mapping[str, Tensor], n_head: int, mask: Array | None = None
+) -> Tensor:
+    """x ← x + Attention(LN(x)), x ← x + MLP(LN(x)): a layer of GPT-2 (Radford et al. 2019, §2.3).
+
+    The parameters have the names that a block of :class:`minigpt.GPT` gives them.
+    """
+
+    def attend(x: Tensor) -> Tensor:
+        qkv = linear(x, *affine(parameters, "attention.qkv_proj"))  # (B, T, C) -> (B, T, 3·C)
+        heads = multi_head_attention(qkv, n_head, mask, causal=True)
+        return linear(heads, *affine(parameters, "attention.out_proj"))
+
+    def mlp(x: Tensor) -> Tensor:
+        return feed_forward(
+            x, affine(parameters, "mlp.up_proj"), affine(parameters, "mlp.down_proj")
+        )
+
+    x = residual(x, lambda x: attend(layer_norm(x, *affine(parameters, "attention_norm"))))
+    return residual(x, lambda x: mlp(layer_norm(x, *affine(parameters, "mlp_norm"))))
+
+
+def gpt(
+    ids: Array, parameters: Mapping[str, Tensor], n_head: int, mask: Array | None = None
+) -> Tensor:
+    """Logits of the token after each place (Radford et al. 2018, §3.1; 2019, §2.3).
+
+    The embedding of the token plus that of its place, the blocks, a last layer norm; and the token
+    embedding once more, which gives each token of the vocabulary its score.
+
+    ids: (B, T) -> (B, T, V)
+
+    Example:
+        >>> import minigpt as mg
+        >>> model = mg.GPT(mg.GPTConfig(vocab_size=9, block_size=4, n_layer=2, n_head=2, n_embd=8))
+        >>> gpt(np.array([[1, 2, 3]]), dict(model.named_parameters()), n_head=2).shape
+        (1, 3, 9)
+    """
+    places = np.arange(ids.shape[1])
+    token_embedding = parameters["token_embedding.weight"]
+    x = embedding(ids, token_embedding) + embedding(places, parameters["position_embedding.weight"])
+    n_layer = len({name.split(".")[1] for name in parameters if name.startswith("blocks.")})
+    for i in range(n_layer):
+        x = block(x, inside(parameters, f"blocks.{i}"), n_head, mask)
+    return linear(layer_norm(x, *affine(parameters, "final_norm")), token_embedding.T)
+
+
+def inside(parameters: Mapping[str, Tensor], part: str) -> dict[str, Tensor]:
+    """The parameters of a part of the model, by their names within it."""
+    start = f"{part}."
+    return {n.removeprefix(start): p for n, p in parameters.items() if n.startswith(start)}
+
+
+def affine(parameters: Mapping[str, Tensor], part: str) -> tuple[Tensor, Tensor | None]:
+    """Weight and bias (None where there is none) of a linear map or a layer norm."""
+    return parameters[f"{part}.weight"], parameters.get(f"{part}.bias")
+
+
 __all__ = [
     "attention",
+    "block",
     "cross_entropy",
     "dropout",
     "embedding",
     "feed_forward",
     "gelu",
+    "gpt",
     "layer_norm",
     "linear",
     "log_softmax",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from minigpt import checks
 from minigpt.autograd import Array
 
 
@@ -24,14 +25,10 @@ def sinusoidal_positions(length: int, d_model: int) -> Array:
         array([[0.    , 1.    , 0.    , 1.    ],
                [0.8415, 0.5403, 0.01  , 1.    ]])
     """
-    if length < 1 or d_model < 2 or d_model % 2:
-        raise ValueError(
-            f"length={length}, d_model={d_model}: expected a length of 1 or more and an even "
-            "d_model, since sine and cosine come in pairs"
-        )
+    _check_sizes(length, d_model)
     pos = np.arange(length)[:, None]
     two_i = np.arange(0, d_model, 2)
-    angle = pos / 10000 ** (two_i / d_model)
+    angle = pos / 10000 ** (two_i / d_model)  # (length, 1) / (d/2,) -> (length, d/2)
     table = np.empty((length, d_model))
     table[:, 0::2] = np.sin(angle)
     table[:, 1::2] = np.cos(angle)
@@ -47,13 +44,13 @@ def alibi_slopes(n_head: int, scale: float = 1.0) -> Array:
     one that fits" easy to find. The paper has a scale of 1, for texts of a thousand tokens and
     more: of two words 4 tokens apart, its steepest head of 4 sees the nearer one e times as well as
     the other. Where texts are short, steeper heads tell neighbours apart. It also takes other
-    slopes where n is no power of two; here the formula holds for any n.
+    slopes where n is not a power of two; here the formula holds for any n.
 
     Shapes:
         returns: (n_head,), float64
 
     Raises:
-        ValueError: ``n_head`` below 1, or a ``scale`` that is no positive number.
+        ValueError: ``n_head`` below 1, or a ``scale`` that is not positive.
 
     Example:
         >>> alibi_slopes(4)
@@ -61,8 +58,17 @@ def alibi_slopes(n_head: int, scale: float = 1.0) -> Array:
         >>> alibi_slopes(4, scale=8)
         array([2.     , 0.5    , 0.125  , 0.03125])
     """
-    if n_head < 1:
-        raise ValueError(f"n_head={n_head} must be 1 or more")
-    if not 0 < scale < float("inf"):
-        raise ValueError(f"scale={scale} must be a positive number")
+    _check_slopes(n_head, scale)
     return scale * 2.0 ** (-8.0 * np.arange(1, n_head + 1) / n_head)
+
+
+def _check_sizes(length: int, d_model: int) -> None:
+    checks.integer("length", length, least=1)
+    if checks.integer("d_model", d_model, least=2) % 2:
+        mend = "sine and cosine come in pairs"
+        raise checks.wrong_value("d_model", "an even number", d_model, mend)
+
+
+def _check_slopes(n_head: int, scale: float) -> None:
+    checks.integer("n_head", n_head, least=1)
+    checks.number("scale", scale, above=0)

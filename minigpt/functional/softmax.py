@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from minigpt import checks
 from minigpt.autograd import Array, record
-from minigpt.operations.operands import check_axis, check_tensors
 from minigpt.tensor import Tensor
 
 
@@ -19,7 +19,6 @@ def softmax(x: Tensor, axis: int = -1) -> Tensor:
 
     Raises:
         ValueError: there is no such axis.
-        TypeError: x is no Tensor, or ``axis`` no integer.
 
     Example:
         >>> import minigpt as mg
@@ -27,8 +26,7 @@ def softmax(x: Tensor, axis: int = -1) -> Tensor:
         >>> F.softmax(mg.Tensor([0.0, 0.0])).numpy()
         array([0.5, 0.5], dtype=float32)
     """
-    check_tensors("softmax", x=x)
-    check_axis(axis, x.ndim or 1)  # a number is a row of one
+    _check("softmax", x, axis)
     y = softmax_in_place(np.asarray(x.data - x.data.max(axis=axis, keepdims=True)), axis)
 
     def vjp(g: Array) -> tuple[Array]:
@@ -47,10 +45,8 @@ def log_softmax(x: Tensor, axis: int = -1) -> Tensor:
 
     Raises:
         ValueError: there is no such axis.
-        TypeError: x is no Tensor, or ``axis`` no integer.
     """
-    check_tensors("log_softmax", x=x)
-    check_axis(axis, x.ndim or 1)  # a number is a row of one
+    _check("log_softmax", x, axis)
     y = x.data - x.data.max(axis=axis, keepdims=True)
     y -= np.log(np.exp(y).sum(axis=axis, keepdims=True))
 
@@ -65,3 +61,8 @@ def softmax_in_place(shifted: Array, axis: int = -1) -> Array:
     np.exp(shifted, out=shifted)
     shifted /= shifted.sum(axis=axis, keepdims=True)
     return shifted
+
+
+def _check(function: str, x: Tensor, axis: int) -> None:
+    checks.tensors(function, x=x)
+    checks.axis(axis, x.ndim or 1)  # a number is a row of one

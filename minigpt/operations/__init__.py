@@ -1,9 +1,15 @@
 """The primitives: small operations with their derivatives, from which anything can be composed.
 
-In reading order: ``operands`` (what an operation accepts, and the rule for types), ``elementwise``,
-``reductions``, ``shaping``, ``indexing``, ``matmul``.
+Reading order of the ground floor: :mod:`~minigpt.autograd` (what an operation records, and the walk
+back), :mod:`~minigpt.operations.elementwise` (value, derivative below), then ``reductions``,
+``shaping``, ``indexing``, ``matmul``; :mod:`~minigpt.tensor`, which makes methods of them; and
+:mod:`~minigpt.functional.plain`, where the models' equations are composed of them. ``operands`` has
+the rule for types, and :mod:`~minigpt.checks` the words of all errors.
 """
 
+# A Tensor is made of these operations, and some of them make Tensors. Loaded from there, each finds
+# what it needs of the other, whichever a program imports first.
+from minigpt import tensor  # noqa: F401
 from minigpt.operations.elementwise import (
     absolute,
     add,

@@ -7,19 +7,13 @@ Constants have x's own type: NumPy 1 would make a float64 of a float32 without a
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from minigpt import checks
 from minigpt.autograd import Array, record
-from minigpt.operations.operands import (
-    Operand,
-    as_tensor,
-    broadcast,
-    check_tensors,
-    operands,
-    unbroadcast,
-)
+from minigpt.operations.operands import FLOATS, Operand, as_tensor, broadcast, operands, unbroadcast
 
 if TYPE_CHECKING:
     from minigpt.tensor import Tensor
@@ -101,10 +95,8 @@ def power(x: Tensor, exponent: float) -> Tensor:
     Raises:
         TypeError: ``exponent`` is not a number.
     """
-    check_tensors("power", x=x)
-    if isinstance(exponent, bool) or not isinstance(exponent, (int, float, np.number)):
-        raise TypeError(f"exponent must be a number, got {type(exponent).__name__}")
-    a, n = x.data, float(exponent)
+    n = _check_power(x, exponent)
+    a = x.data
 
     def vjp(g: Array) -> tuple[Array]:
         if n == 0:  # a constant; the formula would give 0·∞ at 0
@@ -129,48 +121,48 @@ def _power(a: Array, n: float) -> Array:
 
 def negative(x: Tensor) -> Tensor:
     """y = −x."""
-    check_tensors("negative", x=x)
+    checks.tensors("negative", x=x)
     return record(-x.data, (x,), lambda g: (-g,))
 
 
 def absolute(x: Tensor) -> Tensor:
     """y = |x|, with dy/dx = sign(x)."""
-    check_tensors("absolute", x=x)
+    checks.tensors("absolute", x=x)
     a = x.data
     return record(np.abs(a), (x,), lambda g: (g * np.sign(a),))
 
 
 def exp(x: Tensor) -> Tensor:
     """y = eˣ, with dy/dx = y."""
-    check_tensors("exp", x=x)
+    checks.tensors("exp", x=x)
     y = np.exp(x.data)
     return record(y, (x,), lambda g: (g * y,))
 
 
 def log(x: Tensor) -> Tensor:
     """y = ln x, with dy/dx = 1/x."""
-    check_tensors("log", x=x)
+    checks.tensors("log", x=x)
     a = x.data
     return record(np.log(a), (x,), lambda g: (g / a,))
 
 
 def sqrt(x: Tensor) -> Tensor:
     """y = √x, with dy/dx = 1/(2y)."""
-    check_tensors("sqrt", x=x)
+    checks.tensors("sqrt", x=x)
     y = np.sqrt(x.data)
     return record(y, (x,), lambda g: (g / (y + y),))
 
 
 def tanh(x: Tensor) -> Tensor:
     """y = tanh x, with dy/dx = 1 − y²."""
-    check_tensors("tanh", x=x)
+    checks.tensors("tanh", x=x)
     y, one = np.tanh(x.data), x.dtype.type(1)
     return record(y, (x,), lambda g: (g * (one - y * y),))
 
 
 def sigmoid(x: Tensor) -> Tensor:
     """y = 1/(1 + e⁻ˣ), written as eˣ/(1 + eˣ) below 0, so that no x overflows; dy/dx = y(1 − y)."""
-    check_tensors("sigmoid", x=x)
+    checks.tensors("sigmoid", x=x)
     one = x.dtype.type(1)
     e = np.exp(-np.abs(x.data))  # at most 1
     y = np.where(x.data >= 0, one, e) / (one + e)
@@ -179,7 +171,7 @@ def sigmoid(x: Tensor) -> Tensor:
 
 def relu(x: Tensor) -> Tensor:
     """y = max(x, 0), with dy/dx = 1 where x > 0 and 0 elsewhere, at 0 too."""
-    check_tensors("relu", x=x)
+    checks.tensors("relu", x=x)
     positive = x.data > 0
     return record(np.where(positive, x.data, x.data.dtype.type(0)), (x,), lambda g: (g * positive,))
 
@@ -190,12 +182,9 @@ def astype(x: Tensor, dtype: np.dtype[np.floating] | type) -> Tensor:
     Raises:
         TypeError: ``dtype`` is neither float32 nor float64.
     """
-    check_tensors("astype", x=x)
-    from minigpt.tensor import Tensor  # one floor up
-
+    after = _check_astype(x, dtype)
     before = x.data.dtype
-    value = Tensor(x.data.astype(dtype)).data
-    return record(value, (x,), lambda g: (g.astype(before),))
+    return record(x.data.astype(after), (x,), lambda g: (g.astype(before),))
 
 
 # ── choosing between operands ─────────────────────────────────────────────────────────────────
@@ -208,7 +197,7 @@ def where(condition: Array, a: Operand, b: Operand) -> Tensor:
         TypeError: ``condition`` is not an array of booleans.
         ValueError: the three shapes do not broadcast.
     """
-    chosen = as_condition(condition)
+    chosen = checks.booleans("condition", condition)
     a, b = operands(a, b)
     a_shape, b_shape = a.shape, b.shape
 
@@ -238,16 +227,29 @@ def masked_fill(x: Tensor, mask: Array, value: float) -> Tensor:
         >>> mg.Tensor([1.0, 2.0]).masked_fill(np.array([True, False]), -np.inf).numpy()
         array([-inf,   2.], dtype=float32)
     """
-    check_tensors("masked_fill", x=x)
+    mask = _check_masked_fill(x, mask)
     return where(mask, as_tensor(value, x.data.dtype), x)
 
 
-def as_condition(condition: Array) -> Array:
-    """``condition`` as an array of booleans, or a TypeError."""
-    condition = np.asarray(condition)
-    if condition.dtype != np.bool_:
-        raise TypeError(
-            f"a mask or condition is an array of booleans, got {condition.dtype}: compare first, "
-            "for example mask == 1"
-        )
-    return condition
+# ── checks ────────────────────────────────────────────────────────────────────────────────────
+
+
+def _check_power(x: Tensor, exponent: object) -> float:
+    checks.tensors("power", x=x)
+    return checks.number("exponent", exponent)
+
+
+def _check_astype(x: Tensor, dtype: Any) -> np.dtype[Any]:
+    checks.tensors("astype", x=x)
+    try:
+        after = np.dtype(dtype)
+    except TypeError:
+        after = np.dtype(object)
+    if dtype is None or after not in FLOATS:
+        raise checks.wrong_type("dtype", "np.float32 or np.float64", dtype)
+    return after
+
+
+def _check_masked_fill(x: Tensor, mask: Array) -> Array:
+    checks.tensors("masked_fill", x=x)
+    return checks.booleans("mask", mask)

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from minigpt import checks
 from minigpt.autograd import Array, record
-from minigpt.operations.operands import check_tensors
 
 if TYPE_CHECKING:
     from minigpt.tensor import Tensor
@@ -30,24 +30,31 @@ def getitem(x: Tensor, index: Any) -> Tensor:
         >>> x.grad
         array([2., 0., 1.], dtype=float32)
     """
-    from minigpt.tensor import Tensor  # one floor up
-
-    check_tensors("getitem", x=x)
-    parts = index if isinstance(index, tuple) else (index,)
-    if any(isinstance(part, Tensor) for part in parts):
-        raise TypeError("a Tensor holds floats and cannot index: use an array of integers")
-    is_basic = all(
-        part is None or part is Ellipsis or isinstance(part, (slice, int, np.integer))
+    parts = _check(x, index)
+    names_each_place_once = all(
+        part is None
+        or part is Ellipsis
+        or (isinstance(part, (slice, int, np.integer)) and not isinstance(part, bool))
         for part in parts
-    ) and not any(isinstance(part, bool) for part in parts)
+    )
     shape, dtype = x.shape, x.dtype
 
     def vjp(g: Array) -> tuple[Array]:
         gx = np.zeros(shape, dtype)
-        if is_basic:
+        if names_each_place_once:
             gx[index] = g
         else:
             np.add.at(gx, index, g)
         return (gx,)
 
-    return record(np.asarray(x.data[index]), (x,), vjp)
+    return record(x.data[index], (x,), vjp)
+
+
+def _check(x: Tensor, index: Any) -> tuple[Any, ...]:
+    checks.tensors("getitem", x=x)
+    parts = index if isinstance(index, tuple) else (index,)
+    for part in parts:
+        if hasattr(part, "node"):
+            mend = "a Tensor holds floats and cannot index: use an array of integers"
+            raise checks.wrong_type("index", "made of integers, slices or arrays", part, mend)
+    return parts

@@ -27,25 +27,10 @@ def matmul(a: Operand, b: Operand) -> Tensor:
         ValueError: the inner sizes differ, an operand is a single number, or the batch shapes do
             not broadcast.
     """
-    a, b = operands(a, b)
-    if a.ndim == 0 or b.ndim == 0:
-        raise ValueError(f"matmul of shapes {a.shape} and {b.shape}: a number has no axes, use *")
-    inner = b.shape[-2] if b.ndim > 1 else b.shape[0]
-    if a.shape[-1] != inner:
-        raise ValueError(
-            f"matmul of shapes {a.shape} and {b.shape}: the inner sizes differ, "
-            f"{a.shape[-1]} and {inner}"
-        )
+    a, b = _check(a, b)
     x, y = a.data, b.data
-    try:
-        value = x @ y
-    except ValueError:
-        raise ValueError(
-            f"matmul of shapes {a.shape} and {b.shape}: the batch axes {a.shape[:-2]} and "
-            f"{b.shape[:-2]} do not broadcast"
-        ) from None
-    rows = x[None, :] if x.ndim == 1 else x
-    columns = y[:, None] if y.ndim == 1 else y
+    rows = x[None, :] if x.ndim == 1 else x  # (..., n, k)
+    columns = y[:, None] if y.ndim == 1 else y  # (..., k, m)
     needs_a, needs_b = a.requires_grad, b.requires_grad
 
     def vjp(g: Array) -> tuple[Array | None, Array | None]:
@@ -54,10 +39,28 @@ def matmul(a: Operand, b: Operand) -> Tensor:
         if x.ndim == 1:
             g = np.expand_dims(g, -2)
         ga = gb = None
-        if needs_a:
+        if needs_a:  # (..., n, m) @ (..., m, k) -> (..., n, k)
             ga = unbroadcast(g @ columns.swapaxes(-1, -2), rows.shape).reshape(x.shape)
-        if needs_b:
+        if needs_b:  # (..., k, n) @ (..., n, m) -> (..., k, m)
             gb = unbroadcast(rows.swapaxes(-1, -2) @ g, columns.shape).reshape(y.shape)
         return ga, gb
 
-    return record(value, (a, b), vjp)
+    return record(x @ y, (a, b), vjp)
+
+
+def _check(a: Operand, b: Operand) -> tuple[Tensor, Tensor]:
+    a, b = operands(a, b)
+    shapes = f"matmul of shapes {a.shape} and {b.shape}"
+    if a.ndim == 0 or b.ndim == 0:
+        raise ValueError(f"{shapes}: a number has no axes, use *")
+    inner = b.shape[-2] if b.ndim > 1 else b.shape[0]
+    if a.shape[-1] != inner:
+        raise ValueError(f"{shapes}: the inner sizes differ, {a.shape[-1]} and {inner}")
+    batch = a.shape[:-2], b.shape[:-2]
+    try:
+        if batch[0] != batch[1]:
+            np.broadcast_shapes(*batch)
+    except ValueError:
+        message = f"{shapes}: the batch axes {batch[0]} and {batch[1]} do not broadcast"
+        raise ValueError(message) from None
+    return a, b

@@ -8,7 +8,7 @@ The rule for types, everywhere in the library:
   Tensor that it meets.
 
 An operation of two operands takes anything that :func:`as_tensor` makes a Tensor of; all others
-take Tensors, and say so by :func:`check_tensors`.
+take Tensors, and say so by :func:`minigpt.checks.tensors`.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Union
 
 import numpy as np
 
+from minigpt import checks, tensor
 from minigpt.autograd import Array
 
 if TYPE_CHECKING:
@@ -33,9 +34,7 @@ def as_tensor(value: Operand, dtype: np.dtype[Any] | None = None) -> Tensor:
     Raises:
         TypeError: a float array or Tensor of another dtype than ``dtype``, or no numbers at all.
     """
-    from minigpt.tensor import Tensor  # one floor up
-
-    if isinstance(value, Tensor):
+    if isinstance(value, tensor.Tensor):
         if dtype is not None and value.data.dtype != dtype:
             raise TypeError(
                 f"{value.data.dtype} and {dtype} tensors do not mix: convert one of them, for "
@@ -43,47 +42,24 @@ def as_tensor(value: Operand, dtype: np.dtype[Any] | None = None) -> Tensor:
             )
         return value
     if dtype is None:
-        return Tensor(value)
-    array = np.asarray(value)
+        return tensor.Tensor(value)
+    array = checks.regular("operand", value, "a Tensor, an array or a number")
     if array.dtype.kind not in "biuf":
-        raise TypeError(f"expected numbers or a Tensor, got {type(value).__name__}")
+        raise checks.wrong_type("operand", "a number, an array of numbers or a Tensor", value)
     is_float_array = isinstance(value, np.ndarray) and value.ndim > 0 and array.dtype.kind == "f"
     if is_float_array and array.dtype != dtype:
         raise TypeError(
             f"a {array.dtype} array and a {dtype} tensor do not mix: convert one of them, for "
             f"example array.astype(np.{dtype})"
         )
-    return Tensor(array.astype(dtype, copy=False))
-
-
-def check_tensors(function: str, **arguments: object) -> None:
-    """Raise a TypeError unless every argument, given by its name, is a Tensor.
-
-    A Tensor is known by its node: that takes one look, and no import from a floor up.
-    """
-    for name, value in arguments.items():
-        if not hasattr(value, "node"):
-            raise TypeError(
-                f"{function}: {name} must be a Tensor, got {type(value).__name__}: "
-                f"mg.Tensor({name})"
-            )
-
-
-def check_axis(axis: int, ndim: int) -> None:
-    """Raise unless ``axis`` is one of ``ndim`` dimensions, counted from either end."""
-    if isinstance(axis, bool) or not isinstance(axis, (int, np.integer)):
-        raise TypeError(f"axis must be an integer, got {axis!r}")
-    if not -ndim <= axis < ndim:
-        raise ValueError(f"axis {axis} is out of range for a tensor of {ndim} dimensions")
+    return tensor.Tensor(array.astype(dtype, copy=False))
 
 
 def operands(a: Operand, b: Operand) -> tuple[Tensor, Tensor]:
     """Both operands of a binary operation as Tensors of one dtype."""
-    from minigpt.tensor import Tensor  # one floor up
-
-    if isinstance(a, Tensor):
+    if isinstance(a, tensor.Tensor):
         b = as_tensor(b, a.data.dtype)
-    elif isinstance(b, Tensor):
+    elif isinstance(b, tensor.Tensor):
         a = as_tensor(a, b.data.dtype)
     else:
         a = as_tensor(a)

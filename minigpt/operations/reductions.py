@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from minigpt import checks
 from minigpt.autograd import Array, record
-from minigpt.operations.operands import check_axis, check_tensors
 
 if TYPE_CHECKING:
     from minigpt.tensor import Tensor
@@ -30,47 +30,43 @@ def sum(x: Tensor, axis: Axis = None, keepdims: bool = False) -> Tensor:
 
     Raises:
         ValueError: there is no such axis, or it is named twice.
-        TypeError: ``axis`` is made of no integers.
+        TypeError: ``axis`` is not made of integers.
 
     Example:
         >>> import minigpt as mg
         >>> mg.Tensor([[1.0, 2.0], [3.0, 4.0]]).sum(axis=0).numpy()
         array([4., 6.], dtype=float32)
     """
-    check_tensors("sum", x=x)
-    shape, axes = x.shape, _axes(axis, x.ndim)
-    value = np.asarray(x.data.sum(axis=axes, keepdims=keepdims))
+    axes = _check("sum", x, axis)
+    shape, value = x.shape, x.data.sum(axis=axes, keepdims=keepdims)
     return record(value, (x,), lambda g: (np.broadcast_to(_restored(g, axes, keepdims), shape),))
 
 
 def mean(x: Tensor, axis: Axis = None, keepdims: bool = False) -> Tensor:
     """y = (1/n) Σ x over ``axis`` (all axes where None), n numbers each; dy/dx = 1/n.
 
-    Args and Shapes as of :func:`sum`.
+    Args and Shapes as in :func:`sum`.
 
     Raises:
         ValueError: there is no such axis, it is named twice, or there are no numbers to average.
-        TypeError: ``axis`` is made of no integers.
+        TypeError: ``axis`` is not made of integers.
     """
-    check_tensors("mean", x=x)
-    return sum(x, axis, keepdims) * (1.0 / _count(x, _axes(axis, x.ndim)))
+    n = _check_count("mean", x, axis)
+    return sum(x, axis, keepdims) * (1.0 / n)
 
 
 def var(x: Tensor, axis: Axis = None, keepdims: bool = False, correction: int = 0) -> Tensor:
     """σ² = Σ(x − μ)² / (n − correction) over ``axis``; dσ²/dx = 2(x − μ) / (n − correction).
 
-    Args and Shapes as of :func:`sum`; ``correction=1`` is the estimate from a sample.
+    Args and Shapes as in :func:`sum`; ``correction=1`` is the estimate from a sample.
 
     Raises:
         ValueError: there is no such axis, it is named twice, or ``correction`` leaves nothing to
             divide by.
-        TypeError: ``axis`` is made of no integers.
+        TypeError: ``axis`` is not made of integers.
     """
-    check_tensors("var", x=x)
+    n = _check_count("var", x, axis, correction)
     axes = _axes(axis, x.ndim)
-    n = _count(x, axes) - correction
-    if n <= 0:
-        raise ValueError(f"the variance of {n + correction} numbers with correction={correction}")
     scale = x.dtype.type(2 / n)
     centred = x.data - x.data.mean(axis=axes, keepdims=True)
     value = np.asarray((centred * centred).sum(axis=axes, keepdims=keepdims) / n)
@@ -84,45 +80,60 @@ def var(x: Tensor, axis: Axis = None, keepdims: bool = False, correction: int = 
 def max(x: Tensor, axis: Axis = None, keepdims: bool = False) -> Tensor:
     """The largest entry over ``axis``; where several are equal they share the gradient evenly.
 
-    Args and Shapes as of :func:`sum`.
+    Args and Shapes as in :func:`sum`.
 
     Raises:
         ValueError: there is no such axis, it is named twice, or there are no numbers.
-        TypeError: ``axis`` is made of no integers.
+        TypeError: ``axis`` is not made of integers.
     """
-    check_tensors("max", x=x)
-    a, axes = x.data, _axes(axis, x.ndim)
+    axes = _check("max", x, axis)
+    a = x.data
     top = a.max(axis=axes, keepdims=True)
 
     def vjp(g: Array) -> tuple[Array]:
         is_top = (a == top).astype(g.dtype)
         return (_restored(g, axes, keepdims) * is_top / is_top.sum(axis=axes, keepdims=True),)
 
-    return record(np.asarray(top if keepdims else a.max(axis=axes)), (x,), vjp)
+    return record(top if keepdims else a.max(axis=axes), (x,), vjp)
+
+
+def _restored(g: Array, axes: tuple[int, ...], keepdims: bool) -> Array:
+    """``g`` with the reduced axes back in place, of length 1."""
+    return g if keepdims else np.expand_dims(g, axes)
 
 
 def _axes(axis: Axis, ndim: int) -> tuple[int, ...]:
     """``axis`` as a tuple of non-negative numbers."""
     if axis is None:
         return tuple(range(ndim))
-    axes = axis if isinstance(axis, tuple) else (axis,)
-    for i in axes:
-        if isinstance(i, bool) or not isinstance(i, (int, np.integer)):
-            raise TypeError(f"axis must be an integer, a tuple of integers or None, got {axis!r}")
-        check_axis(i, ndim)
-    axes = tuple(i % ndim for i in axes)
+    return tuple(i % ndim for i in (axis if isinstance(axis, tuple) else (axis,)))
+
+
+# ── checks ────────────────────────────────────────────────────────────────────────────────────
+
+
+def _check(function: str, x: Tensor, axis: Any) -> tuple[int, ...]:
+    """The axes that are reduced, as non-negative numbers."""
+    checks.tensors(function, x=x)
+    if isinstance(axis, list):
+        expected = "an integer, a tuple of integers or None"
+        raise checks.wrong_type("axis", expected, axis, f"axis={tuple(axis)}")
+    if axis is not None:
+        for i in axis if isinstance(axis, tuple) else (axis,):
+            checks.axis(i, x.ndim)
+    axes = _axes(axis, x.ndim)
     if len(set(axes)) != len(axes):
-        raise ValueError(f"axis {axis} names a dimension twice")
+        raise checks.wrong_value("axis", "made of different axes", axis)
     return axes
 
 
-def _count(x: Tensor, axes: tuple[int, ...]) -> int:
+def _check_count(function: str, x: Tensor, axis: Axis, correction: int = 0) -> int:
+    """How many numbers are averaged over, less ``correction``."""
+    axes = _check(function, x, axis)
     n = math.prod(x.shape[i] for i in axes)
     if n == 0:
-        raise ValueError(f"no numbers to average: shape {x.shape} over axes {axes}")
-    return n
-
-
-def _restored(g: Array, axes: tuple[int, ...], keepdims: bool) -> Array:
-    """``g`` with the reduced axes back in place, of length 1."""
-    return g if keepdims else np.expand_dims(g, axes)
+        raise ValueError(f"{function}: no numbers to average: shape {x.shape} over axes {axes}")
+    if n <= checks.integer("correction", correction):
+        expected = f"below {n}, the number of values that the variance is of"
+        raise checks.wrong_value("correction", expected, correction)
+    return n - correction

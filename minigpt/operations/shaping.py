@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from itertools import pairwise
-from operator import index
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from minigpt import checks
 from minigpt.autograd import record
-from minigpt.operations.operands import as_tensor, check_axis, check_tensors, unbroadcast
+from minigpt.operations.operands import as_tensor, unbroadcast
 
 if TYPE_CHECKING:
     from minigpt.tensor import Tensor
@@ -29,9 +30,9 @@ def reshape(x: Tensor, *shape: int | tuple[int, ...]) -> Tensor:
         >>> mg.Tensor([1.0, 2.0, 3.0, 4.0]).reshape(2, -1).shape
         (2, 2)
     """
-    check_tensors("reshape", x=x)
+    after = _check_reshape(x, shape)
     before = x.shape
-    return record(x.data.reshape(*shape), (x,), lambda g: (g.reshape(before),))
+    return record(x.data.reshape(after), (x,), lambda g: (g.reshape(before),))
 
 
 def transpose(x: Tensor, *axes: int | tuple[int, ...]) -> Tensor:
@@ -44,12 +45,9 @@ def transpose(x: Tensor, *axes: int | tuple[int, ...]) -> Tensor:
     Raises:
         ValueError: the axes are not all of x's, each once.
     """
-    check_tensors("transpose", x=x)
-    order: Any = axes[0] if len(axes) == 1 and isinstance(axes[0], tuple) else axes
-    order = order or tuple(reversed(range(x.ndim)))
-    value = x.data.transpose(order)
-    back = np.argsort([i % x.ndim for i in order])
-    return record(value, (x,), lambda g: (g.transpose(back),))
+    order = _check_transpose(x, axes)
+    back = np.argsort(order)
+    return record(x.data.transpose(order), (x,), lambda g: (g.transpose(back),))
 
 
 def swapaxes(x: Tensor, axis1: int, axis2: int) -> Tensor:
@@ -57,11 +55,9 @@ def swapaxes(x: Tensor, axis1: int, axis2: int) -> Tensor:
 
     Raises:
         ValueError: there is no such axis.
-        TypeError: an axis is no integer.
+        TypeError: an axis is not an integer.
     """
-    check_tensors("swapaxes", x=x)
-    check_axis(axis1, x.ndim)
-    check_axis(axis2, x.ndim)
+    _check_axes("swapaxes", x, axis1, axis2)
     return record(x.data.swapaxes(axis1, axis2), (x,), lambda g: (g.swapaxes(axis1, axis2),))
 
 
@@ -71,9 +67,9 @@ def broadcast_to(x: Tensor, shape: tuple[int, ...]) -> Tensor:
     Raises:
         ValueError: x does not broadcast to that shape.
     """
-    check_tensors("broadcast_to", x=x)
+    after = _check_broadcast_to(x, shape)
     before = x.shape
-    return record(np.broadcast_to(x.data, shape), (x,), lambda g: (unbroadcast(g, before),))
+    return record(np.broadcast_to(x.data, after), (x,), lambda g: (unbroadcast(g, before),))
 
 
 def concatenate(tensors: Sequence[Tensor], axis: int = 0) -> Tensor:
@@ -81,10 +77,9 @@ def concatenate(tensors: Sequence[Tensor], axis: int = 0) -> Tensor:
 
     Raises:
         ValueError: nothing to join, no such axis, or shapes that differ elsewhere.
-        TypeError: tensors of different dtypes, or an axis that is no integer.
+        TypeError: tensors of different dtypes, or an axis that is not an integer.
     """
-    parts = _all_of_one_type(tensors)
-    check_axis(axis, parts[0].ndim)
+    parts = _check_concatenate(tensors, axis)
     value = np.concatenate([t.data for t in parts], axis=axis)
     borders = np.cumsum([t.shape[axis] for t in parts])[:-1]
     return record(value, tuple(parts), lambda g: tuple(np.split(g, borders, axis=axis)))
@@ -99,7 +94,7 @@ def stack(tensors: Sequence[Tensor], axis: int = 0) -> Tensor:
 
     Raises:
         ValueError: nothing to join, shapes that differ, or no such axis in what is returned.
-        TypeError: tensors of different dtypes, or an axis that is no integer.
+        TypeError: tensors of different dtypes, or an axis that is not an integer.
 
     Example:
         >>> import minigpt as mg, minigpt.functional as F
@@ -107,8 +102,7 @@ def stack(tensors: Sequence[Tensor], axis: int = 0) -> Tensor:
         array([[1., 3.],
                [2., 4.]], dtype=float32)
     """
-    parts = _all_of_one_type(tensors)
-    check_axis(axis, parts[0].ndim + 1)
+    parts = _check_stack(tensors, axis)
     value = np.stack([t.data for t in parts], axis=axis)
     return record(value, tuple(parts), lambda g: tuple(np.moveaxis(g, axis, 0)))
 
@@ -119,35 +113,115 @@ def split(x: Tensor, sections: int | Sequence[int], axis: int = 0) -> list[Tenso
     Raises:
         ValueError: there is no such axis, it cannot be cut into so many equal pieces, or the
             indices fall or lie outside it.
-        TypeError: ``axis`` or an index is no integer.
+        TypeError: ``axis`` or an index is not an integer.
 
     Example:
         >>> import minigpt as mg
         >>> [piece.shape for piece in mg.Tensor([1.0, 2.0, 3.0, 4.0]).split([1, 3])]
         [(1,), (2,), (1,)]
     """
-    check_tensors("split", x=x)
-    check_axis(axis, x.ndim)
-    n = x.shape[axis]
-    if isinstance(sections, (int, np.integer)):
-        if sections < 1 or n % sections:
-            raise ValueError(
-                f"axis {axis} has length {n}: it cannot be split in sections={sections}"
-            )
-        borders = [i * (n // int(sections)) for i in range(int(sections) + 1)]
-    else:
-        borders = [0, *map(index, sections), n]
-        if borders != sorted(borders):
-            raise ValueError(
-                f"axis {axis} has length {n}: it cannot be split at {list(sections)}, expected "
-                f"indices that rise from 0 to {n}"
-            )
-    place = axis % x.ndim
-    return [x[(slice(None),) * place + (slice(start, stop),)] for start, stop in pairwise(borders)]
+    borders = _check_split(x, sections, axis)
+    before = (slice(None),) * (axis % x.ndim)
+    return [x[(*before, slice(start, stop))] for start, stop in pairwise(borders)]
 
 
-def _all_of_one_type(tensors: Sequence[Tensor]) -> list[Tensor]:
-    if len(tensors) == 0:
-        raise ValueError("expected one tensor at least, got an empty sequence")
+# ── checks ────────────────────────────────────────────────────────────────────────────────────
+
+
+def _lengths(name: str, value: Sequence[Any], least: int) -> tuple[int, ...]:
+    """``(2, 3)``, or the ``((2, 3),)`` that a call with one tuple becomes, as lengths of axes."""
+    if len(value) == 1 and isinstance(value[0], (tuple, list)):
+        value = value[0]
+    if all(type(n) is int and n >= least for n in value):
+        return tuple(value)
+    return tuple(checks.integer(f"{name}[{i}]", n, least) for i, n in enumerate(value))
+
+
+def _check_reshape(x: Tensor, shape: Sequence[Any]) -> tuple[int, ...]:
+    checks.tensors("reshape", x=x)
+    after = _lengths("shape", shape, least=-1)
+    known = math.prod(n for n in after if n >= 0)
+    n_left_open = after.count(-1)
+    fits = known == x.size if n_left_open == 0 else known > 0 and x.size % known == 0
+    if n_left_open > 1 or not fits:
+        expected = f"a shape of {x.size} numbers, as x is {x.shape}, with one −1 at the most"
+        raise checks.wrong_value("reshape: shape", expected, after)
+    return after
+
+
+def _check_transpose(x: Tensor, axes: Sequence[Any]) -> tuple[int, ...]:
+    checks.tensors("transpose", x=x)
+    order = _lengths("axes", axes, least=-x.ndim) or tuple(reversed(range(x.ndim)))
+    if sorted(i % x.ndim if i < x.ndim else i for i in order) != list(range(x.ndim)):
+        expected = f"each of the {x.ndim} axes of x once, as x is {x.shape}"
+        raise checks.wrong_value("transpose: axes", expected, order)
+    return tuple(i % x.ndim for i in order)
+
+
+def _check_axes(function: str, x: Tensor, *axes: object) -> None:
+    checks.tensors(function, x=x)
+    for axis in axes:
+        checks.axis(axis, x.ndim)
+
+
+def _check_broadcast_to(x: Tensor, shape: Any) -> tuple[int, ...]:
+    checks.tensors("broadcast_to", x=x)
+    if not isinstance(shape, (tuple, list)):
+        raise checks.wrong_type("broadcast_to: shape", "a tuple of integers", shape)
+    after = _lengths("shape", (shape,), least=0)
+    last = after[len(after) - x.ndim :]
+    if len(after) < x.ndim or any(n not in (1, m) for n, m in zip(x.shape, last, strict=True)):
+        expected = f"a shape that x, {x.shape}, stretches to"
+        mend = "only axes of length 1 stretch, and new ones come first"
+        raise checks.wrong_value("broadcast_to: shape", expected, after, mend)
+    return after
+
+
+def _check_concatenate(tensors: Sequence[Any], axis: int) -> list[Tensor]:
+    parts = _all_of_one_type("concatenate", tensors)
+    place = checks.axis(axis, parts[0].ndim)
+
+    def elsewhere(t: Tensor) -> tuple[int, ...]:
+        return tuple(n for i, n in enumerate(t.shape) if i != place % parts[0].ndim)
+
+    for i, part in enumerate(parts):
+        if part.ndim != parts[0].ndim or elsewhere(part) != elsewhere(parts[0]):
+            expected = f"of the shape of tensors[0], {parts[0].shape}, but for axis {place}"
+            raise checks.wrong_value(f"concatenate: tensors[{i}]", expected, part)
+    return parts
+
+
+def _check_stack(tensors: Sequence[Any], axis: int) -> list[Tensor]:
+    parts = _all_of_one_type("stack", tensors)
+    checks.axis(axis, parts[0].ndim + 1)
+    for i, part in enumerate(parts):
+        why = ", as all must have that of tensors[0]"
+        checks.same_shape(f"stack: tensors[{i}]", part, parts[0].shape, why)
+    return parts
+
+
+def _all_of_one_type(function: str, tensors: Sequence[Any]) -> list[Tensor]:
+    if hasattr(tensors, "node") or not isinstance(tensors, (list, tuple)):
+        raise checks.wrong_type(f"{function}: tensors", "a list of Tensors", tensors)
+    if not tensors:
+        raise checks.wrong_value(f"{function}: tensors", "one Tensor at least", tensors)
     first = as_tensor(tensors[0])
     return [first, *(as_tensor(t, first.data.dtype) for t in tensors[1:])]
+
+
+def _check_split(x: Tensor, sections: Any, axis: int) -> list[int]:
+    """Where the pieces begin and end, from 0 to the length of the axis."""
+    _check_axes("split", x, axis)
+    n = x.shape[axis]
+    if isinstance(sections, (list, tuple, np.ndarray)):
+        indices = [checks.integer(f"sections[{i}]", at) for i, at in enumerate(sections)]
+        borders = [0, *indices, n]
+        if borders != sorted(borders):
+            expected = f"indices that rise from 0 to {n}, the length of axis {axis}"
+            raise checks.wrong_value("split: sections", expected, indices)
+        return borders
+    pieces = checks.integer("split: sections", sections, least=1)
+    if n % pieces:
+        expected = f"a divisor of {n}, the length of axis {axis}, or indices to cut at"
+        raise checks.wrong_value("split: sections", expected, pieces)
+    return [i * (n // pieces) for i in range(pieces + 1)]

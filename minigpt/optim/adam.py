@@ -8,66 +8,11 @@ from typing import Any
 
 import numpy as np
 
+from minigpt import checks
 from minigpt.autograd import Array
 from minigpt.chunks import in_chunks
-from minigpt.optim.checks import fraction, positive
 from minigpt.optim.optimizer import Optimizer, Slot
 from minigpt.optim.parameters import ParameterLike
-
-
-def adam_reference(
-    theta: Array,
-    g: Array,
-    m: Array,
-    v: Array,
-    t: int,
-    *,
-    lr: float,
-    betas: tuple[float, float] = (0.9, 0.999),
-    eps: float = 1e-8,
-    weight_decay: float = 0.0,
-) -> tuple[Array, Array, Array]:
-    """Step t = 1, 2, … of Adam as algorithm 1 reads: (θ, g, m, v) → (θ', m', v').
-
-    :class:`Adam` does the same without making new arrays.
-
-    Example:
-        >>> one, zero = np.ones(1), np.zeros(1)
-        >>> adam_reference(one, 5 * one, zero, zero, t=1, lr=0.1)[0].round(6)
-        array([0.9])
-    """
-    beta1, beta2 = betas
-    g = g + weight_decay * theta
-    m = beta1 * m + (1 - beta1) * g
-    v = beta2 * v + (1 - beta2) * g**2
-    m_hat = m / (1 - beta1**t)
-    v_hat = v / (1 - beta2**t)
-    return theta - lr * m_hat / (np.sqrt(v_hat) + eps), m, v
-
-
-def adamw_reference(
-    theta: Array,
-    g: Array,
-    m: Array,
-    v: Array,
-    t: int,
-    *,
-    lr: float,
-    betas: tuple[float, float] = (0.9, 0.999),
-    eps: float = 1e-8,
-    weight_decay: float = 0.01,
-) -> tuple[Array, Array, Array]:
-    """Step t = 1, 2, … of AdamW as algorithm 2 reads: (θ, g, m, v) → (θ', m', v').
-
-    :class:`AdamW` does the same without making new arrays.
-
-    Example:
-        >>> one, zero = np.ones(1), np.zeros(1)
-        >>> adamw_reference(one, 5 * one, zero, zero, t=1, lr=0.1, weight_decay=0.5)[0].round(6)
-        array([0.85])
-    """
-    moved, m, v = adam_reference(theta, g, m, v, t, lr=lr, betas=betas, eps=eps)
-    return moved - lr * weight_decay * theta, m, v
 
 
 class Adam(Optimizer):
@@ -80,6 +25,7 @@ class Adam(Optimizer):
         θ ← θ − η m̂ / (√v̂ + ε)
 
     t counts the updates of the parameter: steps at which it had no gradient are left out.
+    As the paper writes it, it is :func:`minigpt.optim.plain.adam`.
 
     Args:
         params: Parameters, (name, Parameter) pairs, or groups: see :class:`Optimizer`.
@@ -90,7 +36,7 @@ class Adam(Optimizer):
 
     Raises:
         ValueError: a value out of its range.
-        TypeError: something that is no parameter or number.
+        TypeError: something that is not a parameter or a number.
 
     Example:
         >>> from minigpt.nn import Parameter
@@ -109,10 +55,8 @@ class Adam(Optimizer):
         eps: float = 1e-8,
         weight_decay: float = 0.0,
     ) -> None:
-        if not isinstance(betas, (tuple, list)) or len(betas) != 2:
-            raise TypeError(f"betas={betas!r} is no pair of numbers: give (0.9, 0.999)")
-        self.betas = fraction("betas[0]", betas[0]), fraction("betas[1]", betas[1])
-        self.eps = positive("eps", eps)
+        self.betas = _check_betas(betas)
+        self.eps = checks.number("eps", eps, above=0)
         super().__init__(params, lr, weight_decay, ("first_moment", "second_moment"))
 
     def _update(self, slot: Slot, theta: Array, gradient: Array, lr: float) -> None:
@@ -163,10 +107,11 @@ class AdamW(Adam):
 
     In Adam, L2 regularisation is divided by √v̂ with the rest of the gradient, so weights with large
     gradients are hardly decayed. Here the decay is beside the gradient: all shrink by the same
-    factor 1 − η λ. (The paper decays by its schedule's factor η_t alone; here, as in PyTorch, η is
-    the whole learning rate, the paper's η_t α.)
+    factor 1 − η λ. (The paper decays only by its schedule's factor η_t; here, as in PyTorch, η is
+    the whole learning rate, the paper's η_t α.) As the paper writes it, it
+    is :func:`minigpt.optim.plain.adamw`.
 
-    Matrices and embeddings alone decay (parameters of two dimensions or more), not biases and
+    Only matrices and embeddings decay (parameters of two dimensions or more), not biases and
     gains. A group that names its own ``weight_decay`` decays all its parameters by that.
 
     Args:
@@ -178,7 +123,7 @@ class AdamW(Adam):
 
     Raises:
         ValueError: a value out of its range.
-        TypeError: something that is no parameter or number.
+        TypeError: something that is not a parameter or a number.
 
     Example:
         >>> from minigpt.nn import Parameter
@@ -204,3 +149,10 @@ class AdamW(Adam):
 
     def _decay(self, weight_decay: float, lr: float) -> tuple[float, float]:
         return 0.0, 1.0 - lr * weight_decay
+
+
+def _check_betas(betas: object) -> tuple[float, float]:
+    if not isinstance(betas, (tuple, list)) or len(betas) != 2:
+        raise checks.wrong_type("betas", "a pair of numbers", betas, "the usual is (0.9, 0.999)")
+    one, two = (checks.number(f"betas[{i}]", b, least=0, below=1) for i, b in enumerate(betas))
+    return one, two

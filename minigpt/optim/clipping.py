@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
+from minigpt import checks
 from minigpt.autograd import Array
 from minigpt.chunks import in_chunks
-from minigpt.optim.checks import positive
-from minigpt.optim.parameters import ParameterLike, named_parameters
+from minigpt.optim.parameters import named_parameters
 from minigpt.optim.sharing import Apply, Scratch, one_by_one
 
 _scratch = Scratch()
@@ -63,17 +63,24 @@ def clip_grad_norm(params: Iterable[Any], max_norm: float, apply: Apply = one_by
         >>> clip_grad_norm([p], max_norm=1.0), p.grad
         (5.0, array([0.6, 0.8]))
     """
-    limit = math.inf if max_norm == math.inf else positive("max_norm", max_norm)
-    gradients = _gradients(params)
+    return clip_gradients(_gradients(params), _check(max_norm), apply)
+
+
+def clip_gradients(gradients: list[Array], max_norm: float, apply: Apply = one_by_one) -> float:
+    """As :func:`clip_grad_norm`, of the gradients themselves, and nothing is checked.
+
+    This is what a training loop calls at every step, where the parameters are those that its
+    optimizer was made with.
+
+    Example:
+        >>> g = np.array([3.0, 4.0])
+        >>> clip_gradients([g], max_norm=1.0), g
+        (5.0, array([0.6, 0.8]))
+    """
     norm = _norm(gradients, apply)
-    if limit < norm < math.inf:
-        apply(partial(_scale, limit / norm), gradients)
+    if max_norm < norm < math.inf:
+        apply(partial(_scale, max_norm / norm), gradients)
     return norm
-
-
-def _gradients(params: Iterable[Any]) -> list[Array]:
-    pairs: list[tuple[str, ParameterLike]] = named_parameters(params)
-    return [parameter.grad for _, parameter in pairs if parameter.grad is not None]
 
 
 def _norm(gradients: list[Array], apply: Apply) -> float:
@@ -93,3 +100,14 @@ def _sum_of_squares(gradient: Array) -> float:
 
 def _scale(factor: float, gradient: Array) -> None:
     gradient *= factor
+
+
+def _gradients(params: Iterable[Any]) -> list[Array]:
+    pairs = named_parameters(params)
+    return [parameter.grad for _, parameter in pairs if parameter.grad is not None]
+
+
+def _check(max_norm: float) -> float:
+    if isinstance(max_norm, float) and max_norm == math.inf:
+        return math.inf
+    return checks.number("max_norm", max_norm, above=0, mend="or math.inf, to measure only")

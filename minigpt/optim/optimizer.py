@@ -9,13 +9,12 @@ from typing import Any
 
 import numpy as np
 
+from minigpt import checks
 from minigpt.autograd import Array
-from minigpt.optim.checks import not_negative
-from minigpt.optim.parameters import ParameterLike, as_list, named_parameters
+from minigpt.optim.parameters import ParameterLike, as_groups, as_list, named_parameters
 from minigpt.optim.sharing import Apply, Scratch, one_by_one
-from minigpt.optim.state import fitting_state
 
-GROUP_KEYS = {"params", "lr", "lr_scale", "weight_decay"}
+SHOWN = 10  # problems of a state listed in the error before the rest is only counted
 
 
 @dataclass(eq=False)
@@ -46,7 +45,7 @@ class Optimizer(ABC):
         array_names: the equation's own; each array has its parameter's shape and dtype.
 
     Raises:
-        TypeError: something that is no parameter, group or number.
+        TypeError: something that is not a parameter, a group or a number.
         ValueError: no parameter at all, one listed twice, a negative or non-finite number.
     """
 
@@ -54,9 +53,9 @@ class Optimizer(ABC):
         self, params: Iterable[Any], lr: float, weight_decay: float, array_names: tuple[str, ...]
     ) -> None:
         self.lr = lr
-        self.weight_decay = not_negative("weight_decay", weight_decay)
+        self.weight_decay = checks.number("weight_decay", weight_decay, least=0)
         self.steps = 0
-        self.slots = self._make_slots(_as_groups(params), array_names)
+        self.slots = self._make_slots(as_groups(params), array_names)
         self._scratch = Scratch()
 
     @property
@@ -66,7 +65,7 @@ class Optimizer(ABC):
 
     @lr.setter
     def lr(self, value: float) -> None:
-        self._lr = not_negative("lr", value)
+        self._lr = checks.number("lr", value, least=0)
 
     def step(self, apply: Apply = one_by_one) -> None:
         """Move every parameter that has a gradient; one whose ``.grad`` is None stays as it is.
@@ -80,7 +79,7 @@ class Optimizer(ABC):
         Raises:
             ValueError: a gradient has another shape or dtype than its parameter, or the parameter
                 another than when the optimizer was made. No parameter has moved then.
-            TypeError: a gradient is no array.
+            TypeError: a gradient is not an array.
         """
         with_gradient = []
         for slot in self.slots:
@@ -125,11 +124,10 @@ class Optimizer(ABC):
         """Take over a state that :meth:`state_dict` gave, exactly.
 
         Raises:
-            TypeError: ``state`` is no mapping.
             ValueError: names are missing or too many, or a value has another type, shape or dtype;
                 the error lists them, and nothing has been changed.
         """
-        values = fitting_state(state, self._state(), type(self).__name__)
+        values = _fitting_state(state, self._state(), type(self).__name__)
         self.steps = values["step"]
         self.lr = values["lr"]
         for slot in self.slots:
@@ -171,7 +169,7 @@ class Optimizer(ABC):
                 name, parameter = next(pairs)
                 decay = self.weight_decay if self._decays(parameter) else 0.0
                 if "weight_decay" in group:
-                    decay = not_negative("weight_decay", group["weight_decay"])
+                    decay = checks.number("weight_decay", group["weight_decay"], least=0)
                 data = parameter.data
                 arrays = {key: np.zeros(data.shape, data.dtype) for key in array_names}
                 slots.append(Slot(name, parameter, lr_scale, decay, arrays))
@@ -179,42 +177,70 @@ class Optimizer(ABC):
 
     def _lr_scale(self, group: dict[str, Any]) -> float:
         if "lr" not in group:
-            return not_negative("lr_scale", group.get("lr_scale", 1.0))
+            return checks.number("lr_scale", group.get("lr_scale", 1.0), least=0)
         if "lr_scale" in group:
             raise ValueError("a group has both lr and lr_scale: give one of them")
         if self._lr == 0:
             raise ValueError("a group has lr, but the optimizer's lr is 0: give lr_scale instead")
-        return not_negative("lr", group["lr"]) / self._lr
+        return checks.number("lr", group["lr"], least=0) / self._lr
 
 
-def _as_groups(params: Iterable[Any]) -> list[dict[str, Any]]:
-    items = as_list("params", params)
-    if not any(isinstance(item, dict) for item in items):
-        return [{"params": items}]
-    for index, group in enumerate(items):
-        if not isinstance(group, dict) or "params" not in group:
-            raise TypeError(
-                f'params[{index}] is no group, others are: give dicts with a "params" each'
-            )
-        if unknown := sorted(map(str, set(group) - GROUP_KEYS)):
-            raise ValueError(
-                f"params[{index}] has unknown keys {unknown}: a group has {sorted(GROUP_KEYS)}"
-            )
-    return items
+# ── checks ────────────────────────────────────────────────────────────────────────────────────
 
 
 def _check_fits(slot: Slot, gradient: Any) -> None:
     data = slot.parameter.data
     if not isinstance(gradient, np.ndarray):
-        raise TypeError(f"the gradient of {slot.name!r} is a {type(gradient).__name__}, no array")
+        raise checks.wrong_type(f"the gradient of {slot.name!r}", "an array", gradient)
     if gradient.shape != data.shape or gradient.dtype != data.dtype:
-        raise ValueError(
-            f"the gradient of {slot.name!r} is {gradient.dtype} {gradient.shape}, the parameter "
-            f"{data.dtype} {data.shape}"
-        )
+        expected = f"{data.dtype} of shape {data.shape}, as the parameter is"
+        raise checks.wrong_value(f"the gradient of {slot.name!r}", expected, gradient)
     for array in slot.arrays.values():
         if array.shape != data.shape or array.dtype != data.dtype:
-            raise ValueError(
-                f"the parameter {slot.name!r} was {array.dtype} {array.shape} when the optimizer "
-                f"was made and is {data.dtype} {data.shape} now: make a new optimizer"
-            )
+            expected = f"{array.dtype} of shape {array.shape}, as when the optimizer was made"
+            mend = "make a new optimizer"
+            raise checks.wrong_value(f"the parameter {slot.name!r}", expected, data, mend)
+
+
+def _fitting_state(
+    state: Mapping[str, Any], expected: Mapping[str, Any], owner: str
+) -> dict[str, Any]:
+    """The values of ``state`` under the names of ``expected``, each of the expected kind.
+
+    Args:
+        state: what was saved; a number may have become an array of no dimensions.
+        expected: the optimizer's own present state: its names, kinds, shapes and dtypes count.
+        owner: the optimizer's name, for the error, which lists all that does not fit.
+    """
+    if not isinstance(state, Mapping):
+        raise checks.wrong_type("state", "what state_dict() returned", state)
+    problems = [f"{name}: missing" for name in expected if name not in state]
+    problems += [f"{name}: unexpected" for name in state if name not in expected]
+    values = {}
+    for name in expected:
+        if name in state:
+            try:
+                values[name] = _fitting_value(name, state[name], expected[name])
+            except (TypeError, ValueError) as error:
+                problems.append(str(error))
+    if problems:
+        rest = len(problems) - SHOWN
+        lines = problems[:SHOWN] + ([f"and {rest} more"] if rest > 0 else [])
+        raise ValueError(
+            f"the state does not fit this {owner}; was it made with the same class, parameters and "
+            "names?\n  " + "\n  ".join(lines)
+        )
+    return values
+
+
+def _fitting_value(name: str, value: Any, expected: Any) -> Any:
+    if isinstance(value, np.ndarray) and value.ndim == 0 and not isinstance(expected, np.ndarray):
+        value = value.item()
+    if isinstance(expected, int):
+        return checks.integer(name, value, least=0)
+    if isinstance(expected, float):
+        return checks.number(name, value, least=0)
+    fits = isinstance(value, np.ndarray) and value.shape == expected.shape
+    if not fits or value.dtype != expected.dtype:
+        raise checks.wrong_value(name, f"{expected.dtype} of shape {expected.shape}", value)
+    return value

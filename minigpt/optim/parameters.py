@@ -1,4 +1,4 @@
-"""What an optimizer is given: parameters, or parameters with their names."""
+"""What an optimizer is given: parameters, with names or without, in groups or not."""
 
 from __future__ import annotations
 
@@ -7,7 +7,10 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from minigpt import checks
 from minigpt.autograd import Array
+
+GROUP_KEYS = ("lr", "lr_scale", "params", "weight_decay")
 
 
 class ParameterLike(Protocol):
@@ -18,13 +21,12 @@ class ParameterLike(Protocol):
 
 
 def as_list(name: str, params: Any) -> list[Any]:
-    """``params`` as a list, unless it is one thing by itself that merely can be walked."""
-    alone = isinstance(params, (str, bytes, dict)) or hasattr(params, "data")
-    if alone or not isinstance(params, Iterable):
-        raise TypeError(
-            f"{name} is a {type(params).__name__}: give a list of Parameters, or of "
-            "(name, Parameter) pairs, such as model.named_parameters()"
-        )
+    """``params`` as a list, refusing single objects that happen to be iterable."""
+    single = isinstance(params, (str, bytes, dict)) or hasattr(params, "data")
+    if single or not isinstance(params, Iterable):
+        expected = "a list of Parameters or of (name, Parameter) pairs"
+        mend = "such as model.named_parameters()"
+        raise checks.wrong_type(name, expected, params, mend)
     return list(params)
 
 
@@ -40,37 +42,56 @@ def named_parameters(params: Iterable[Any]) -> list[tuple[str, ParameterLike]]:
     """
     items = as_list("params", params)
     if not items:
-        raise ValueError("params is empty: give at least one Parameter")
+        raise checks.wrong_value("params", "a list of at least one Parameter", items)
     are_named = [isinstance(item, tuple) for item in items]
     if any(are_named) and not all(are_named):
-        raise TypeError(
-            f"params[{are_named.index(not are_named[0])}] differs from params[0]: give names to "
-            "all parameters, or to none"
-        )
+        index = are_named.index(not are_named[0])
+        mend = "give names to all parameters, or to none"
+        expected = f"{'a (name, Parameter) pair' if are_named[0] else 'a Parameter'}, as params[0]"
+        raise checks.wrong_type(f"params[{index}]", expected, items[index], mend)
     pairs = items if are_named[0] else [(str(index), item) for index, item in enumerate(items)]
     for index, pair in enumerate(pairs):
         _check_pair(f"params[{index}]", pair)
-    _refuse_doubles(pairs)
+    _check_doubles(pairs)
     return pairs
+
+
+def as_groups(params: Iterable[Any]) -> list[dict[str, Any]]:
+    """``params`` as groups: dicts of parameters with settings of their own.
+
+    Raises:
+        TypeError: some are groups and some are not, or a group has no parameters.
+        ValueError: a group has a key that groups do not have.
+    """
+    items = as_list("params", params)
+    if not any(isinstance(item, dict) for item in items):
+        return [{"params": items}]
+    for index, group in enumerate(items):
+        if not isinstance(group, dict) or "params" not in group:
+            expected = 'a group, a dict with "params", as others are'
+            raise checks.wrong_type(f"params[{index}]", expected, group)
+        for key in group:
+            checks.one_of(f"params[{index}]: a key", key, GROUP_KEYS)
+    return items
 
 
 def _check_pair(where: str, pair: Any) -> None:
     if len(pair) != 2 or not isinstance(pair[0], str):
-        raise TypeError(f"{where} is no (name, Parameter) pair but {pair!r:.80}")
+        raise checks.wrong_type(where, "a (name, Parameter) pair", pair)
     name, parameter = pair
+    where = f"{where} ({name!r})"
     data = getattr(parameter, "data", None)
     if not isinstance(data, np.ndarray) or not hasattr(parameter, "grad"):
-        raise TypeError(
-            f"{where} ({name!r}) is a {type(parameter).__name__}, which is no Parameter: it needs "
-            "an array .data and a .grad"
-        )
+        expected = "a Parameter, with an array .data and a .grad"
+        raise checks.wrong_type(where, expected, parameter)
     if data.dtype not in (np.float32, np.float64):
-        raise TypeError(f"{where} ({name!r}) is {data.dtype}: parameters are float32 or float64")
+        raise checks.wrong_type(where, "float32 or float64", data)
     if not data.flags.writeable:
-        raise ValueError(f"{where} ({name!r}) is read-only: give it a copy of its data")
+        mend = "give it a copy of its data"
+        raise checks.wrong_value(where, "writable", data, mend)
 
 
-def _refuse_doubles(pairs: list[tuple[str, ParameterLike]]) -> None:
+def _check_doubles(pairs: list[tuple[str, ParameterLike]]) -> None:
     owner: dict[int, str] = {}
     names: set[str] = set()
     for name, parameter in pairs:

@@ -1,17 +1,19 @@
-"""Learning-rate schedules: plain functions from a step to its learning rate.
+"""Learning-rate schedules: functions from a step to its learning rate, for plots and loops.
 
 Steps are counted from 0. A schedule keeps nothing, so it can be plotted, and a resumed run asks
 for the step it is at:
 
     >>> [warmup_linear(step, 1.0, 0.0, warmup_steps=3, max_steps=7) for step in range(9)]
     [0.25, 0.5, 0.75, 1.0, 0.75, 0.5, 0.25, 0.0, 0.0]
+
+Here every argument is checked. A training loop whose settings were checked when it was made calls
+the same equations in :mod:`minigpt.optim.plain`.
 """
 
 from __future__ import annotations
 
-import math
-
-from minigpt.optim.checks import count, not_negative
+from minigpt import checks
+from minigpt.optim import plain
 
 
 def constant(step: int, learning_rate: float) -> float:
@@ -21,8 +23,8 @@ def constant(step: int, learning_rate: float) -> float:
         >>> constant(1000, 3e-4)
         0.0003
     """
-    count("step", step)
-    return not_negative("learning_rate", learning_rate)
+    checks.integer("step", step, least=0)
+    return checks.number("learning_rate", learning_rate, least=0)
 
 
 def warmup_cosine(
@@ -50,19 +52,14 @@ def warmup_cosine(
 
     Raises:
         ValueError: a negative number, η_min above η, or w above T.
-        TypeError: steps that are no integers.
+        TypeError: steps that are not integers.
 
     Example:
         >>> [round(warmup_cosine(t, 1.0, 0.1, 2, 10), 3) for t in (0, 1, 2, 6, 10, 99)]
         [0.333, 0.667, 1.0, 0.55, 0.1, 0.1]
     """
-    step, peak, floor = _checked(step, learning_rate, min_learning_rate, warmup_steps, max_steps)
-    if step < warmup_steps:
-        return peak * (step + 1) / (warmup_steps + 1)
-    if step >= max_steps:
-        return floor
-    progress = (step - warmup_steps) / (max_steps - warmup_steps)
-    return floor + 0.5 * (peak - floor) * (1.0 + math.cos(math.pi * progress))
+    peak, floor = _check(step, learning_rate, min_learning_rate, warmup_steps, max_steps)
+    return plain.warmup_cosine(step, peak, floor, warmup_steps, max_steps)
 
 
 def warmup_linear(
@@ -79,38 +76,34 @@ def warmup_linear(
 
     Raises:
         ValueError: a negative number, η_min above η, or w above T.
-        TypeError: steps that are no integers.
+        TypeError: steps that are not integers.
 
     Example:
         >>> [warmup_linear(t, 1.0, 0.0, 1, 5) for t in range(6)]
         [0.5, 1.0, 0.75, 0.5, 0.25, 0.0]
     """
-    step, peak, floor = _checked(step, learning_rate, min_learning_rate, warmup_steps, max_steps)
-    if step < warmup_steps:
-        return peak * (step + 1) / (warmup_steps + 1)
-    if step >= max_steps:
-        return floor
-    return floor + (peak - floor) * (max_steps - step) / (max_steps - warmup_steps)
+    peak, floor = _check(step, learning_rate, min_learning_rate, warmup_steps, max_steps)
+    return plain.warmup_linear(step, peak, floor, warmup_steps, max_steps)
 
 
-def _checked(
+def _check(
     step: int,
     learning_rate: float,
     min_learning_rate: float,
     warmup_steps: int,
     max_steps: int,
-) -> tuple[int, float, float]:
-    step = count("step", step)
-    peak = not_negative("learning_rate", learning_rate)
-    floor = not_negative("min_learning_rate", min_learning_rate)
+) -> tuple[float, float]:
+    """η and η_min as Python floats."""
+    checks.integer("step", step, least=0)
+    peak = checks.number("learning_rate", learning_rate, least=0)
+    floor = checks.number("min_learning_rate", min_learning_rate, least=0)
     if floor > peak:
-        raise ValueError(
-            f"min_learning_rate={floor} is above learning_rate={peak}: the schedule falls from "
-            "learning_rate to min_learning_rate"
-        )
-    if count("warmup_steps", warmup_steps) > count("max_steps", max_steps):
-        raise ValueError(
-            f"warmup_steps={warmup_steps} is more than max_steps={max_steps}: the warm-up is part "
-            "of max_steps"
-        )
-    return step, peak, floor
+        mend = "the schedule falls from learning_rate to min_learning_rate"
+        expected = f"at most learning_rate={peak}"
+        raise checks.wrong_value("min_learning_rate", expected, floor, mend)
+    steps = checks.integer("max_steps", max_steps, least=0)
+    if checks.integer("warmup_steps", warmup_steps, least=0) > steps:
+        mend = "the warm-up is part of max_steps"
+        expected = f"at most max_steps={max_steps}"
+        raise checks.wrong_value("warmup_steps", expected, warmup_steps, mend)
+    return peak, floor

@@ -7,32 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from minigpt import checks
 from minigpt.autograd import Array
 from minigpt.chunks import in_chunks
-from minigpt.optim.checks import fraction
 from minigpt.optim.optimizer import Optimizer, Slot
-
-
-def sgd_reference(
-    theta: Array,
-    g: Array,
-    b: Array,
-    *,
-    lr: float,
-    momentum: float = 0.0,
-    nesterov: bool = False,
-    weight_decay: float = 0.0,
-) -> tuple[Array, Array]:
-    """One step of SGD as its equations read: (θ, g, b) → (θ', b'). :class:`SGD` does the same.
-
-    Example:
-        >>> sgd_reference(np.array([1.0]), np.array([2.0]), np.array([0.0]), lr=0.1)
-        (array([0.8]), array([2.]))
-    """
-    g = g + weight_decay * theta
-    b = momentum * b + g
-    direction = g + momentum * b if nesterov else b
-    return theta - lr * direction, b
 
 
 class SGD(Optimizer):
@@ -45,6 +23,7 @@ class SGD(Optimizer):
     PyTorch's convention: the learning rate is outside b, so that a change of it acts at once.
     Sutskever, Martens, Dahl & Hinton (2013, §2) write v = −η b, which is the same while η is
     constant. Nesterov's form is the one with both equations moved to the point looked ahead to.
+    As it is written here, it is :func:`minigpt.optim.plain.sgd`.
 
     Args:
         params: Parameters, (name, Parameter) pairs, or groups: see :class:`Optimizer`.
@@ -55,7 +34,7 @@ class SGD(Optimizer):
 
     Raises:
         ValueError: a value out of its range, or nesterov without momentum.
-        TypeError: something that is no parameter or number.
+        TypeError: something that is not a parameter or a number.
 
     Example:
         >>> from minigpt.nn import Parameter
@@ -74,12 +53,11 @@ class SGD(Optimizer):
         nesterov: bool = False,
         weight_decay: float = 0.0,
     ) -> None:
-        self.momentum = fraction("momentum", momentum)
-        if not isinstance(nesterov, bool):
-            raise TypeError(f"nesterov={nesterov!r} is a {type(nesterov).__name__}: give a bool")
-        self.nesterov = nesterov
+        self.momentum = checks.number("momentum", momentum, least=0, below=1)
+        self.nesterov = checks.flag("nesterov", nesterov)
         if self.nesterov and self.momentum == 0:
-            raise ValueError("nesterov=True needs momentum: give momentum=0.9, or nesterov=False")
+            mend = "give momentum=0.9, or nesterov=False"
+            raise checks.wrong_value("momentum", "above 0 with nesterov=True", momentum, mend)
         super().__init__(params, lr, weight_decay, ("momentum",) if self.momentum else ())
 
     def _update(self, slot: Slot, theta: Array, gradient: Array, lr: float) -> None:

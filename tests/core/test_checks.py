@@ -76,6 +76,11 @@ class Thing:
             "seed must be an integer of at least 0: got -1; or pass a numpy.random.Generator",
         ),
         (
+            lambda: checks.generator(3),
+            TypeError,
+            "rng must be a numpy.random.Generator: got 3; pass rng=np.random.default_rng(seed)",
+        ),
+        (
             lambda: checks.instance("thing", Thing, Thing),
             TypeError,
             "thing must be a Thing: got the class Thing; make an object of it: Thing(…)",

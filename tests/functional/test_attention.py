@@ -182,18 +182,30 @@ def test_weights_fall_with_the_distance():
 
 def test_slopes_are_those_of_the_paper():
     np.testing.assert_array_equal(F.alibi_slopes(8), 0.5 ** np.arange(1, 9))
-    with pytest.raises(ValueError, match="n_head=0 must be 1 or more"):
+    with pytest.raises(ValueError, match="n_head must be an integer of at least 1: got 0"):
         F.alibi_slopes(0)
-    with pytest.raises(ValueError, match="scale=0 must be a positive number"):
+    with pytest.raises(ValueError, match="scale must be a number above 0: got 0"):
         F.alibi_slopes(4, scale=0)
 
 
 @pytest.mark.parametrize(
     ("shape", "causal", "slopes", "message"),
     [
-        ((2, 3, 4), True, np.ones(3), r"slopes have shape \(3,\), q \(2, 3, 4\): expected one"),
-        ((3, 4), True, np.ones(3), "expected one for each head"),
-        ((2, 3, 4), False, np.ones(2), "slopes are for causal=True"),
+        (
+            (2, 3, 4),
+            True,
+            np.ones(3),
+            r"attention: slopes must be one for each head of q \(\.\.\., n_head, T, "
+            r"d_k\), which has shape \(2, 3, 4\): got a float64 array of shape \(3,\)",
+        ),
+        (
+            (3, 4),
+            True,
+            np.ones(3),
+            r"attention: slopes must be one for each head of q \(\.\.\., n_head, T, "
+            r"d_k\), which has shape \(3, 4\): got a float64 array of shape \(3,\)",
+        ),
+        ((2, 3, 4), False, np.ones(2), "causal must be True with slopes: got False"),
     ],
 )
 def test_wrong_slopes(shape, causal, slopes, message):
@@ -280,15 +292,23 @@ def test_the_same_generator_drops_the_same():
         ([(3, 2), (3, 2), (4, 2)], {}, ValueError, "k and v differ in their number of places"),
         ([(2, 3, 2), (3, 3, 2), (3, 2)], {}, ValueError, "leading axes do not broadcast"),
         ([(3, 2), (2, 2), (2, 2)], {"causal": True}, ValueError, "q has 3 places and k 2"),
-        ([(3, 2)] * 3, {"mask": np.ones((3, 3))}, TypeError, "array of booleans, got float64"),
+        ([(3, 2)] * 3, {"mask": np.ones((3, 3))}, TypeError,
+         r"mask must be an array of booleans: got a float64 array of shape \(3, 3\)"),
         ([(3, 2)] * 3, {"mask": np.ones((2, 3), bool)}, ValueError,
-         r"mask has shape \(2, 3\).*\(\.\.\., T, S\) = \(3, 3\)"),
+         r"mask must .* \(\.\.\., T, S\) = \(3, 3\): got a bool array of shape \(2, 3\)"),
         ([(3, 2)] * 3, {"mask": np.ones((2, 3, 3), bool)}, ValueError,
-         r"mask has shape \(2, 3, 3\)"),
-        ([(3, 2)] * 3, {"dropout": 0.5}, TypeError, r"needs rng=np\.random\.default_rng\(seed\)"),
-        ([(3, 2)] * 3, {"dropout": 0.5, "rng": 3}, TypeError, "Generator, got int"),
-        ([(3, 2)] * 3, {"dropout": 1.0}, ValueError, "dropout=1.0 must be a probability"),
-        ([(3, 2)] * 3, {"dropout": "0.5"}, TypeError, "dropout must be a number, got '0.5'"),
+         r"mask must .* = \(3, 3\): got a bool array of shape \(2, 3, 3\)"),
+        ([(3, 2)] * 3, {"dropout": 0.5}, TypeError,
+         r"be a numpy\.random\.Generator: got None; pass rng=np\.random\.default_rng\(seed\)"),
+        ([(3, 2)] * 3, {"dropout": 0.5, "rng": 3}, TypeError,
+         r"rng must be a numpy\.random\.Generator: got 3"),
+        ([(3, 2)] * 3, {"dropout": 1.0}, ValueError,
+         r"dropout must be a probability, 0 <= dropout < 1: got 1\.0"),
+        ([(3, 2)] * 3, {"dropout": "0.5"}, TypeError,
+         r"dropout must be a probability, 0 <= dropout < 1: got '0\.5'"),
+        ([(3, 2)] * 3, {"mask": True}, TypeError,
+         "mask must be an array of booleans: got True; to hide what comes later, use causal=True"),
+        ([(3, 2)] * 3, {"causal": 1}, TypeError, "causal must be True or False: got 1"),
     ],
 )  # fmt: skip
 def test_wrong_arguments(shapes, options, error, message):
@@ -311,7 +331,13 @@ def test_attention_weights_take_tensors_and_arrays():
         ([(3,), (3, 2)], {}, ValueError, r"q \(3,\), k \(3, 2\): each needs two axes at least"),
         ([(3, 2), (3, 4)], {}, ValueError, "q and k differ in their last axis, d_k"),
         ([(2, 3, 2), (3, 3, 2)], {}, ValueError, "leading axes do not broadcast"),
-        ([(3, 2)] * 2, {"mask": np.ones((3, 3))}, TypeError, "array of booleans, got float64"),
+        (
+            [(3, 2)] * 2,
+            {"mask": np.ones((3, 3))},
+            TypeError,
+            r"mask must be an array of booleans: got a float64 array of shape \(3, "
+            r"3\)",
+        ),
     ],
 )
 def test_wrong_arguments_of_attention_weights(shapes, options, error, message):
@@ -320,16 +346,32 @@ def test_wrong_arguments_of_attention_weights(shapes, options, error, message):
 
 
 def test_mixed_types():
-    with pytest.raises(TypeError, match="q is float64, k float32"):
+    with pytest.raises(
+        TypeError, match="attention: k must have the dtype of q, float64: got float32"
+    ):
         F.attention_weights(np.ones((3, 2)), np.ones((3, 2), np.float32))
     x, y = Tensor(np.ones((3, 2))), Tensor(np.ones((3, 2), np.float32))
-    with pytest.raises(TypeError, match="q is float64, k float64, v float32: use astype"):
+    with pytest.raises(
+        TypeError, match="v must have the dtype of q, float64: got float32; convert one"
+    ):
         F.scaled_dot_product_attention(x, x, y)
 
 
 @pytest.mark.parametrize(
-    ("shape", "n_head"), [((2, 3, 8), 1), ((2, 3, 12), 3), ((3, 12), 2), ((2, 3, 12), 0)]
+    ("shape", "n_head"), [((2, 3, 8), 1), ((2, 3, 12), 3), ((3, 12), 2), ((2, 3, 0), 1)]
 )
 def test_multi_head_attention_names_shape_and_heads(shape, n_head):
-    with pytest.raises(ValueError, match=rf"qkv has shape \(.*\): expected .*n_head={n_head}"):
+    with pytest.raises(
+        ValueError, match=rf"qkv must be of shape .*n_head={n_head}: got a float64 T"
+    ):
         F.multi_head_attention(Tensor(np.ones(shape)), n_head)
+
+
+@pytest.mark.parametrize(
+    ("n_head", "error"), [(0, ValueError), (None, TypeError), (2.0, TypeError)]
+)
+def test_the_number_of_heads_is_an_integer_of_1_or_more(n_head, error):
+    with pytest.raises(error, match=f"n_head must be an integer of at least 1: got {n_head}"):
+        F.multi_head_attention(Tensor(np.ones((2, 3, 12))), n_head)
+    with pytest.raises(error, match=f"n_head must be an integer of at least 1: got {n_head}"):
+        F.multi_head_cross_attention(Tensor(np.ones((2, 3, 4))), Tensor(np.ones((2, 3, 8))), n_head)

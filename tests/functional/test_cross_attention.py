@@ -67,22 +67,27 @@ def test_of_a_sequence_to_itself_it_is_self_attention(drawn, seed):
 
 
 @pytest.mark.parametrize(
-    ("q", "kv", "n_head"),
+    ("q", "kv", "n_head", "message"),
     [
-        ((2, 3, 4), (2, 5, 4), 2),
-        ((2, 3, 4), (3, 5, 8), 2),
-        ((2, 3, 4), (2, 5, 8), 3),
-        ((2, 3, 4), (2, 5, 8), 0),
-        ((3, 4), (5, 8), 2),
+        ((2, 3, 4), (2, 5, 4), 2, "kv must be of shape (2, S, 8), as q is (2, 3, 4): got a"),
+        ((2, 3, 4), (3, 5, 8), 2, "kv must be of shape (2, S, 8), as q is (2, 3, 4): got a"),
+        ((2, 3, 4), (2, 5, 8), 3, "q must be of shape (B, T, C) with C divisible by n_head=3: got"),
+        ((2, 3, 4), (2, 5, 8), 0, "n_head must be an integer of at least 1: got 0"),
+        ((3, 4), (5, 8), 2, "q must be of shape (B, T, C) with C divisible by n_head=2: got a"),
     ],
 )
-def test_shapes_that_do_not_fit_are_named(q, kv, n_head):
-    shapes = re.escape(f"q has shape {q}, kv {kv}") + f".*n_head={n_head}"
+def test_shapes_that_do_not_fit_are_named(q, kv, n_head, message):
+    shapes = re.escape(message)
     with pytest.raises(ValueError, match=shapes):
         F.multi_head_cross_attention(Tensor(np.ones(q)), Tensor(np.ones(kv)), n_head)
 
 
 def test_a_mask_of_another_shape_is_refused():
     q, kv = Tensor(np.ones((2, 3, 4))), Tensor(np.ones((2, 5, 8)))
-    with pytest.raises(ValueError, match=r"mask has shape \(2, 1, 1, 3\)"):
+    with pytest.raises(
+        ValueError,
+        match="attention: mask must be of a shape that broadcasts to that of the "
+        r"scores, \(\.\.\., T, S\) = \(2, 2, 3, 5\): got a bool array of shape "
+        r"\(2, 1, 1, 3\)",
+    ):
         F.multi_head_cross_attention(q, kv, 2, np.ones((2, 1, 1, 3), bool))

@@ -255,16 +255,18 @@ def test_an_array_in_place_of_a_tensor_is_refused_in_one_way(name):
         with pytest.raises(TypeError) as error:
             fn(*arguments)
         assert re.fullmatch(
-            r"\w+: (\w+) must be a Tensor, got ndarray: mg\.Tensor\(\1\)", str(error.value)
+            r"\w+: (\w+) must be a Tensor: got a float32 array of shape \(.*\); "
+            r"wrap it: mg\.Tensor\(\1\)",
+            str(error.value),
         )
 
 
 def test_the_error_names_the_function():
     x = np.ones((2, 2), np.float32)
     for fn in (F.softmax, F.gelu, F.relu, F.mean, F.exp, ops.reshape, ops.transpose):
-        with pytest.raises(TypeError, match=rf"^{fn.__name__}: x must be a Tensor, got ndarray"):
+        with pytest.raises(TypeError, match=rf"^{fn.__name__}: x must be a Tensor: got a float32 "):
             fn(x)
-    with pytest.raises(TypeError, match=r"^linear: bias must be a Tensor, got list"):
+    with pytest.raises(TypeError, match=r"^linear: bias must be a Tensor: got \[0\.0, 0\.0\]"):
         F.linear(Tensor(x), Tensor(x), [0.0, 0.0])
 
 

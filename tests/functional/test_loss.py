@@ -119,18 +119,81 @@ def test_places_left_out_have_no_gradient():
 @pytest.mark.parametrize(
     ("targets", "options", "error", "message"),
     [
-        ([0], {}, ValueError, r"targets have shape \(1,\), logits \(2, 3\): expected \(2,\)"),
-        ([[0], [0]], {}, ValueError, r"targets have shape \(2, 1\)"),
-        ([0, 3], {}, IndexError, "targets holds 3, but the vocabulary has 3 entries, 0 to 2"),
-        ([0, -2], {}, IndexError, "targets holds -2"),
-        ([0.0, 1.0], {}, TypeError, "targets must be integers, got float64"),
-        ([True, False], {}, TypeError, "targets must be integers, got bool"),
-        ([-1, -1], {}, ValueError, "every target is ignore_index=-1: no mean"),
-        ([0, 1], {"label_smoothing": 1}, ValueError, "label_smoothing=1 must be a probability"),
-        ([0, 1], {"label_smoothing": -0.1}, ValueError, r"label_smoothing=-0\.1 must be"),
-        ([0, 1], {"label_smoothing": float("nan")}, ValueError, "label_smoothing=nan"),
-        ([0, 1], {"label_smoothing": True}, TypeError, "label_smoothing must be a number"),
-        ([0, 1], {"reduction": "max"}, ValueError, "reduction='max': expected \"mean\""),
+        (
+            [0],
+            {},
+            ValueError,
+            r"cross_entropy: targets must have shape \(2,\): got \(1,\), as logits "
+            r"are \(2, 3\)",
+        ),
+        (
+            [[0], [0]],
+            {},
+            ValueError,
+            r"cross_entropy: targets must have shape \(2,\): got \(2, 1\), as logits "
+            r"are \(2, 3\)",
+        ),
+        (
+            [0, 3],
+            {},
+            IndexError,
+            "targets must be from 0 to 2, as the vocabulary has 3 entries: got 3",
+        ),
+        (
+            [0, -2],
+            {},
+            IndexError,
+            "targets must be from 0 to 2, as the vocabulary has 3 entries: got -2",
+        ),
+        (
+            [0.0, 1.0],
+            {},
+            TypeError,
+            r"targets must be integers: got a float64 array of shape \(2,\)",
+        ),
+        (
+            [True, False],
+            {},
+            TypeError,
+            r"targets must be integers: got a bool array of shape \(2,\)",
+        ),
+        (
+            [-1, -1],
+            {},
+            ValueError,
+            "cross_entropy: every target is ignore_index=-1: there is no mean of none",
+        ),
+        (
+            [0, 1],
+            {"label_smoothing": 1},
+            ValueError,
+            "label_smoothing must be a probability, 0 <= label_smoothing < 1: got 1",
+        ),
+        (
+            [0, 1],
+            {"label_smoothing": -0.1},
+            ValueError,
+            "label_smoothing must be a probability, 0 <= label_smoothing < 1: got "
+            r"-0\.1",
+        ),
+        (
+            [0, 1],
+            {"label_smoothing": float("nan")},
+            ValueError,
+            "label_smoothing must be a probability, 0 <= label_smoothing < 1: got nan",
+        ),
+        (
+            [0, 1],
+            {"label_smoothing": True},
+            TypeError,
+            "label_smoothing must be a probability, 0 <= label_smoothing < 1: got True",
+        ),
+        (
+            [0, 1],
+            {"reduction": "max"},
+            ValueError,
+            'reduction must be "mean", "sum" or "none": got',
+        ),
     ],
 )
 def test_wrong_arguments(targets, options, error, message):

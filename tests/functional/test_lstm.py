@@ -129,16 +129,68 @@ def test_large_inputs_saturate_and_do_not_overflow():
 @pytest.mark.parametrize(
     ("shapes", "options", "error", "message"),
     [
-        ([(2, 3)], {}, ValueError, r"x has shape \(2, 3\), expected \(B, T, n_in\)"),
+        (
+            [(2, 3)],
+            {},
+            ValueError,
+            r"lstm: x must be of shape \(B, T, n_in\), none of them 0: got a float64 "
+            r"Tensor of shape \(2, 3\)",
+        ),
         ([(2, 0, 3)], {}, ValueError, "none of them 0"),
-        ([(2, 5, 3), (3, 8), (2, 6)], {}, ValueError, r"weight_hh has shape \(2, 6\).*four gates"),
-        ([(2, 5, 3), (4, 8)], {}, ValueError, r"weight_ih has shape \(4, 8\), expected \(3, 8\)"),
-        ([(2, 5, 3), (3, 8), (2, 8), (9,)], {}, ValueError, r"bias has shape \(9,\), expected"),
-        ([], {"h0": np.zeros((3, 2))}, ValueError, r"h0 has shape \(3, 2\), expected \(2, 2\)"),
-        ([], {"c0": np.zeros((2, 3))}, ValueError, r"c0 has shape \(2, 3\), expected \(2, 2\)"),
-        ([], {"c0": np.zeros((2, 2), np.float32)}, TypeError, "x is float64 and c0 float32"),
-        ([], {"mask": np.ones((2, 5))}, TypeError, "mask must be an array of booleans, got float"),
-        ([], {"mask": np.ones((5, 2), bool)}, ValueError, r"mask has shape \(5, 2\), expected"),
+        (
+            [(2, 5, 3), (3, 8), (2, 6)],
+            {},
+            ValueError,
+            r"lstm: weight_hh must be of shape \(H, 4·H\), the four gates side by "
+            r"side: got a float64 Tensor of shape \(2, 6\)",
+        ),
+        (
+            [(2, 5, 3), (4, 8)],
+            {},
+            ValueError,
+            r"lstm: weight_ih must have shape \(3, 8\): got \(4, 8\), as x is \(2, 5, "
+            r"3\) and weight_hh \(2, 8\)",
+        ),
+        (
+            [(2, 5, 3), (3, 8), (2, 8), (9,)],
+            {},
+            ValueError,
+            r"lstm: bias must have shape \(8,\): got \(9,\), as x is \(2, 5, 3\) and "
+            r"weight_hh \(2, 8\)",
+        ),
+        (
+            [],
+            {"h0": np.zeros((3, 2))},
+            ValueError,
+            r"lstm: h0 must have shape \(2, 2\): got \(3, 2\), as x is \(2, 5, 3\) "
+            r"and weight_hh \(2, 8\)",
+        ),
+        (
+            [],
+            {"c0": np.zeros((2, 3))},
+            ValueError,
+            r"lstm: c0 must have shape \(2, 2\): got \(2, 3\), as x is \(2, 5, 3\) "
+            r"and weight_hh \(2, 8\)",
+        ),
+        (
+            [],
+            {"c0": np.zeros((2, 2), np.float32)},
+            TypeError,
+            "lstm: c0 must have the dtype of x, float64: got float32",
+        ),
+        (
+            [],
+            {"mask": np.ones((2, 5))},
+            TypeError,
+            r"mask must be an array of booleans: got a float64 array of shape \(2, "
+            r"5\)",
+        ),
+        (
+            [],
+            {"mask": np.ones((5, 2), bool)},
+            ValueError,
+            r"lstm: mask must have shape \(2, 5\): got \(5, 2\), as x is \(2, 5, 3\)",
+        ),
     ],
 )
 def test_wrong_arguments(shapes, options, error, message):

@@ -73,15 +73,27 @@ def test_numpys_integers_are_steps_and_a_float_comes_back():
 @pytest.mark.parametrize(
     ("change", "error", "message"),
     [
-        ({"step": -1}, ValueError, "step=-1 is negative"),
-        ({"step": 1.0}, TypeError, "step=1.0 is a float"),
-        ({"step": True}, TypeError, "step=True is a bool"),
-        ({"learning_rate": -1}, ValueError, "learning_rate=-1.0 is negative"),
-        ({"learning_rate": math.nan}, ValueError, "learning_rate=nan is not finite"),
-        ({"min_learning_rate": 1}, ValueError, "min_learning_rate=1.0 is above learning_rate"),
-        ({"warmup_steps": 3000}, ValueError, "warmup_steps=3000 is more than max_steps=2000"),
-        ({"warmup_steps": -1}, ValueError, "warmup_steps=-1 is negative"),
-        ({"max_steps": 1e3}, TypeError, "max_steps=1000.0 is a float"),
+        ({"step": -1}, ValueError, "step must be an integer of at least 0: got -1"),
+        ({"step": 1.0}, TypeError, r"step must be an integer of at least 0: got 1\.0"),
+        ({"step": True}, TypeError, "step must be an integer of at least 0: got True"),
+        ({"learning_rate": -1}, ValueError, "learning_rate must be a number of at least 0: got -1"),
+        (
+            {"learning_rate": math.nan},
+            ValueError,
+            "learning_rate must be a number of at least 0: got nan",
+        ),
+        (
+            {"min_learning_rate": 1},
+            ValueError,
+            r"min_learning_rate must be at most learning_rate=0\.001: got 1\.0",
+        ),
+        (
+            {"warmup_steps": 3000},
+            ValueError,
+            "warmup_steps must be at most max_steps=2000: got 3000",
+        ),
+        ({"warmup_steps": -1}, ValueError, "warmup_steps must be an integer of at least 0: got -1"),
+        ({"max_steps": 1e3}, TypeError, r"max_steps must be an integer of at least 0: got 1000\.0"),
     ],
 )
 @both
@@ -91,7 +103,7 @@ def test_bad_settings_are_refused_by_name(schedule, change, error, message):
 
 
 def test_bad_constants_are_refused():
-    with pytest.raises(ValueError, match="step=-1"):
+    with pytest.raises(ValueError, match="step must be an integer of at least 0: got -1"):
         constant(-1, 0.1)
-    with pytest.raises(ValueError, match="learning_rate=inf"):
+    with pytest.raises(ValueError, match="learning_rate must be a number of at least 0: got inf"):
         constant(0, math.inf)

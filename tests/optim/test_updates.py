@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from minigpt.chunks import CHUNK
 from minigpt.nn import Parameter
-from minigpt.optim import SGD, Adam, AdamW, adam_reference, adamw_reference, sgd_reference
+from minigpt.optim import SGD, Adam, AdamW, plain
 
 SIZES = st.sampled_from([(), (0,), (1,), (3, 4), (CHUNK,), (CHUNK + 1,), (2, CHUNK - 3)])
 DTYPES = st.sampled_from([np.float32, np.float64])
@@ -111,7 +111,7 @@ def test_sgd_is_its_equation(shape, dtype, lr, momentum, nesterov, decay, seed):
     optimizer = SGD([p], lr, momentum, nesterov, decay)
     for _ in range(3):
         p.grad = rng.standard_normal(shape).astype(dtype)
-        theta, b = sgd_reference(
+        theta, b = plain.sgd(
             p.data, p.grad, optimizer.state_dict()["momentum.0"],
             lr=lr, momentum=momentum, nesterov=nesterov, weight_decay=decay,
         )  # fmt: skip
@@ -121,16 +121,16 @@ def test_sgd_is_its_equation(shape, dtype, lr, momentum, nesterov, decay, seed):
         assert_equal_to_rounding(optimizer.state_dict()["momentum.0"], b)
 
 
-@pytest.mark.parametrize(("cls", "reference"), [(Adam, adam_reference), (AdamW, adamw_reference)])
+@pytest.mark.parametrize(("cls", "equation"), [(Adam, plain.adam), (AdamW, plain.adamw)])
 @given(SIZES, DTYPES, RATES, BETAS, st.floats(0, 0.5), SEEDS)
-def test_adam_and_adamw_are_their_equations(cls, reference, shape, dtype, lr, betas, decay, seed):
+def test_adam_and_adamw_are_their_equations(cls, equation, shape, dtype, lr, betas, decay, seed):
     rng = np.random.default_rng(seed)
     p = Parameter(rng.standard_normal(shape).astype(dtype))
     optimizer = cls([{"params": [p], "weight_decay": decay}], lr=lr, betas=betas)
     for t in (1, 2, 3):
         p.grad = rng.standard_normal(shape).astype(dtype)
         state = optimizer.state_dict()
-        theta, m, v = reference(
+        theta, m, v = equation(
             p.data, p.grad, state["first_moment.0"], state["second_moment.0"], t,
             lr=lr, betas=betas, weight_decay=decay,
         )  # fmt: skip
