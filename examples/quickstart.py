@@ -16,7 +16,6 @@ from pathlib import Path
 import minigpt as mg
 from command_line import Parser, at_least, count, one_line_errors, resume_command
 from minigpt.datasets import load_text, train_val_split
-from minigpt.training import plot_history
 
 DATA = "python-docs"
 OUTPUT = Path("runs/quickstart")
@@ -86,7 +85,8 @@ def main() -> None:
     folder = shlex.quote(str(args.output))
     print(f'  python examples/generate.py --checkpoint {folder} --prompt "The class"')
     try:
-        print(f"The losses as a picture: {plot_history(history, args.output / 'loss.png')}")
+        history.plot(args.output / "loss.png")
+        print(f"The losses as a picture: {args.output / 'loss.png'}")
     except ImportError as error:
         print(error)
 

@@ -14,6 +14,7 @@ Example:
 """
 
 from minigpt import (
+    checkpoints,
     datasets,
     functional,
     interop,
@@ -26,6 +27,7 @@ from minigpt import (
     tokenizers,
     training,
 )
+from minigpt.checkpoints import load_model
 from minigpt.grad_mode import no_grad
 from minigpt.gradcheck import gradcheck
 from minigpt.models import GPT, GPTConfig
@@ -33,7 +35,7 @@ from minigpt.optim import SGD, Adam, AdamW, clip_grad_norm
 from minigpt.sampling import Sampler
 from minigpt.tensor import Tensor
 from minigpt.tokenizers import BPETokenizer, CharTokenizer, Tokenizer, load_tokenizer
-from minigpt.training import History, Trainer, TrainerConfig, load_model
+from minigpt.training import History, Trainer, TrainerConfig
 
 __version__ = "0.1.0"
 
@@ -51,6 +53,7 @@ __all__ = [
     "Tokenizer",
     "Trainer",
     "TrainerConfig",
+    "checkpoints",
     "clip_grad_norm",
     "datasets",
     "functional",

@@ -86,9 +86,16 @@ def article(noun: str) -> str:
 
 
 def integer(
-    name: str, value: object, least: int | None = None, most: int | None = None, mend: str = ""
+    name: str,
+    value: object,
+    least: int | None = None,
+    most: int | None = None,
+    mend: str = "",
+    also: str = "",
 ) -> int:
     """``value`` as an int from ``least`` to ``most``; NumPy's integers too, True and False not.
+
+    ``also`` is what would have been as good and was looked for before, such as "None".
 
     Example:
         >>> integer("n_layer", np.int64(3), least=1)
@@ -105,6 +112,7 @@ def integer(
         expected += f" of at least {least}"
     elif most is not None:
         expected += f" of at most {most}"
+    expected += f" or {also}" if also else ""
     if isinstance(value, (bool, np.bool_)):
         raise wrong_type(name, expected, value, mend)
     try:
@@ -131,8 +139,11 @@ def number(
     most: float = math.inf,
     below: float = math.inf,
     mend: str = "",
+    also: str = "",
 ) -> float:
     """``value`` as a finite float within the bounds; NumPy's numbers too, True and False not.
+
+    ``also`` is what would have been as good and was looked for before, such as "None".
 
     Example:
         >>> number("lr", 1e-3, above=0)
@@ -148,6 +159,7 @@ def number(
     bounds += [f"below {below:g}"] * (below < math.inf)
     expected = " and ".join(bounds)
     expected = f"a number {expected}" if bounds else "a finite number"
+    expected += f" or {also}" if also else ""
     if isinstance(value, (bool, np.bool_)) or not isinstance(value, Real):
         raise wrong_type(name, expected, value, mend)
     try:

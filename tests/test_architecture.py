@@ -30,6 +30,7 @@ FLOORS = [
         "json_files",
         "memory",
         "padding",
+        "progress_bar",
         "recompute",
         "tensor",
         "operations",

@@ -12,7 +12,7 @@ from minigpt.autograd import Array
 from minigpt.datasets import EpochBatches, RandomBatches, SequentialBatches, StreamBatches
 from minigpt.training.carried_state import CarriedState
 from minigpt.training.config import TrainerConfig
-from minigpt.training.trainable import Batch, Trainable
+from minigpt.training.trainable import Batch, Trainable, check_carries_state
 
 _SAMPLE_BLOCKS, _SAMPLE_BLOCK = 256, 1024
 
@@ -53,7 +53,12 @@ def training_batches(
 
 
 def carried(tokens: Array, block_size: int, batch_size: int, model: Any) -> CarriedState:
-    """Batches that are read on from one to the next, with the model's state of each row."""
+    """Batches that are read on from one to the next, with the model's state of each row.
+
+    Raises:
+        ValueError: the model has no state.
+    """
+    check_carries_state(model)
     return CarriedState(StreamBatches(tokens, block_size, batch_size), model.new_state)
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from minigpt import checks
 from minigpt.training.history import Record
 
 if TYPE_CHECKING:
@@ -17,12 +19,14 @@ _HOOKS = ("on_step", "on_evaluation", "on_checkpoint")
 class Callback:
     """Override what you need; each is called between two steps, so ``trainer`` is at rest.
 
-    ``trainer.stop()`` ends the run after the current step.
+    ``trainer.stop()`` ends the run after the current step, ``trainer.print(…)`` writes above the
+    bar.
 
     Example:
         >>> class StopWhenGood(Callback):
         ...     def on_evaluation(self, trainer, record):
         ...         if record["val_loss"] < 1.9:
+        ...             trainer.print("good enough after step", trainer.step)
         ...             trainer.stop()
     """
 
@@ -40,19 +44,16 @@ class Callbacks:
     """Several callbacks, called in their order.
 
     Raises:
-        TypeError: something among them has none of a callback's methods.
+        TypeError: something among them is not a callback, or has a method ``on_…`` that is never
+            called.
     """
 
     def __init__(self, callbacks: Iterable[Any]) -> None:
         if isinstance(callbacks, Callback) or not isinstance(callbacks, Iterable):
-            raise TypeError(f"callbacks={callbacks!r} must be a list: write callbacks=[…]")
+            raise checks.wrong_type("callbacks", "a list", callbacks, "write callbacks=[…]")
         self._callbacks = list(callbacks)
         for callback in self._callbacks:
-            if isinstance(callback, type) or not any(hasattr(callback, hook) for hook in _HOOKS):
-                raise TypeError(
-                    f"callbacks: {callback!r} has none of the methods {', '.join(_HOOKS)}: "
-                    "give objects of a class derived from minigpt.training.Callback"
-                )
+            _check(callback)
 
     def call(self, hook: str, *arguments: Any) -> None:
         """Call the method named ``hook`` of each that has it."""
@@ -60,3 +61,21 @@ class Callbacks:
             method = getattr(callback, hook, None)
             if method is not None:
                 method(*arguments)
+
+
+def _check(callback: object) -> None:
+    if isinstance(callback, type):
+        mend = f"make an object of it: {callback.__name__}(…)"
+        raise checks.wrong_type("callbacks", "objects", callback, mend)
+    named = [n for n in dir(callback) if n.startswith("on_") and callable(getattr(callback, n))]
+    for name in named:
+        if name not in _HOOKS:
+            (nearest,) = difflib.get_close_matches(name, _HOOKS, 1, cutoff=0)
+            raise TypeError(
+                f"callbacks: {type(callback).__name__}.{name} is never called; did you mean "
+                f"{nearest}? (a Trainer calls {', '.join(_HOOKS)})"
+            )
+    if not named:
+        expected = f"objects with one of the methods {', '.join(_HOOKS)}"
+        mend = "derive their class from minigpt.training.Callback"
+        raise checks.wrong_type("callbacks", expected, callback, mend)

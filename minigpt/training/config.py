@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import math
-import operator
 import os
 from collections.abc import Mapping
 from dataclasses import KW_ONLY, dataclass, fields
-from typing import Any, Literal, SupportsFloat, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
+
+from minigpt import checks
 
 Schedule = Literal["cosine", "linear", "constant"]
 OptimizerName = Literal["adamw", "adam", "sgd"]
@@ -65,11 +65,11 @@ class TrainerConfig:
         workers: threads that share a batch between them; "auto": one a processor core, where
             threadpoolctl is installed (the ``fast`` extra). The numbers depend on it in the last
             bit, so a resumed run keeps what it started with.
-        seed: of the batches and of dropout; the model has its own.
+        seed: of the batches and of dropout, an integer; the model has its own.
         progress: whether a bar and the evaluations are shown (on stderr).
 
     Raises:
-        TypeError: a value of the wrong type (True and False are no numbers).
+        TypeError: a value of the wrong type (True and False are not numbers).
         ValueError: a value out of its range.
 
     Example:
@@ -110,134 +110,97 @@ class TrainerConfig:
     learning_rate_scales: Mapping[str, float] | None = None
 
     def __post_init__(self) -> None:
-        if (self.max_steps is None) == (self.epochs is None):
-            given = "none" if self.max_steps is None else "both"
-            raise ValueError(f"give max_steps or epochs, one of them: got {given}")
-        for name in ("max_steps", "epochs", "block_size", "eval_batches"):
-            self._integer(name, 1, optional=True)
-        for name in ("batch_size", "gradient_accumulation", "eval_interval", "log_interval"):
-            self._integer(name, 1)
-        for name in ("checkpoint_interval", "keep_checkpoints"):
-            self._integer(name, 1)
-        self._integer("early_stopping_patience", 1, optional=True)
-        self._integer("warmup_steps", 0, optional=True)
-        self._integer("seed", 0)
-        if self.workers != "auto":
-            self._integer("workers", 1, instead=" or 'auto'")
-        for name in ("learning_rate", "eps"):
-            self._number(name, above=0)
-        self._number("grad_clip", above=0, optional=True)
-        self._number("min_learning_rate", least=0, optional=True)
-        self._number("weight_decay", least=0, optional=True)
-        self._number("momentum", least=0, below=1)
-        self._betas()
-        self._scales()
-        for name in ("keep_best", "overwrite", "progress", "carry_state"):
-            if not isinstance(getattr(self, name), bool):
-                raise TypeError(f"{name} must be True or False: got {getattr(self, name)!r}")
-        self._one_of("schedule", get_args(Schedule))
-        self._one_of("optimizer", get_args(OptimizerName))
-        if self.checkpoint_dir is not None:
-            if not isinstance(self.checkpoint_dir, (str, os.PathLike)):
-                raise TypeError(f"checkpoint_dir must name a folder: got {self.checkpoint_dir!r}")
-            self._set("checkpoint_dir", os.fspath(self.checkpoint_dir))
-        self._across()
+        _check(self)
 
     def to_dict(self) -> dict[str, Any]:
         """Every setting by its name, for JSON."""
         return {field.name: getattr(self, field.name) for field in fields(self)}
 
-    def _across(self) -> None:
-        """What two settings say together."""
-        low, high = self.min_learning_rate, self.learning_rate
-        if low is not None and low > high:
-            raise ValueError(
-                f"min_learning_rate={low} is above learning_rate={high}: choose "
-                f"min_learning_rate={high / 10:g}, or leave it out"
-            )
-        warmup, steps = self.warmup_steps, self.max_steps
-        if warmup is not None and steps is not None and warmup > steps:
-            raise ValueError(
-                f"warmup_steps={warmup} is more than max_steps={steps}: choose "
-                f"warmup_steps={steps // 10}, or leave it out"
-            )
 
-    def _integer(self, name: str, least: int, optional: bool = False, instead: str = "") -> None:
-        value = getattr(self, name)
-        if value is None and optional:
-            return
-        expected = f"an integer of at least {least}{' or None' if optional else instead}"
-        if isinstance(value, (bool, np.bool_)):
-            raise TypeError(f"{name}={value!r} must be {expected}")
-        try:
-            number = operator.index(value)
-        except TypeError:
-            raise TypeError(f"{name}={value!r} must be {expected}") from None
-        if number < least:
-            raise ValueError(f"{name}={number} must be {expected}")
-        self._set(name, number)
+def _check(config: TrainerConfig) -> None:
+    """Check every setting; what is right becomes a plain Python value, which goes to JSON."""
 
-    def _number(
-        self,
-        name: str,
-        least: float = -math.inf,
-        above: float = -math.inf,
-        below: float = math.inf,
-        optional: bool = False,
-    ) -> None:
-        value = getattr(self, name)
-        if value is None and optional:
-            return
-        bounds = [f"of at least {least:g}"] * (least > -math.inf)
-        bounds += [f"above {above:g}"] * (above > -math.inf)
-        bounds += [f"below {below:g}"] * (below < math.inf)
-        expected = f"a number {' and '.join(bounds)}{' or None' if optional else ''}"
-        if isinstance(value, (bool, np.bool_, str, bytes)):
-            raise TypeError(f"{name}={value!r} must be {expected}")
-        try:
-            number = float(value)
-        except (TypeError, ValueError):
-            raise TypeError(f"{name}={value!r} must be {expected}") from None
-        if not (math.isfinite(number) and least <= number and above < number < below):
-            raise ValueError(f"{name}={number} must be {expected}")
-        self._set(name, number)
+    def put(name: str, value: Any) -> None:
+        object.__setattr__(config, name, value)  # frozen for everybody else
 
-    def _betas(self) -> None:
-        try:
-            first, second = self.betas
-        except (TypeError, ValueError):
-            raise TypeError(f"betas={self.betas!r} must be two numbers, as (0.9, 0.99)") from None
-        for beta in (first, second):
-            if isinstance(beta, (bool, str)) or not 0 <= beta < 1:
-                raise ValueError(f"betas={self.betas!r} must both be at least 0 and below 1")
-        self._set("betas", (float(first), float(second)))
+    def integers(*names: str, least: int, mend: str = "", also: str = "") -> None:
+        for name in names:
+            put(name, checks.integer(name, getattr(config, name), least, None, mend, also))
 
-    def _scales(self) -> None:
-        scales = self.learning_rate_scales
-        if scales is None:
-            return
-        if not isinstance(scales, Mapping) or not all(isinstance(name, str) for name in scales):
-            raise TypeError(
-                f"learning_rate_scales={scales!r} must be a dict of factors by the beginning of a "
-                'parameter\'s name, as {"backbone.": 0.1}'
-            )
-        checked = {}
-        for prefix, scale in scales.items():
-            what = f"learning_rate_scales[{prefix!r}]={scale!r}"
-            if isinstance(scale, (bool, np.bool_, str)) or not isinstance(scale, SupportsFloat):
-                raise TypeError(f"{what} must be a number above 0")
-            checked[prefix] = float(scale)
-            if not 0 < checked[prefix] < math.inf:
-                raise ValueError(
-                    f"{what} must be a number above 0; what shall not move at all is frozen with "
-                    "minigpt.nn.freeze"
-                )
-        self._set("learning_rate_scales", checked)
+    def numbers(*names: str, **bounds: Any) -> None:
+        for name in names:
+            put(name, checks.number(name, getattr(config, name), **bounds))
 
-    def _one_of(self, name: str, choices: tuple[str, ...]) -> None:
-        if getattr(self, name) not in choices:
-            known = ", ".join(map(repr, choices))
-            raise ValueError(f"{name}={getattr(self, name)!r} is not known: choose one of {known}")
+    def given(*names: str) -> list[str]:
+        return [name for name in names if getattr(config, name) is not None]
 
-    def _set(self, name: str, value: Any) -> None:
-        object.__setattr__(self, name, value)
+    if (config.max_steps is None) == (config.epochs is None):
+        came = "none" if config.max_steps is None else "both"
+        raise ValueError(f"give max_steps or epochs, one of them: got {came}")
+    integers("batch_size", "gradient_accumulation", "eval_interval", "log_interval", least=1)
+    integers("checkpoint_interval", "keep_checkpoints", least=1)
+    integers(*given("max_steps", "epochs"), least=1)
+    integers(*given("block_size", "eval_batches"), least=1, also="None")
+    integers(*given("early_stopping_patience"), least=1, also="None")
+    integers(*given("warmup_steps"), least=0, also="None")
+    is_generator = isinstance(config.seed, np.random.Generator)
+    integers("seed", least=0, mend="a checkpoint keeps an integer" if is_generator else "")
+    if config.workers != "auto":
+        integers("workers", least=1, also="'auto'")
+    numbers("learning_rate", "eps", above=0)
+    numbers("momentum", least=0, below=1)
+    numbers(*given("grad_clip"), above=0, also="None")
+    numbers(*given("min_learning_rate", "weight_decay"), least=0, also="None")
+    put("betas", _betas(config.betas))
+    if config.learning_rate_scales is not None:
+        put("learning_rate_scales", _scales(config.learning_rate_scales))
+    for name in ("keep_best", "overwrite", "progress", "carry_state"):
+        put(name, checks.flag(name, getattr(config, name)))
+    checks.one_of("schedule", config.schedule, get_args(Schedule))
+    checks.one_of("optimizer", config.optimizer, get_args(OptimizerName))
+    if config.checkpoint_dir is not None:
+        put("checkpoint_dir", _folder(config.checkpoint_dir))
+    _check_together(config)
+
+
+def _check_together(config: TrainerConfig) -> None:
+    """What two settings say together."""
+    low, high = config.min_learning_rate, config.learning_rate
+    if low is not None and low > high:
+        raise ValueError(
+            f"min_learning_rate={low} is above learning_rate={high}: choose "
+            f"min_learning_rate={high / 10:g}, or leave it out"
+        )
+    warmup, steps = config.warmup_steps, config.max_steps
+    if warmup is not None and steps is not None and warmup > steps:
+        raise ValueError(
+            f"warmup_steps={warmup} is more than max_steps={steps}: choose "
+            f"warmup_steps={steps // 10}, or leave it out"
+        )
+
+
+def _betas(betas: Any) -> tuple[float, float]:
+    try:
+        first, second = betas
+    except (TypeError, ValueError):
+        raise checks.wrong_type("betas", "two numbers, such as (0.9, 0.99)", betas) from None
+    first = checks.number("betas[0]", first, least=0, below=1)
+    return first, checks.number("betas[1]", second, least=0, below=1)
+
+
+def _scales(scales: Any) -> dict[str, float]:
+    if not isinstance(scales, Mapping) or not all(isinstance(name, str) for name in scales):
+        expected = "a dict of factors by the beginning of a parameter's name"
+        mend = 'such as {"backbone.": 0.1}'
+        raise checks.wrong_type("learning_rate_scales", expected, scales, mend)
+    mend = "parameters that are not to move at all are frozen with minigpt.nn.freeze"
+    return {
+        prefix: checks.number(f"learning_rate_scales[{prefix!r:.80}]", scale, above=0, mend=mend)
+        for prefix, scale in scales.items()
+    }
+
+
+def _folder(path: Any) -> str:
+    if not isinstance(path, (str, os.PathLike)):
+        raise checks.wrong_type("checkpoint_dir", "the name of a folder, or None", path)
+    return str(os.fspath(path))

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 import numpy as np
 
-from minigpt.training.optimization import learning_rate_at
-
-if TYPE_CHECKING:
-    from minigpt.training.trainer import Trainer
+from minigpt.training.run import Run
 
 _SHOWN = 5
 
@@ -42,44 +39,58 @@ class TrainingDiverged(ArithmeticError):
         self.checkpoint = checkpoint
 
 
-def diverged(trainer: Trainer, loss: float, evaluated: str = "") -> TrainingDiverged:
-    """The error for the trainer's next step, or for the metric ``evaluated`` after its last."""
-    norms = gradient_norms(trainer)
+def diverged(
+    run: Run,
+    model: Any,
+    loss: float,
+    learning_rate: float,
+    checkpoint: Path | None,
+    evaluated: str = "",
+) -> TrainingDiverged:
+    """The error for a run's next step, or for the metric ``evaluated`` after its last.
+
+    Args:
+        run: where it stands.
+        model: with the gradients of the step that cannot be taken.
+        loss: what is not finite, or whose gradient is not.
+        learning_rate: of that step.
+        checkpoint: the run's last.
+        evaluated: the name of a metric.
+    """
+    norms = gradient_norms(model)
     if evaluated:
-        step = trainer.step
+        step = run.step
         message = f"after step {step}: {evaluated} is {loss:.4g}. "
     else:
-        step = trainer.step + 1
+        step = run.step + 1
         worst = ", ".join(f"{name}: {norm:.3g}" for name, norm in list(norms.items())[:_SHOWN])
         message = (
             f"step {step}: the loss is {loss:.4g}, the gradient's norm "
             f"{math.hypot(*norms.values()):.4g} (worst: {worst}). The step was not taken: the "
             f"parameters are those after step {step - 1}. "
         )
-    hurt = [n for n, p in trainer.model.named_parameters() if not np.isfinite(p.data).all()]
+    hurt = [n for n, p in model.named_parameters() if not np.isfinite(p.data).all()]
     if hurt:
         message += f"{hurt[0]} itself is not finite: go back to a checkpoint. "
-    checkpoint = trainer.newest_checkpoint
     if checkpoint is not None:
         message += f"The last checkpoint is {checkpoint}. "
-    message += f"Try {_advice(trainer, step)}."
+    message += f"Try {_advice(run, learning_rate)}."
     return TrainingDiverged(message, step, loss, norms, checkpoint)
 
 
-def gradient_norms(trainer: Trainer) -> dict[str, float]:
+def gradient_norms(model: Any) -> dict[str, float]:
     """‖∂L/∂θ‖ for each parameter θ that has a gradient, the worst first."""
     norms = {
         name: float(np.sqrt(np.square(parameter.grad, dtype=np.float64).sum()))
-        for name, parameter in trainer.model.named_parameters()
+        for name, parameter in model.named_parameters()
         if parameter.grad is not None
     }
     return dict(sorted(norms.items(), key=lambda item: (math.isfinite(item[1]), -item[1])))
 
 
-def _advice(trainer: Trainer, step: int) -> str:
-    config = trainer.config
-    rate = learning_rate_at(max(0, step - 1), config, trainer.total_steps)
-    tries = [f"a smaller learning_rate (it was {rate:.3g} at this step)"]
+def _advice(run: Run, learning_rate: float) -> str:
+    config = run.config
+    tries = [f"a smaller learning_rate (it was {learning_rate:.3g} at this step)"]
     if config.schedule != "constant":
         tries.append("more warmup_steps")
     if config.grad_clip is None:

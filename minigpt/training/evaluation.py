@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import itertools
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
+from minigpt import checks
 from minigpt.datasets import SequentialBatches
+from minigpt.progress_bar import ProgressBar
 from minigpt.training.batches import FixedBatches, carried, token_stream
 from minigpt.training.carried_state import CarriedState
-from minigpt.training.checks import check_carries_state
 from minigpt.training.history import Record
 from minigpt.training.parallel import Workers, auto_workers
-from minigpt.training.trainable import Batch, Trainable
+from minigpt.training.trainable import Batch, Objective, evaluating
 
 
 def evaluate(
@@ -50,43 +52,29 @@ def evaluate(
         >>> sorted(metrics), round(metrics["perplexity"])  # untrained: all 5 are about as likely
         (['accuracy', 'loss', 'perplexity'], 5)
     """
-    from tqdm import tqdm  # imported when needed: it takes as long as all the rest
-
     if block_size is None:
         block_size = getattr(getattr(model, "config", None), "block_size", None)
-    for name, value in (("batch_size", batch_size), ("block_size", block_size)):
-        if value is not None and value < 1:
-            raise ValueError(f"{name}={value} must be 1 or more")
+    checks.integer("batch_size", batch_size, least=1)
     tokens, block_size = token_stream("tokens", tokens, block_size)
     batches: SequentialBatches | CarriedState
     if carry_state:
-        check_carries_state(model)
         batches = carried(tokens, block_size, batch_size, model)
     else:
         batches = SequentialBatches(tokens, block_size, batch_size)
-    was_training = getattr(model, "training", True)
-    model.eval()
-    try:
-        with (
-            Workers(auto_workers(batch_size) if workers is None else workers) as threads,
-            tqdm(batches, "evaluating", len(batches), disable=not progress, unit="batch") as bar,
-        ):
-            means = mean_metrics(model, bar, threads)
-    finally:
-        if was_training:
-            model.train()
+    with (
+        evaluating(model),
+        Workers(auto_workers(batch_size) if workers is None else workers) as threads,
+        ProgressBar(len(batches), "evaluating", "batch", shown=progress) as bar,
+    ):
+        means = mean_metrics(Objective(model), bar.over(batches), threads)
     return {**means, "perplexity": perplexity(means["loss"])}
 
 
-class EvaluationCutShort(Exception):
-    """It was asked to stop before it was through."""
-
-
 def evaluate_splits(
-    model: Trainable,
+    objective: Objective,
     splits: Mapping[str, FixedBatches],
     workers: Workers,
-    should_stop: Callable[[], bool] = lambda: False,
+    watch: Callable[[int, int], None] = lambda batch, batches: None,
 ) -> Record:
     """The metrics of every split, ``{split}_{metric}``, with dropout off.
 
@@ -94,40 +82,44 @@ def evaluate_splits(
     sizes add up to the exact mean. Perplexity is exp(loss): the number of tokens among which the
     model is as undecided as if all of them were equally likely.
 
+    Args:
+        objective: of the model.
+        splits: the batches of each split.
+        workers: who share a batch.
+        watch: is called with the number of each batch, and of all, before it is evaluated; what it
+            raises ends the evaluation.
+
     Raises:
-        EvaluationCutShort: ``should_stop`` said so.
         ValueError: a split has no term that the loss counts.
     """
-    was_training = getattr(model, "training", True)
-    model.eval()
-    try:
-        record: Record = {}
+    record: Record = {}
+    total = sum(batches.count for batches in splits.values())
+    number = itertools.count(1)
+
+    def watched(batches: FixedBatches) -> Iterator[Batch]:
+        for batch in batches:
+            watch(next(number), total)
+            yield batch
+
+    with evaluating(objective.model):
         for split, batches in splits.items():
-            means = mean_metrics(model, batches, workers, should_stop)
+            means = mean_metrics(objective, watched(batches), workers)
             if not means:
                 raise ValueError(
                     f"the {split} batches of the evaluation hold nothing but targets -1"
                 )
             means["perplexity"] = perplexity(means["loss"])
             record |= {f"{split}_{name}": value for name, value in means.items()}
-        return record
-    finally:
-        if was_training:
-            model.train()
+    return record
 
 
 def mean_metrics(
-    model: Trainable,
-    batches: Iterable[Batch],
-    workers: Workers,
-    should_stop: Callable[[], bool] = lambda: False,
+    objective: Objective, batches: Iterable[Batch], workers: Workers
 ) -> dict[str, float]:
     """Each metric's mean over all terms of all batches; empty where there is no term."""
     total, sums = 0.0, dict[str, float]()
     for batch in batches:
-        if should_stop():
-            raise EvaluationCutShort
-        weight, metrics = workers.metrics(model, batch)
+        weight, metrics = workers.metrics(objective, batch)
         total += weight
         for name, value in metrics.items():
             sums[name] = sums.get(name, 0.0) + weight * value

@@ -3,46 +3,52 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import IO, Any
 
-from minigpt.training.archive import is_whole
-from minigpt.training.checkpoint import save_checkpoint
-from minigpt.training.config import TrainerConfig
-from minigpt.training.folder import RunFolder
+from minigpt.autograd import Array
+from minigpt.checkpoints import save_checkpoint
+from minigpt.checkpoints.archive import is_whole
+from minigpt.checkpoints.folder import RunFolder
 from minigpt.training.history import Record, line
-from minigpt.training.snapshot import take_snapshot
+from minigpt.training.run import Run
 
-if TYPE_CHECKING:
-    from minigpt.training.trainer import Trainer
+Snapshot = tuple[dict[str, Array], dict[str, Any]]  # arrays and metadata
 
 
 class RunFiles:
     """The files of a run in its folder, or nothing at all where it has none.
 
-    The first checkpoint must succeed, and the last; that one in between cannot be written (a full
-    disk that is soon cleared) is a warning, since the run itself is not hurt.
+    Failing to write the first or the last checkpoint is an error; one in between (a full disk that
+    is soon cleared) only warns, since the run itself is not hurt.
+
+    Args:
+        run: whose files they are.
+        take_snapshot: gives what a checkpoint of its present state holds.
     """
 
-    def __init__(self, config: TrainerConfig) -> None:
-        self.folder: RunFolder | None = None
-        if config.checkpoint_dir is not None:
-            self.folder = RunFolder(config.checkpoint_dir, config.keep_checkpoints)
+    def __init__(self, run: Run, take_snapshot: Callable[[], Snapshot]) -> None:
+        self._run, self._take_snapshot = run, take_snapshot
+        self._folder: RunFolder | None = None
+        if run.config.checkpoint_dir is not None:
+            self._folder = RunFolder(run.config.checkpoint_dir, run.config.keep_checkpoints)
         self.newest: Path | None = None  # the newest checkpoint that this run has written
         self._history: IO[str] | None = None
 
-    def open(self, trainer: Trainer) -> bool:
+    def open(self) -> bool:
         """Make the folder ready, and the history file equal to the history so far.
 
-        Whether the trainer's present step is in the folder already.
+        Whether the run's present step is in the folder already.
         """
-        if self.folder is None:
+        if self._folder is None:
             return False
-        self.folder.open(trainer.run_id, trainer.step, trainer.config.overwrite)
-        self.newest = self.folder.newest
-        trainer.history.write(self.folder.history)
-        self._history = open(self.folder.history, "a", encoding="utf-8", newline="\n")  # noqa: SIM115
-        return is_whole(self.folder.checkpoint(trainer.step))
+        run = self._run
+        self._folder.open(run.id, run.step, run.config.overwrite)
+        self.newest = self._folder.newest
+        run.history.write(self._folder.history)
+        self._history = open(self._folder.history, "a", encoding="utf-8", newline="\n")  # noqa: SIM115
+        return is_whole(self._folder.checkpoint(run.step))
 
     def append(self, kind: str, record: Record) -> None:
         """Add one line to the history file."""
@@ -55,21 +61,21 @@ class RunFiles:
             self._warn(f"the history file is no longer written ({error})")
             self.close()
 
-    def save(self, trainer: Trainer, must_succeed: bool) -> Path | None:
+    def save(self, must_succeed: bool) -> Path | None:
         """Write a checkpoint and delete the oldest; its path, or None where it was not written."""
-        if self.folder is None:
+        if self._folder is None:
             return None
-        path = self._write(trainer, self.folder.checkpoint(trainer.step), must_succeed)
+        path = self._write(self._folder.checkpoint(self._run.step), must_succeed)
         if path is not None:
             self.newest = path
-            self.folder.prune()
+            self._folder.prune()
         return path
 
-    def save_best(self, trainer: Trainer) -> Path | None:
+    def save_best(self) -> Path | None:
         """Write ``best.npz``; its path, or None where it was not written."""
-        if self.folder is None or not trainer.config.keep_best:
+        if self._folder is None or not self._run.config.keep_best:
             return None
-        return self._write(trainer, self.folder.best, must_succeed=False)
+        return self._write(self._folder.best, must_succeed=False)
 
     def close(self) -> None:
         """Close the history file."""
@@ -80,9 +86,9 @@ class RunFiles:
             except OSError as error:
                 self._warn(f"the end of the history file is missing ({error})")
 
-    def _write(self, trainer: Trainer, path: Path, must_succeed: bool) -> Path | None:
+    def _write(self, path: Path, must_succeed: bool) -> Path | None:
         try:
-            return save_checkpoint(path, *take_snapshot(trainer))
+            return save_checkpoint(path, *self._take_snapshot())
         except OSError as error:
             if must_succeed:
                 raise

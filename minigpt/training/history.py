@@ -59,6 +59,27 @@ class History:
         losses = "".join(f", {name}={last[name]:.4f}" for name in last if name.endswith("_loss"))
         return f"History({len(self.steps)} steps, {len(self.evaluations)} evaluations{losses})"
 
+    def plot(self, path: str | os.PathLike[str] | None = None, ax: Any = None) -> Any:
+        """Draw the losses over the steps; a notebook shows the figure that is returned.
+
+        Every step's own loss is a faint dot; the lines are the evaluations.
+
+        Args:
+            path: where to save the picture, too; the ending says the format (``.png``, ``.svg``,
+                ``.pdf``).
+            ax: the axes of a matplotlib figure to draw on; None: those of a new one.
+
+        Returns:
+            The figure.
+
+        Raises:
+            ImportError: matplotlib is missing; says how to install it.
+            ValueError: the history is empty.
+        """
+        from minigpt.training.plots import plot_history  # matplotlib only where it is asked for
+
+        return plot_history(self, path, ax)
+
     # ── as one JSON object, inside a checkpoint ───────────────────────────────────────────────
 
     def to_dict(self) -> dict[str, list[Record]]:
@@ -111,7 +132,9 @@ class History:
                     records = {"step": history.steps, "evaluation": history.evaluations}[kind]
                     records.append(_checked(entry, kind))
                 except (ValueError, KeyError, AttributeError, TypeError, RecursionError):
-                    raise ValueError(f"{path}, line {number} is no record of a history") from None
+                    raise ValueError(
+                        f"{path}, line {number} is not a record of a history"
+                    ) from None
         return history
 
     def _in_order(self) -> Iterator[tuple[str, Record]]:
@@ -130,5 +153,5 @@ def _checked(record: Any, kind: str) -> Record:
     if not isinstance(record, dict) or not all(
         isinstance(key, str) and isinstance(value, (int, float)) for key, value in record.items()
     ):
-        raise ValueError(f"{kind}: {record!r} is no record of a history")
+        raise ValueError(f"{kind}: {record!r} is not a record of a history")
     return record

@@ -1,4 +1,4 @@
-"""Ctrl-C as a wish that is granted at the next good moment."""
+"""Ctrl-C as a request, honoured between two steps."""
 
 from __future__ import annotations
 
@@ -6,10 +6,9 @@ import os
 import signal
 import threading
 from types import FrameType, TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from minigpt.training.trainer import Trainer
+from minigpt.training.run import Run
 
 
 class Interrupt:
@@ -28,7 +27,7 @@ class Interrupt:
         self.requested = False
         if threading.current_thread() is threading.main_thread():
             previous = signal.getsignal(signal.SIGINT)
-            if previous not in (None, signal.SIG_IGN):  # None: set by something else than Python
+            if previous not in (None, signal.SIG_IGN):  # None: set by something other than Python
                 signal.signal(signal.SIGINT, self._handle)
                 self._previous = previous
         return self
@@ -49,10 +48,10 @@ class Interrupt:
         self.requested = True
 
 
-def how_to_go_on(trainer: Trainer) -> str:
+def how_to_go_on(run: Run) -> str:
     """One line for whoever pressed Ctrl-C."""
-    stopped = f"stopped by Ctrl-C after step {trainer.step} of {trainer.total_steps}"
-    if trainer.config.checkpoint_dir is None:
+    stopped = f"stopped by Ctrl-C after step {run.step} of {run.total_steps}"
+    if run.config.checkpoint_dir is None:
         return f"{stopped}: trainer.fit() goes on, trainer.save(path) keeps it for later"
-    folder = os.fspath(trainer.config.checkpoint_dir)
+    folder = os.fspath(run.config.checkpoint_dir)
     return f"{stopped}: Trainer.resume({folder!r}, train_tokens, val_tokens).fit() goes on"

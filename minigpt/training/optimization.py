@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 from minigpt.optim import SGD, Adam, AdamW, schedules
@@ -53,16 +54,16 @@ def _scaled(
     return [{"params": members, "lr_scale": scale} for scale, members in groups.items()]
 
 
-def learning_rate_at(step: int, config: TrainerConfig, total_steps: int) -> float:
-    """The learning rate of a step, counted from 0."""
+def learning_rate_of(config: TrainerConfig, total_steps: int) -> Callable[[int], float]:
+    """The learning rate η of a step, counted from 0, as the configuration has it."""
     if config.schedule == "constant":
-        return schedules.constant(step, config.learning_rate)
+        return partial(schedules.constant, learning_rate=config.learning_rate)
     schedule = {"cosine": schedules.warmup_cosine, "linear": schedules.warmup_linear}
-    last = config.min_learning_rate
-    return schedule[config.schedule](
-        step,
-        config.learning_rate,
-        config.learning_rate / 10 if last is None else last,
-        min(100, total_steps // 10) if config.warmup_steps is None else config.warmup_steps,
-        total_steps,
+    last, warmup = config.min_learning_rate, config.warmup_steps
+    return partial(
+        schedule[config.schedule],
+        learning_rate=config.learning_rate,
+        min_learning_rate=config.learning_rate / 10 if last is None else last,
+        warmup_steps=min(100, total_steps // 10) if warmup is None else warmup,
+        max_steps=total_steps,
     )

@@ -16,15 +16,17 @@ import importlib.util
 import itertools
 import os
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
+from minigpt import checks
 from minigpt.autograd import Array, gradients
 from minigpt.functional.row_draws import RowsGenerator
 from minigpt.tensor import Tensor
-from minigpt.training.trainable import Batch, Trainable, loss_of, metrics_of, rows_of, weight_of
+from minigpt.training.trainable import Batch, Objective, rows_of
 
 if TYPE_CHECKING:
     from concurrent.futures import ThreadPoolExecutor
@@ -39,26 +41,21 @@ class Workers:
     Args:
         count: how many; 1 uses no threads at all.
 
-    Raises:
-        ValueError: count is below 1.
-
     Used as a context manager, or closed by :meth:`close`; threads are started when first needed.
     """
 
     def __init__(self, count: int) -> None:
-        if count < 1:
-            raise ValueError(f"workers={count} must be 1 or more")
-        self.count = count
+        self.count = checks.integer("workers", count, least=1)
         self._pool: ThreadPoolExecutor | None = None
         self._blas: Any = None
 
     def gradients(
-        self, model: Trainable, batches: Sequence[Batch], seed: Sequence[int]
+        self, objective: Objective, batches: Sequence[Batch], seed: Sequence[int]
     ) -> tuple[float, dict[Tensor, Array]]:
         """The loss and its gradient over one or several batches that make one step.
 
         Args:
-            model: its parameters are read, and their ``.grad`` left alone.
+            objective: of a model, whose parameters are read; their ``.grad`` stays as it is.
             batches: one after another, each shared between the workers.
             seed: with the number of the batch, the seed of what its rows draw for dropout.
 
@@ -66,7 +63,7 @@ class Workers:
             ValueError: no batch has a term that the loss counts.
         """
         shards = [self._shards(batch) for batch in batches]
-        weights = [[weight_of(model, rows) for rows in batch] for batch in shards]
+        weights = [[objective.weight(rows) for rows in batch] for batch in shards]
         total = sum(sum(batch) for batch in weights)
         if not total > 0:
             raise ValueError("the loss of this batch is a mean over nothing: all targets are -1")
@@ -78,26 +75,26 @@ class Workers:
             if len(shards[number]) > 1:  # each row's draws are the same in every shard
                 first = sum(rows_of(rows) for rows in shards[number][:shard])
                 rng = RowsGenerator([*seed, number], first, rows_of(batches[number]))
-            loss = loss_of(model, shards[number][shard], rng)
+            loss = objective.loss(shards[number][shard], rng)
             share = np.full(loss.shape, weights[number][shard] / total, dtype=loss.dtype)
             return loss.item(), gradients(loss, gradient=share)
 
         value, summed = 0.0, dict[Tensor, Array]()
         for number in range(len(batches)):
             counted = [i for i, weight in enumerate(weights[number]) if weight > 0]
-            results = self._run([_call(work, number, shard) for shard in counted])
+            results = self._run([partial(work, number, shard) for shard in counted])
             for shard, (loss, parts) in zip(counted, results, strict=True):
                 value += loss * (weights[number][shard] / total)
                 _add(summed, parts)
         return value, summed
 
-    def metrics(self, model: Trainable, batch: Batch) -> tuple[float, dict[str, float]]:
+    def metrics(self, objective: Objective, batch: Batch) -> tuple[float, dict[str, float]]:
         """The weight of a batch, and what ``model.metrics`` measures on it."""
         shards = self._shards(batch)
-        weights = [weight_of(model, rows) for rows in shards]
+        weights = [objective.weight(rows) for rows in shards]
         counted = [i for i, weight in enumerate(weights) if weight > 0]
-        measure = np.errstate(over="ignore", invalid="ignore", divide="ignore")(metrics_of)
-        results = self._run([_call(measure, model, shards[i]) for i in counted])
+        measure = np.errstate(over="ignore", invalid="ignore", divide="ignore")(objective.metrics)
+        results = self._run([partial(measure, shards[i]) for i in counted])
         total = sum(weights)
         means: dict[str, float] = {}
         for shard, result in zip(counted, results, strict=True):
@@ -205,10 +202,6 @@ def available_cores() -> int:
 def threadpoolctl_is_installed() -> bool:
     """Whether BLAS threads can be controlled."""
     return importlib.util.find_spec("threadpoolctl") is not None
-
-
-def _call(function: Callable[..., T], *arguments: Any) -> Callable[[], T]:
-    return lambda: function(*arguments)
 
 
 def _add(summed: dict[Tensor, Array], parts: dict[Tensor, Array]) -> None:

@@ -2,37 +2,29 @@
 
 from __future__ import annotations
 
+import functools
+import io
 import os
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from minigpt.training.history import History
+if TYPE_CHECKING:
+    from minigpt.training.history import History
 
 TRAIN, VAL, FAINT = "#9a9a9a", "#c0392b", "#d0d0d0"
 
 
-def plot_history(history: History, path: str | os.PathLike[str]) -> Path:
-    """Draw the losses over the steps, and save the picture.
-
-    Every step's own loss is a faint dot; the lines are the evaluations.
-
-    Args:
-        history: of a run.
-        path: where to; the ending says the format (``.png``, ``.svg``, ``.pdf``).
-
-    Returns:
-        The path.
-
-    Raises:
-        ImportError: matplotlib is missing; says how to install it.
-        ValueError: the history is empty.
-    """
+def plot_history(
+    history: History, path: str | os.PathLike[str] | None = None, ax: Any = None
+) -> Any:
+    """The figure with the losses of a run; see :meth:`minigpt.History.plot`."""
     if not history.steps and not history.evaluations:
         raise ValueError("the history is empty: train first, then draw")
-    figure = new_figure(figsize=(7, 4), layout="constrained")
-    draw_history(figure.add_subplot(), history)
-    figure.savefig(path, dpi=150)
-    return Path(path)
+    if ax is None:
+        ax = new_figure(figsize=(7, 4), layout="constrained").add_subplot()
+    draw_history(ax, history)
+    if path is not None:
+        ax.figure.savefig(path, dpi=150)
+    return ax.figure
 
 
 def draw_history(axes: Any, history: History) -> None:
@@ -56,7 +48,7 @@ def draw_history(axes: Any, history: History) -> None:
 
 
 def new_figure(**options: Any) -> Any:
-    """A matplotlib figure that needs no screen.
+    """A matplotlib figure that needs no screen, and that a notebook shows.
 
     Raises:
         ImportError: matplotlib is missing; says how to install it.
@@ -65,4 +57,15 @@ def new_figure(**options: Any) -> Any:
         from matplotlib.figure import Figure
     except ImportError:
         raise ImportError('no picture without matplotlib: pip install "minigpt[viz]"') from None
-    return Figure(**options)
+    return _shown_in_notebooks(Figure)(**options)
+
+
+@functools.cache
+def _shown_in_notebooks(figure_class: Any) -> Any:
+    class Picture(figure_class):  # type: ignore[misc]
+        def _repr_png_(self) -> bytes:
+            content = io.BytesIO()
+            self.savefig(content, format="png", dpi=100)
+            return content.getvalue()
+
+    return Picture

@@ -3,71 +3,58 @@
 from __future__ import annotations
 
 import contextlib
-import sys
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
 
+from minigpt.progress_bar import ProgressBar
 from minigpt.training.history import Record
 from minigpt.training.parallel import available_cores, threadpoolctl_is_installed
-
-if TYPE_CHECKING:
-    from minigpt.training.trainer import Trainer
+from minigpt.training.run import Run
 
 _NAMES = ("train_loss", "val_loss", "train_accuracy", "val_accuracy")
 
 
 class Progress:
-    """A tqdm bar on stderr with loss, learning rate, gradient norm and tokens/s.
+    """A bar on stderr with loss, tokens a second, learning rate and gradient norm.
 
     It is there inside :meth:`shown`, unless ``progress=False``; otherwise nothing is shown.
     """
 
     def __init__(self) -> None:
-        self._bar: Any = None
+        self._bar = ProgressBar(None, shown=False)
 
     @contextlib.contextmanager
-    def shown(self, trainer: Trainer) -> Iterator[None]:
-        """Show the bar, from the step where the trainer is."""
-        if not trainer.config.progress:
-            yield
-            return
-        from tqdm import tqdm  # not before it is needed: importing it takes a while
-
-        # Where stderr is a file, a line every other second is enough.
-        interval = 0.2 if sys.stderr.isatty() else 2.0
-        with tqdm(
-            total=trainer.total_steps,
-            initial=trainer.step,
+    def shown(self, run: Run) -> Iterator[None]:
+        """Show the bar, from the step where the run is."""
+        with ProgressBar(
+            run.total_steps,
             unit="step",
-            mininterval=interval,
-            dynamic_ncols=True,
+            initial=run.step,
+            with_rate=False,
+            shown=run.config.progress,
         ) as self._bar:
             if available_cores() > 1 and not threadpoolctl_is_installed():
-                self.note(
+                self._bar.note(
                     "threadpoolctl is not installed: with it, the cores share the rows of a batch "
                     'and training is faster (pip install "minigpt[fast]")'
                 )
-            try:
-                yield
-            finally:
-                self._bar = None
+            yield
 
     def step(self, record: Record) -> None:
         """One more step is done."""
-        if self._bar is not None:
-            self._bar.set_postfix_str(
-                f"loss {record['loss']:.3f}, lr {record['learning_rate']:.1e}, "
-                f"|g| {record['grad_norm']:.2f}, {record['tokens_per_second']:,.0f} tokens/s",
-                refresh=False,
-            )
-            self._bar.update()
+        self._bar.say(
+            f"loss {record['loss']:.3f}",
+            f"{record['tokens_per_second']:,.0f} tokens/s",
+            f"lr {record['learning_rate']:.1e}",
+            f"|g| {record['grad_norm']:.2f}",
+        )
+        self._bar.update()
+
+    def evaluating(self, batch: int, batches: int) -> None:
+        """An evaluation has come to a batch, of so many."""
+        self._bar.say(f"evaluating {batch}/{batches}")
+        self._bar.update(0)
 
     def evaluation(self, record: Record, is_best: bool) -> None:
         """An evaluation is done."""
         values = [f"{n.replace('_', ' ')} {record[n]:.4f}" for n in _NAMES if n in record]
-        self.note(f"step {record['step']}: {', '.join(values)}{' (best)' if is_best else ''}")
-
-    def note(self, text: str) -> None:
-        """One line above the bar."""
-        if self._bar is not None:
-            self._bar.write(text, file=sys.stderr)
+        self._bar.note(f"step {record['step']}: {', '.join(values)}{' (best)' if is_best else ''}")

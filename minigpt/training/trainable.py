@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 from collections.abc import Iterator, Mapping
 from typing import Any, Protocol
 
 import numpy as np
 
+from minigpt import checks
 from minigpt.autograd import Array
-from minigpt.grad_mode import no_grad
+from minigpt.grad_mode import evaluation
+from minigpt.nn import Module
 from minigpt.tensor import Tensor
+from minigpt.training.config import TrainerConfig
 
 Batch = tuple[Array, ...]
+_NEEDED = (
+    "parameters", "named_parameters", "state_dict", "load_state_dict", "train", "eval", "loss",
+)  # fmt: skip
 
 
 class Trainable(Protocol):
@@ -25,7 +32,7 @@ class Trainable(Protocol):
 
     A recurrent model whose ``new_state(batch_size)`` gives an array, its state before a text, can
     be trained with ``TrainerConfig(carry_state=True)``: a batch then ends with that array, which
-    ``loss`` and ``metrics`` overwrite with the state behind the batch.
+    ``loss`` and ``metrics`` overwrite with the state after the batch.
     """
 
     def parameters(self) -> list[Any]:
@@ -50,28 +57,118 @@ class Trainable(Protocol):
         """The mean loss of a batch, a scalar."""
 
 
-def loss_of(model: Trainable, batch: Batch, rng: np.random.Generator) -> Tensor:
-    """The loss, with the generator where ``model.loss`` takes one."""
-    if "rng" in inspect.signature(model.loss).parameters:
-        return model.loss(*batch, rng=rng)
-    return model.loss(*batch)
+class Objective:
+    """The loss of a model's batches, with the parts that the model leaves out.
+
+    Args:
+        model: a :class:`Trainable`.
+    """
+
+    def __init__(self, model: Trainable) -> None:
+        self.model = model
+        self._draws = "rng" in inspect.signature(model.loss).parameters
+
+    def loss(self, batch: Batch, rng: np.random.Generator) -> Tensor:
+        """L, with the generator where ``model.loss`` takes one."""
+        return self.model.loss(*batch, rng=rng) if self._draws else self.model.loss(*batch)
+
+    def weight(self, batch: Batch) -> float:
+        """How many terms the mean in the loss runs over: w in L = Σ wᵢ Lᵢ / Σ wᵢ."""
+        own = getattr(self.model, "loss_weight", None)
+        return float(own(*batch)) if own is not None else float(len(batch[0]))
+
+    @evaluation()
+    def metrics(self, batch: Batch) -> dict[str, float]:
+        """The loss, and what else the model measures, with dropout off."""
+        own = getattr(self.model, "metrics", None)
+        if own is None:
+            return {"loss": self.model.loss(*batch).item()}
+        return {name: float(value) for name, value in own(*batch).items()}
 
 
-def weight_of(model: Trainable, batch: Batch) -> float:
-    """How many terms the mean in the loss runs over: w in L = Σ wᵢ Lᵢ / Σ wᵢ."""
-    own = getattr(model, "loss_weight", None)
-    return float(own(*batch)) if own is not None else float(len(batch[0]))
+@contextlib.contextmanager
+def evaluating(model: Trainable) -> Iterator[None]:
+    """A model that is not a Module is switched to evaluation inside, and back afterwards.
 
-
-@no_grad()
-def metrics_of(model: Trainable, batch: Batch) -> dict[str, float]:
-    """The loss, and what else the model measures."""
-    own = getattr(model, "metrics", None)
-    if own is None:
-        return {"loss": model.loss(*batch).item()}
-    return {name: float(value) for name, value in own(*batch).items()}
+    A Module needs no switch: it looks at the mode of the thread, ``minigpt.grad_mode.evaluation``.
+    """
+    if isinstance(model, Module):
+        yield
+        return
+    was_training = getattr(model, "training", True)
+    model.eval()
+    try:
+        yield
+    finally:
+        if was_training:
+            model.train()
 
 
 def rows_of(batch: Batch) -> int:
     """How many rows every array of a batch has."""
     return len(batch[0])
+
+
+def check_carries_state(model: Any) -> None:
+    """Refuse a model that remembers nothing from one batch to the next.
+
+    Raises:
+        ValueError: it has no ``new_state``.
+    """
+    if not callable(getattr(model, "new_state", None)):
+        raise ValueError(
+            f"carry_state=True needs a model with a state, such as an LSTMLanguageModel: "
+            f"{type(model).__name__} has no new_state(batch_size); leave carry_state out"
+        )
+
+
+def checked_parts(
+    model: Any, train_tokens: Any, val_tokens: Any, config: Any, tokenizer: Any
+) -> TrainerConfig:
+    """The configuration, unless the model cannot be trained, or parts contradict each other.
+
+    Raises:
+        TypeError: a part is not what it should be.
+        ValueError: parts do not fit each other.
+    """
+    checked = _checked_config(config, val_tokens)
+    _check_trainable(model)
+    if config.carry_state:
+        check_carries_state(model)
+        for name, tokens in (("train_tokens", train_tokens), ("val_tokens", val_tokens)):
+            if hasattr(tokens, "next_batch"):
+                raise ValueError(
+                    f"carry_state=True makes batches of its own: {name} must be a stream of tokens"
+                )
+    if config.early_stopping_patience is not None and val_tokens is None:
+        raise ValueError("early_stopping_patience needs val_tokens: give a validation text")
+    if tokenizer is not None:
+        _check_tokenizer(tokenizer, model)
+    return checked
+
+
+def _checked_config(config: Any, val_tokens: Any) -> TrainerConfig:
+    if isinstance(val_tokens, TrainerConfig):
+        mend = "name it: Trainer(model, train_tokens, config=…)"
+        raise checks.wrong_type("val_tokens", "token ids, batches or None", val_tokens, mend)
+    example = "Trainer(model, train_tokens, val_tokens, TrainerConfig(max_steps=1000))"
+    return checks.instance("config", config, TrainerConfig, f"say how to train: {example}")
+
+
+def _check_tokenizer(tokenizer: Any, model: Any) -> None:
+    if isinstance(tokenizer, type) or not callable(getattr(tokenizer, "to_dict", None)):
+        raise checks.wrong_type("tokenizer", "one of minigpt's", tokenizer)
+    known = getattr(getattr(model, "config", None), "vocab_size", None)
+    if known is not None and tokenizer.vocab_size > known:
+        raise ValueError(
+            f"tokenizer has {tokenizer.vocab_size} tokens, the model knows {known}: make the model "
+            f"with vocab_size={tokenizer.vocab_size}"
+        )
+
+
+def _check_trainable(model: Any) -> None:
+    missing = [name for name in _NEEDED if not callable(getattr(model, name, None))]
+    if isinstance(model, type) or missing:
+        mend = f"it lacks {', '.join(missing)}" if missing else "make an object of it"
+        expected = "an object that can be trained (see minigpt.training.Trainable)"
+        raise checks.wrong_type("model", expected, model, mend)

@@ -2,34 +2,49 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import os
-import secrets
-import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+from minigpt.autograd import Array
+from minigpt.checkpoints import save_checkpoint
 from minigpt.memory import keep_freed_memory
 from minigpt.optim import clip_grad_norm
 from minigpt.optim.sharing import one_by_one
+from minigpt.progress_bar import say
 from minigpt.training.batches import evaluation_batches, fingerprint, training_batches
-from minigpt.training.best import Best
-from minigpt.training.checkpoint import save_checkpoint
-from minigpt.training.checks import check_parts, resolved, steps_of_run
+from minigpt.training.callbacks import Callbacks
 from minigpt.training.config import TrainerConfig
-from minigpt.training.diverged import diverged
+from minigpt.training.diverged import TrainingDiverged, diverged
 from minigpt.training.evaluation import evaluate_splits
 from minigpt.training.history import History
-from minigpt.training.interrupt import how_to_go_on
+from minigpt.training.interrupt import Interrupt, how_to_go_on
 from minigpt.training.logbook import Logbook
-from minigpt.training.optimization import learning_rate_at, make_optimizer
+from minigpt.training.optimization import learning_rate_of, make_optimizer
 from minigpt.training.parallel import Workers
-from minigpt.training.resuming import resume
-from minigpt.training.snapshot import take_snapshot
+from minigpt.training.run import Best, Run, resolved, steps_of_run
+from minigpt.training.snapshot import resume, take_snapshot
+from minigpt.training.trainable import Objective, checked_parts
 
 SHARED_FROM = 2_000_000  # parameters: with fewer, waking the threads takes longer than the update
+
+# What other libraries call it.
+_ELSEWHERE = {
+    "train": "trainer.fit() trains",
+    "save_model": "trainer.save(path) keeps model, tokenizer and run, and minigpt.load_model(path) "
+    "reads them; trainer.model.save_pretrained(folder) writes Hugging Face's files",
+    "save_checkpoint": "trainer.save(path) writes a checkpoint",
+    "load_checkpoint": "Trainer.resume(path, train_tokens, val_tokens) goes on from a checkpoint",
+    "load": "Trainer.resume(path, train_tokens, val_tokens) goes on from a checkpoint",
+    "validate": "trainer.evaluate() measures the model",
+    "test": "minigpt.training.evaluate(trainer.model, tokens) measures the model on any text",
+    "predict": "minigpt.Sampler(trainer.model, tokenizer).generate(prompt) writes text",
+    "generate": "minigpt.Sampler(trainer.model, tokenizer).generate(prompt) writes text",
+}
 
 
 class Trainer:
@@ -43,16 +58,12 @@ class Trainer:
         train_tokens: the text as a 1-D array of token ids (it may be memory-mapped), or an object
             that gives batches, with the interface of ``minigpt.datasets.RandomBatches``.
         val_tokens: the same for a text that the model never trains on, or None.
-        config: how to train.
+        config: how to train; there is no run without one.
         tokenizer: stored in the checkpoints, so that they can write text.
         callbacks: see :class:`minigpt.training.Callback`.
 
     Attributes:
-        step: optimizer steps done.
-        total_steps: optimizer steps of the whole run.
-        history: what was seen so far.
-        best: the lowest validation loss so far.
-        elapsed: seconds of training and evaluation so far, those before a resumption included.
+        run: where the run stands: its step, its time, what it has seen.
 
     Raises:
         ValueError, TypeError: arguments that do not fit, or not each other.
@@ -72,33 +83,31 @@ class Trainer:
         self,
         model: Any,
         train_tokens: Any,
-        val_tokens: Any,
-        config: TrainerConfig,
+        val_tokens: Any = None,
+        config: TrainerConfig | None = None,
         *,
         tokenizer: Any = None,
         callbacks: Iterable[Any] = (),
     ) -> None:
         keep_freed_memory()
-        check_parts(model, train_tokens, val_tokens, config, tokenizer)
+        config = checked_parts(model, train_tokens, val_tokens, config, tokenizer)
         config, block_size = resolved(config, model)
         self.model, self.tokenizer, self.config = model, tokenizer, config
         self.batches = training_batches(train_tokens, config, block_size, model)
         self.splits = evaluation_batches(train_tokens, val_tokens, config, block_size, model)
         self.texts = {"train": fingerprint(train_tokens), "val": fingerprint(val_tokens)}
-        self.total_steps = steps_of_run(config, self.batches)
         self.optimizer = make_optimizer(config, model)
         self.parameters = [p for p in model.parameters() if p.requires_grad]
         self.workers = Workers(int(config.workers))
+        self.run = Run(config, steps_of_run(config, self.batches))
+
+        self._objective = Objective(model)
+        self._learning_rate = learning_rate_of(config, self.run.total_steps)
         is_large = sum(p.size for p in self.parameters) > SHARED_FROM
         self._apply = self.workers.apply if is_large else one_by_one
-
-        self.run_id = secrets.token_hex(8)  # tells this run's checkpoints from another's
-        self.step = 0
-        self.elapsed = 0.0
-        self.history = History()
-        self.best = Best()
-
-        self._log = Logbook(config, callbacks)
+        self._callbacks = Callbacks(callbacks)
+        self._log = Logbook(self.run, self._snapshot, self._tell)
+        self._interrupt = Interrupt()
         self._stopping = False
         self._torn = False  # while the parameters are being moved
 
@@ -117,36 +126,34 @@ class Trainer:
             OSError: the first or the last checkpoint could not be written.
         """
         self._stopping = False
-        self._log.unsaved = not self._log.files.open(self)
         try:
-            with self.workers, self._log.interrupt, self._log.progress.shown(self):
+            with self.workers, self._interrupt, self._log.open():
                 self._loop()
         finally:
-            self._log.files.close()
             self.model.eval()
-        if self._log.interrupt.requested and not self.finished:
-            print(how_to_go_on(self), file=sys.stderr)
+        if self._interrupt.requested and not self.finished:
+            say(how_to_go_on(self.run))
         return self.history
 
     def _loop(self) -> None:
         try:
             while True:
-                self._log.evaluate_if_due(self)
-                self._log.save_if_due(self, self._ending)
+                self._evaluate_if_due()
+                self._log.save_if_due(self._ending)
                 if self._ending:
                     break
                 self.train_step()
-        except KeyboardInterrupt:  # raised by a callback, say: Ctrl-C itself leaves but a wish
-            if self._log.interrupt.requested or self._torn:
+        except KeyboardInterrupt:  # raised by a callback, say: Ctrl-C itself only makes a request
+            if self._interrupt.requested or self._torn:
                 raise
-            self._log.interrupt.requested = True
-            self._log.save_if_due(self, ending=True)
+            self._interrupt.requested = True
+            self._log.save_if_due(ending=True)
 
     def train_step(self) -> float:
         """One optimizer step on the next batch; the batch's loss before it.
 
-        A step that fails before it moves the parameters (divergence, a wrong batch) leaves the
-        trainer as it was.
+        ``minigpt/training/plain.py`` has the same on one page. A step that fails before it moves
+        the parameters (divergence, a wrong batch) leaves the trainer as it was.
 
         Raises:
             TrainingDiverged: the loss or the gradient is not finite.
@@ -154,33 +161,45 @@ class Trainer:
         config, started = self.config, time.perf_counter()
         if not getattr(self.model, "training", False):
             self.model.train()
-        learning_rate = learning_rate_at(self.step, config, self.total_steps)
-        position = self.batches.state_dict()
-        try:
+
+        with self._taken_back_if_it_fails():
             batches = [self.batches.next_batch() for _ in range(config.gradient_accumulation)]
             seed = (config.seed, self.step)
-            loss, gradients = self.workers.gradients(self.model, batches, seed)
+            loss, gradients = self.workers.gradients(self._objective, batches, seed)
             for parameter in self.parameters:
                 parameter.grad = gradients.get(parameter)
             norm = clip_grad_norm(self.parameters, config.grad_clip or math.inf, self._apply)
             if not (math.isfinite(loss) and math.isfinite(norm)):
-                raise diverged(self, loss)
+                raise self._diverged(loss)
+        with self._parameters_in_motion():
+            learning_rate = self.optimizer.lr = self._learning_rate(self.step)
+            self.optimizer.step(self._apply)
+            self.optimizer.zero_grad()
+            self.run.step += 1
+
+        tokens = sum(batch[0].size for batch in batches)
+        self._log.step(loss, learning_rate, norm, tokens, time.perf_counter() - started)
+        return loss
+
+    @contextlib.contextmanager
+    def _taken_back_if_it_fails(self) -> Iterator[None]:
+        """After an error inside, the batches are where they were, and there are no gradients."""
+        position = self.batches.state_dict()
+        try:
+            yield
         except BaseException:
             self.batches.load_state_dict(position)
             self.optimizer.zero_grad()
             raise
 
+    @contextlib.contextmanager
+    def _parameters_in_motion(self) -> Iterator[None]:
+        """After an error inside, the parameters are torn: such a state is never saved."""
         self._torn = True
-        self.optimizer.lr = learning_rate
-        self.optimizer.step(self._apply)
-        self.optimizer.zero_grad()
-        self.step += 1
+        yield
         self._torn = False
 
-        seconds = time.perf_counter() - started
-        tokens = sum(batch[0].size for batch in batches)
-        self._log.step(self, loss, learning_rate, norm, tokens, seconds)
-        return loss
+    # ── looking at it ─────────────────────────────────────────────────────────────────────────
 
     def evaluate(self) -> dict[str, float]:
         """Loss, perplexity and accuracy on the same batches each time, with dropout off.
@@ -188,21 +207,74 @@ class Trainer:
         ``train_loss``, ``val_loss``, ``train_accuracy``, …; and as ``loss``, ``perplexity``, …
         those of the validation text, or of the training text where there is no other.
         """
-        record = evaluate_splits(self.model, self.splits, self.workers)
+        record = evaluate_splits(self._objective, self.splits, self.workers)
         split = "val_" if "val" in self.splits else "train_"
         ours = {k.removeprefix(split): v for k, v in record.items() if k.startswith(split)}
         return {**ours, **record}
+
+    def _evaluate_if_due(self) -> None:
+        if not self.run.evaluation_is_due:
+            return
+        started = time.perf_counter()
+        try:
+            metrics = evaluate_splits(self._objective, self.splits, self.workers, self._watch)
+        except _CutShort:
+            return  # the resumed run begins with it
+        for name in (f"{split}_loss" for split in self.splits):
+            if not math.isfinite(metrics[name]):
+                raise self._diverged(metrics[name], evaluated=name)
+        self._log.evaluation(metrics, time.perf_counter() - started)
+
+    def _watch(self, batch: int, batches: int) -> None:
+        """Between two batches of an evaluation."""
+        if self._interrupt.requested:
+            raise _CutShort
+        self._log.progress.evaluating(batch, batches)
+
+    def _diverged(self, loss: float, evaluated: str = "") -> TrainingDiverged:
+        rate = self._learning_rate(max(0, self.step - 1) if evaluated else self.step)
+        return diverged(self.run, self.model, loss, rate, self.newest_checkpoint, evaluated)
+
+    def _tell(self, hook: str, what: Any) -> None:
+        self._callbacks.call(hook, self, what)
 
     def stop(self) -> None:
         """End :meth:`fit` after the current step; for callbacks."""
         self._stopping = True
 
+    def print(self, *values: object) -> None:
+        """``print``, above the bar; for callbacks."""
+        say(*values, to_stdout=True)
+
+    @property
+    def step(self) -> int:
+        """Optimizer steps done."""
+        return self.run.step
+
+    @property
+    def total_steps(self) -> int:
+        """Optimizer steps of the whole run."""
+        return self.run.total_steps
+
+    @property
+    def history(self) -> History:
+        """What was seen so far."""
+        return self.run.history
+
+    @property
+    def best(self) -> Best:
+        """The lowest validation loss so far."""
+        return self.run.best
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds of training and evaluation so far, those before a resumption included."""
+        return self.run.elapsed
+
     @property
     def finished(self) -> bool:
         """Whether the run is through: all its steps done, or stopped early for lack of gain."""
-        patience = self.config.early_stopping_patience
-        stopped_early = patience is not None and self.best.evaluations_since >= patience
-        return self.step >= self.total_steps or stopped_early
+        return self.run.finished
 
     @property
     def newest_checkpoint(self) -> Path | None:
@@ -211,18 +283,27 @@ class Trainer:
 
     @property
     def _ending(self) -> bool:
-        return self.finished or self._stopping or self._log.interrupt.requested
+        return self.finished or self._stopping or self._interrupt.requested
+
+    def __getattr__(self, name: str) -> Any:
+        way = _ELSEWHERE.get(name)
+        said = f"has no {name}: {way}" if way else f"object has no attribute {name!r}"
+        raise AttributeError(f"{type(self).__name__!r} {said}", name=name, obj=self)
 
     # ── stopping and going on ─────────────────────────────────────────────────────────────────
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write a checkpoint that :meth:`resume` goes on from.
+        """Write a checkpoint that :meth:`resume` goes on from, and ``minigpt.load_model`` reads.
 
         Raises:
             OSError: it could not be written.
             ValueError: ``path`` does not end in ``.npz``.
         """
-        save_checkpoint(path, *take_snapshot(self))
+        save_checkpoint(path, *self._snapshot())
+
+    def _snapshot(self) -> tuple[dict[str, Array], dict[str, Any]]:
+        parts = self.optimizer, self.batches, self.splits, self.texts, self.tokenizer
+        return take_snapshot(self.run, self.model, *parts)
 
     @classmethod
     def resume(
@@ -243,7 +324,7 @@ class Trainer:
             val_tokens: its validation text, or None.
             model: one to fill; needed where minigpt does not know the model's class.
             callbacks: they are not stored.
-            changes: settings that shall differ from now on, such as ``max_steps`` (the schedule
+            changes: settings that are to differ from now on, such as ``max_steps`` (the schedule
                 then goes by the new number), ``checkpoint_dir`` or ``progress``.
 
         Raises:
@@ -253,3 +334,7 @@ class Trainer:
                 another run.
         """
         return resume(cls, path, train_tokens, val_tokens, model, callbacks, changes)
+
+
+class _CutShort(Exception):
+    """An evaluation was to stop before it was through."""

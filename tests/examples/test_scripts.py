@@ -16,9 +16,9 @@ import pytest
 
 import minigpt as mg
 from minigpt import datasets
+from minigpt.checkpoints import load_checkpoint, save_checkpoint
 from minigpt.sampling import token_log_probabilities
-from minigpt.training import TrainingDiverged, evaluate, save_checkpoint
-from minigpt.training.checkpoint import load_checkpoint
+from minigpt.training import TrainingDiverged, evaluate
 
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLES = ROOT / "examples"

@@ -9,16 +9,10 @@ import pytest
 
 import minigpt.functional as F
 from minigpt import no_grad
+from minigpt.checkpoints import CheckpointError, load_checkpoint, load_model, save_checkpoint
 from minigpt.datasets import StreamBatches
 from minigpt.models import LSTMConfig, LSTMLanguageModel
-from minigpt.training import (
-    CheckpointError,
-    Trainer,
-    evaluate,
-    load_checkpoint,
-    load_model,
-    save_checkpoint,
-)
+from minigpt.training import Trainer, evaluate
 from minigpt.training.carried_state import CarriedState
 from tests.training.tiny import (
     VOCAB,

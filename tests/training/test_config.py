@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from minigpt import checks
 from minigpt.training import TrainerConfig
 
 
@@ -15,72 +16,99 @@ def test_two_settings_are_enough() -> None:
     assert (config.optimizer, config.schedule, config.workers) == ("adamw", "cosine", "auto")
 
 
+COUNT = "an integer of at least 1"
+RATE = "a number above 0"
+NOT_NEGATIVE = "a number of at least 0"
+BELOW_1 = "a number of at least 0 and below 1"
+FLAG = "True or False"
+
+# A setting, what came, and what the error says that it must be.
+WRONG_TYPES = [
+    ("max_steps", 1.5, COUNT),
+    ("max_steps", True, COUNT),
+    ("batch_size", "12", COUNT),
+    ("batch_size", None, COUNT),
+    ("schedule", None, '"cosine", "linear" or "constant"'),
+    ("learning_rate", "1e-3", RATE),
+    ("learning_rate", True, RATE),
+    ("learning_rate", np.bool_(True), RATE),
+    ("learning_rate", 1e-3 + 0j, RATE),
+    ("betas", 0.9, "two numbers, such as (0.9, 0.99)"),
+    ("checkpoint_dir", 3, "the name of a folder, or None"),
+    ("keep_best", 1, FLAG),
+    ("overwrite", "no", FLAG),
+    ("workers", "all", f"{COUNT} or 'auto'"),
+    ("seed", None, "an integer of at least 0"),
+    ("seed", np.random.default_rng(0), "an integer of at least 0"),
+    ("progress", None, FLAG),
+    ("carry_state", 1, FLAG),
+    ("learning_rate_scales", 0.1, "a dict of factors by the beginning of a parameter's name"),
+    ("learning_rate_scales", {1: 0.1}, "a dict of factors by the beginning of a parameter's name"),
+]
+WRONG_VALUES = [
+    ("max_steps", 0, COUNT),
+    ("batch_size", 0, COUNT),
+    ("block_size", -1, f"{COUNT} or None"),
+    ("gradient_accumulation", 0, COUNT),
+    ("optimizer", "lion", '"adamw", "adam" or "sgd"'),
+    ("learning_rate", 0, RATE),
+    ("learning_rate", float("nan"), RATE),
+    ("learning_rate", float("inf"), RATE),
+    ("learning_rate", 10**400, RATE),
+    ("min_learning_rate", -1e-3, f"{NOT_NEGATIVE} or None"),
+    ("warmup_steps", -1, "an integer of at least 0 or None"),
+    ("eps", 0, RATE),
+    ("momentum", 1, BELOW_1),
+    ("weight_decay", -0.1, f"{NOT_NEGATIVE} or None"),
+    ("grad_clip", 0, f"{RATE} or None"),
+    ("eval_interval", 0, COUNT),
+    ("eval_batches", 0, f"{COUNT} or None"),
+    ("early_stopping_patience", 0, f"{COUNT} or None"),
+    ("log_interval", 0, COUNT),
+    ("checkpoint_interval", 0, COUNT),
+    ("keep_checkpoints", 0, COUNT),
+    ("workers", 0, f"{COUNT} or 'auto'"),
+    ("seed", -1, "an integer of at least 0"),
+]
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "expected", "error"),
+    [(*case, TypeError) for case in WRONG_TYPES] + [(*case, ValueError) for case in WRONG_VALUES],
+)
+def test_wrong_settings_are_named(name, value, expected, error) -> None:
+    with pytest.raises(error) as caught:
+        TrainerConfig(**{"max_steps": 100, name: value})
+    assert str(caught.value).startswith(f"{name} must be {expected}: got {checks.shown(value)}")
+
+
 @pytest.mark.parametrize(
     ("settings", "error", "message"),
     [
         ({"max_steps": None}, ValueError, "give max_steps or epochs, one of them: got none"),
         ({"epochs": 2}, ValueError, "got both"),
-        ({"max_steps": 0}, ValueError, "max_steps=0 must be an integer of at least 1"),
-        ({"max_steps": 1.5}, TypeError, "max_steps=1.5 must be an integer"),
-        ({"max_steps": True}, TypeError, "max_steps=True"),
-        ({"max_steps": None, "epochs": 0}, ValueError, "epochs=0"),
-        ({"batch_size": 0}, ValueError, "batch_size=0"),
-        ({"batch_size": "12"}, TypeError, "batch_size='12'"),
-        ({"batch_size": None}, TypeError, "batch_size=None"),
-        ({"block_size": -1}, ValueError, "block_size=-1"),
-        ({"gradient_accumulation": 0}, ValueError, "gradient_accumulation=0"),
-        ({"optimizer": "lion"}, ValueError, "'lion' is not known: choose one of 'adamw'"),
-        ({"schedule": None}, ValueError, "schedule=None is not known"),
-        ({"learning_rate": 0}, ValueError, "learning_rate=0.0 must be a number above 0"),
-        ({"learning_rate": float("nan")}, ValueError, "learning_rate=nan"),
-        ({"learning_rate": float("inf")}, ValueError, "learning_rate=inf"),
-        ({"learning_rate": "1e-3"}, TypeError, "learning_rate='1e-3'"),
-        ({"learning_rate": True}, TypeError, "learning_rate=True"),
-        ({"learning_rate": np.bool_(True)}, TypeError, "learning_rate"),
-        ({"min_learning_rate": -1e-3}, ValueError, "min_learning_rate=-0.001"),
+        ({"max_steps": None, "epochs": 0}, ValueError, f"epochs must be {COUNT}: got 0"),
         ({"min_learning_rate": 1.0}, ValueError, "above learning_rate=0.001: choose"),
-        ({"warmup_steps": -1}, ValueError, "warmup_steps=-1"),
         ({"warmup_steps": 101}, ValueError, "more than max_steps=100: choose warmup_steps=10"),
-        ({"betas": 0.9}, TypeError, "betas=0.9 must be two numbers"),
-        ({"betas": (0.9, 1.0)}, ValueError, "below 1"),
-        ({"betas": (0.9, float("nan"))}, ValueError, "below 1"),
-        ({"betas": (0.9, "x")}, ValueError, "below 1"),
-        ({"eps": 0}, ValueError, "eps=0.0"),
-        ({"momentum": 1}, ValueError, "momentum=1.0 must be a number of at least 0 and below 1"),
-        ({"weight_decay": -0.1}, ValueError, "weight_decay=-0.1"),
-        ({"grad_clip": 0}, ValueError, "grad_clip=0.0 must be a number above 0 or None"),
-        ({"eval_interval": 0}, ValueError, "eval_interval=0"),
-        ({"eval_batches": 0}, ValueError, "eval_batches=0"),
-        ({"early_stopping_patience": 0}, ValueError, "early_stopping_patience=0"),
-        ({"log_interval": 0}, ValueError, "log_interval=0"),
-        ({"checkpoint_dir": 3}, TypeError, "checkpoint_dir must name a folder: got 3"),
-        ({"checkpoint_interval": 0}, ValueError, "checkpoint_interval=0"),
-        ({"keep_checkpoints": 0}, ValueError, "keep_checkpoints=0"),
-        ({"keep_best": 1}, TypeError, "keep_best must be True or False"),
-        ({"overwrite": "no"}, TypeError, "overwrite must be True or False"),
-        ({"workers": 0}, ValueError, "workers=0 must be an integer of at least 1 or 'auto'"),
-        ({"workers": "all"}, TypeError, "workers='all'"),
-        ({"seed": -1}, ValueError, "seed=-1"),
-        ({"seed": None}, TypeError, "seed=None"),
-        ({"progress": None}, TypeError, "progress must be True or False"),
-        ({"carry_state": 1}, TypeError, "carry_state must be True or False"),
-        ({"learning_rate_scales": 0.1}, TypeError, "learning_rate_scales=0.1 must be a dict"),
-        ({"learning_rate_scales": {1: 0.1}}, TypeError, "beginning of a parameter's name"),
-        ({"learning_rate_scales": {"a.": "1"}}, TypeError, "['a.']='1' must be a number above 0"),
-        ({"learning_rate_scales": {"a.": True}}, TypeError, "['a.']=True must be a number"),
-        ({"learning_rate_scales": {"a.": 0}}, ValueError, "is frozen with minigpt.nn.freeze"),
-        ({"learning_rate_scales": {"a.": float("nan")}}, ValueError, "['a.']=nan must be a number"),
+        ({"betas": (0.9, 1.0)}, ValueError, f"betas[1] must be {BELOW_1}: got 1.0"),
+        ({"betas": (float("nan"), 0.9)}, ValueError, f"betas[0] must be {BELOW_1}: got nan"),
+        ({"betas": (0.9, "x")}, TypeError, f"betas[1] must be {BELOW_1}: got 'x'"),
+        ({"betas": [None, None]}, TypeError, f"betas[0] must be {BELOW_1}: got None"),
+        ({"seed": np.random.default_rng(0)}, TypeError, "a checkpoint keeps an integer"),
+        ({"learning_rate_scales": {"a.": "1"}}, TypeError, f"['a.'] must be {RATE}: got '1'"),
+        ({"learning_rate_scales": {"a.": True}}, TypeError, f"['a.'] must be {RATE}: got True"),
+        ({"learning_rate_scales": {"a.": 0}}, ValueError, "are frozen with minigpt.nn.freeze"),
+        ({"learning_rate_scales": {"a.": float("nan")}}, ValueError, f"must be {RATE}: got nan"),
     ],
 )
-def test_wrong_settings_are_named(settings, error, message) -> None:
+def test_settings_that_are_wrong_in_part_or_together(settings, error, message) -> None:
     with pytest.raises(error) as caught:
         TrainerConfig(**{"max_steps": 100, **settings})
     assert message in str(caught.value)
 
 
 def test_every_setting_is_tested_above() -> None:
-    marks = test_wrong_settings_are_named.pytestmark[0].args[1]
-    tested = {name for settings, *_ in marks for name in settings}
+    tested = {name for name, *_ in WRONG_TYPES + WRONG_VALUES} | {"epochs"}
     assert tested == {field.name for field in dataclasses.fields(TrainerConfig)}
 
 

@@ -56,7 +56,7 @@ def test_a_line_cut_short_by_a_kill_is_left_out(tmp_path: Path) -> None:
 def test_other_lines_are_refused(tmp_path: Path, bad: str) -> None:
     path = tmp_path / "history.jsonl"
     path.write_text('{"kind": "step", "step": 1}\n' + bad + "\n")
-    with pytest.raises(ValueError, match="line 2 is no record"):
+    with pytest.raises(ValueError, match="line 2 is not a record"):
         History.read(path)
 
 

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from minigpt.training import Callback, latest_checkpoint
+from minigpt.checkpoints import latest_checkpoint
+from minigpt.training import Callback
 from minigpt.training.interrupt import Interrupt
 from tests.training.tiny import Bigram, assert_same_run, resume, trainer, without_times
 

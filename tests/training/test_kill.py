@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from minigpt.training import History, Trainer, latest_checkpoint
+from minigpt.checkpoints import latest_checkpoint
+from minigpt.training import History, Trainer
 from tests.training.killed_run import run
 from tests.training.tiny import assert_same_run, without_times
 

@@ -9,6 +9,7 @@ import pytest
 from minigpt.grad_mode import is_grad_enabled
 from minigpt.training import parallel
 from minigpt.training.parallel import Workers, auto_workers
+from minigpt.training.trainable import Objective
 from tests.training.tiny import VOCAB, Bigram, tiny_gpt
 
 
@@ -21,7 +22,7 @@ def batch(rng: np.random.Generator, rows: int = 6, ignored: int = 0):
 
 def run(workers: int, model, batches):
     with Workers(workers) as pool:
-        loss, gradients = pool.gradients(model, batches, seed=(0, 0))
+        loss, gradients = pool.gradients(Objective(model), batches, seed=(0, 0))
     return loss, {name: gradients[p] for name, p in model.named_parameters()}
 
 
@@ -68,11 +69,11 @@ def test_dropout_differs_between_steps_batches_and_shards(rng) -> None:
     rows = batch(rng, rows=1)
     doubled = tuple(np.concatenate([array, array]) for array in rows)
     pool = Workers(1)
-    losses = {pool.gradients(model, [rows], seed=(0, step))[0] for step in range(4)}
-    losses.add(pool.gradients(model, [rows], seed=(1, 0))[0])
-    losses.add(pool.gradients(model, [rows, rows], seed=(0, 0))[0])
+    losses = {pool.gradients(Objective(model), [rows], seed=(0, step))[0] for step in range(4)}
+    losses.add(pool.gradients(Objective(model), [rows], seed=(1, 0))[0])
+    losses.add(pool.gradients(Objective(model), [rows, rows], seed=(0, 0))[0])
     with Workers(2) as two:
-        losses.add(two.gradients(model, [doubled], seed=(0, 0))[0])
+        losses.add(two.gradients(Objective(model), [doubled], seed=(0, 0))[0])
     assert len(losses) == 7
 
 
@@ -87,20 +88,20 @@ def test_an_error_in_a_worker_is_the_caller_s(rng) -> None:
     ids[-1, 0] = VOCAB
     with Workers(3) as pool:
         with pytest.raises(IndexError):
-            pool.gradients(tiny_gpt(), [(ids, targets)], seed=(0,))
+            pool.gradients(Objective(tiny_gpt()), [(ids, targets)], seed=(0,))
         ids[-1, 0] = 0
-        pool.gradients(tiny_gpt(), [(ids, targets)], seed=(0,))
+        pool.gradients(Objective(tiny_gpt()), [(ids, targets)], seed=(0,))
 
 
 def test_threads_end_with_the_pool(rng) -> None:
     before = threading.active_count()
     pool = Workers(3)
-    pool.gradients(Bigram(), [batch(rng)], seed=(0,))
+    pool.gradients(Objective(Bigram()), [batch(rng)], seed=(0,))
     assert threading.active_count() > before
     pool.close()
     pool.close()
     assert threading.active_count() == before
-    pool.gradients(Bigram(), [batch(rng)], seed=(0,))  # and start again
+    pool.gradients(Objective(Bigram()), [batch(rng)], seed=(0,))  # and start again
     pool.close()
 
 
@@ -109,7 +110,7 @@ def test_metrics_are_the_whole_batch_s(rng) -> None:
     rows = batch(rng, ignored=13)
     for workers in (1, 2, 5):
         with Workers(workers) as pool:
-            weight, metrics = pool.metrics(model, rows)
+            weight, metrics = pool.metrics(Objective(model), rows)
         assert weight == 48 - 13
         assert metrics == pytest.approx(model.metrics(*rows), rel=1e-6)
 
@@ -123,7 +124,7 @@ def test_a_model_without_metrics_is_measured_without_a_graph(rng) -> None:
             return super().loss(ids, targets)
 
     with Workers(2) as pool:
-        weight, metrics = pool.metrics(Watched(), batch(rng))
+        weight, metrics = pool.metrics(Objective(Watched()), batch(rng))
     assert (weight, list(metrics), seen) == (6.0, ["loss"], [False, False])
 
 
@@ -189,21 +190,21 @@ def test_an_overflow_in_a_worker_is_told_by_the_loss_alone(rng) -> None:
     model.token_embedding.weight.data *= 1e3  # the logits are above what float32 can hold
     with warnings.catch_warnings(), Workers(2) as workers:
         warnings.simplefilter("error")
-        loss, _ = workers.gradients(model, [batch(rng)], seed=(0,))
+        loss, _ = workers.gradients(Objective(model), [batch(rng)], seed=(0,))
     assert not np.isfinite(loss)
 
 
 def test_no_worker_is_refused() -> None:
-    with pytest.raises(ValueError, match="workers=0 must be 1 or more"):
+    with pytest.raises(ValueError, match="workers must be an integer of at least 1: got 0"):
         Workers(0)
 
 
 def test_dropout_does_not_depend_on_the_number_of_workers(rng) -> None:
     model, rows = tiny_gpt(dropout=0.4), batch(rng, rows=5)
-    alone = Workers(1).gradients(model, [rows], seed=(3, 1))
+    alone = Workers(1).gradients(Objective(model), [rows], seed=(3, 1))
     for count in (2, 3, 5):
         with Workers(count) as workers:
-            loss, found = workers.gradients(model, [rows], seed=(3, 1))
+            loss, found = workers.gradients(Objective(model), [rows], seed=(3, 1))
         assert loss == pytest.approx(alone[0], rel=1e-6)
         for leaf, gradient in found.items():
             np.testing.assert_allclose(gradient, alone[1][leaf], rtol=1e-4, atol=1e-7)

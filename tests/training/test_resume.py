@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from minigpt.checkpoints import CheckpointError, load_checkpoint, save_checkpoint
 from minigpt.tokenizers import CharTokenizer
-from minigpt.training import CheckpointError, Trainer, load_checkpoint, save_checkpoint
+from minigpt.training import Trainer
 from tests.training.tiny import (
     Bigram,
     assert_same_run,
@@ -183,7 +184,7 @@ def test_settings_that_would_make_it_another_run(saved: Path, name: str) -> None
 def test_wrong_changes(saved: Path) -> None:
     with pytest.raises(ValueError, match="this run counts in max_steps"):
         resume(saved, model=None, epochs=3)
-    with pytest.raises(ValueError, match="max_steps=0 must be"):
+    with pytest.raises(ValueError, match="max_steps must be an integer of at least 1: got 0"):
         resume(saved, model=None, max_steps=0)
     with pytest.raises(TypeError, match="progress must be True or False"):
         resume(saved, model=None, progress=1)

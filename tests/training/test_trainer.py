@@ -6,11 +6,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from minigpt.checkpoints import load_checkpoint
 from minigpt.datasets import EpochBatches, RandomBatches
 from minigpt.nn import Module, Parameter
 from minigpt.optim import schedules
 from minigpt.tokenizers import CharTokenizer
-from minigpt.training import Callback, Trainer, TrainerConfig, TrainingDiverged, load_checkpoint
+from minigpt.training import Callback, Trainer, TrainerConfig, TrainingDiverged
 from tests.training.tiny import VOCAB, Bigram, config, tiny_gpt, tokens, trainer, without_times
 
 # ── learning ──────────────────────────────────────────────────────────────────────────────────
@@ -352,15 +353,19 @@ def test_an_evaluation_that_is_not_finite_stops_the_run(tmp_path: Path) -> None:
     ("changes", "error", "message"),
     [
         ({"model": object()}, TypeError, "lacks parameters, named_parameters"),
-        ({"model": Bigram}, TypeError, "is a class"),
-        ({"config": {"max_steps": 3}}, TypeError, "config must be a TrainerConfig: got dict"),
+        ({"model": Bigram}, TypeError, "got the class Bigram; make an object of it"),
+        (
+            {"config": {"max_steps": 3}},
+            TypeError,
+            "a TrainerConfig: got {.*say how to",
+        ),
         ({"train_tokens": "text"}, TypeError, "train_tokens must be token ids: encode"),
         ({"train_tokens": None}, TypeError, "train_tokens must be a 1-D array of integers"),
         ({"train_tokens": np.zeros(50)}, TypeError, "float64"),
         ({"train_tokens": np.zeros((5, 50), int)}, TypeError, r"shape \(5, 50\)"),
         ({"train_tokens": tokens(8)}, ValueError, "train_tokens: the text has length 8.* takes 9"),
         ({"val_tokens": tokens(3)}, ValueError, "val_tokens: the text has length 3"),
-        ({"tokenizer": "char"}, TypeError, "tokenizer must be one of minigpt's: got str"),
+        ({"tokenizer": "char"}, TypeError, "tokenizer must be one of minigpt's: got 'char'"),
         (
             {"tokenizer": CharTokenizer.train("the quick brown fox jumps")},
             ValueError,

@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from minigpt.training import History, load_checkpoint
+from minigpt.checkpoints import load_checkpoint
+from minigpt.training import History
 from tests.training.tiny import Bigram, resume, trainer, without_times
 
 

@@ -10,19 +10,19 @@ from typing import Any
 import numpy as np
 
 from minigpt.autograd import Array
-from minigpt.training.adaptation import (
+from minigpt.checkpoints.adaptation import (
     describe_adaptation,
     freeze_as_stored,
     put_stored_adapters,
 )
-from minigpt.training.archive import CheckpointError
-from minigpt.training.trainable import Trainable
+from minigpt.checkpoints.archive import CheckpointError
+from minigpt.models import build_model
 
 PREFIX = "model/"
-_MAX_TABLE = 1 << 28  # numbers in a table that depends on the configuration alone
+_MAX_TABLE = 1 << 28  # numbers in a table that only the configuration tells of
 
 
-def describe_model(model: Trainable) -> dict[str, Any]:
+def describe_model(model: Any) -> dict[str, Any]:
     """The name of a model's class, and its configuration where that is a dataclass.
 
     Beside them, where there are any: its low-rank adapters, and its frozen parameters.
@@ -40,8 +40,6 @@ def rebuild_model(path: Path, description: Mapping[str, Any], arrays: Mapping[st
     Raises:
         CheckpointError: it is of a class that minigpt does not know, or its parts do not fit.
     """
-    from minigpt.models import build_model
-
     name, config = description["class"], description["config"]
     if not isinstance(name, str) or not isinstance(config, dict):
         raise CheckpointError(

@@ -16,8 +16,7 @@ import warnings
 from pathlib import Path
 
 from minigpt.atomic import remove_stale_temporaries
-from minigpt.training.archive import CheckpointError, is_whole
-from minigpt.training.checkpoint import read_metadata
+from minigpt.checkpoints.archive import CheckpointError, is_whole, read_metadata
 
 BEST = "best.npz"
 HISTORY = "history.jsonl"
@@ -161,7 +160,7 @@ class RunFolder:
 
 
 def _newest_first(folder: Path) -> list[Path]:
-    """Every checkpoint of a folder, by its step; files that are no checkpoints are left out."""
+    """Every checkpoint of a folder, by its step; files that are not checkpoints are left out."""
     found = []
     for path in folder.glob("*.npz"):
         match = _STEP.match(path.name)

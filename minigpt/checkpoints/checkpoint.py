@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,17 +10,18 @@ from typing import Any
 
 import numpy as np
 
-from minigpt.training.archive import (
-    Array,
+from minigpt import checks
+from minigpt.autograd import Array
+from minigpt.checkpoints.archive import (
+    KINDS,
+    METADATA,
     CheckpointError,
     read_archive,
-    read_member,
     write_archive,
 )
+from minigpt.checkpoints.folder import newest_whole
 
-METADATA = "__metadata__"
 _RESERVED = {METADATA, "file", "args", "kwds", "allow_pickle"}  # np.savez's own arguments
-_MAX_METADATA_BYTES = 1 << 30
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,8 @@ def save_checkpoint(
     Raises:
         ValueError: ``path`` does not end in ``.npz``, or a name, an array's dtype or the metadata
             cannot be stored.
-        TypeError: ``arrays`` holds something else than arrays, or the metadata is no JSON.
+        TypeError: ``arrays`` holds something other than arrays, or the metadata something that JSON
+            cannot carry.
         OSError: the file could not be written.
 
     Example:
@@ -54,16 +55,9 @@ def save_checkpoint(
         {'step': 7}
     """
     path = _checked_path(path)
-    members: dict[str, Array] = {METADATA: _encode(metadata)}
     for name, array in arrays.items():
-        if not isinstance(name, str) or not _is_plain(name):
-            raise ValueError(f"arrays: {name!r} cannot name an array in a checkpoint")
-        if not isinstance(array, np.ndarray):
-            raise TypeError(f"arrays[{name!r}] must be a NumPy array, got {type(array).__name__}")
-        if array.dtype.kind not in "biufc":
-            raise ValueError(f"arrays[{name!r}] is of type {array.dtype}, not of numbers")
-        members[name] = array
-    write_archive(path, members)
+        _check_array(name, array)
+    write_archive(path, arrays, metadata)
     return path
 
 
@@ -74,53 +68,25 @@ def load_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
     held against its real size before memory is taken.
 
     Raises:
-        CheckpointError: it is cut off, altered or no checkpoint. The error names the newest whole
-            checkpoint of the same folder, if there is one (``.previous``).
+        CheckpointError: it is cut off, altered or not a checkpoint. The error names the newest
+            whole checkpoint of the same folder, if there is one (``.previous``).
         OSError: there is no such file, or it may not be read.
     """
     path = Path(path)
     try:
-        arrays = read_archive(path)
-        if METADATA not in arrays:
-            raise CheckpointError(path, "it holds no metadata, so it is no checkpoint")
-        return Checkpoint(metadata=_decode(path, arrays.pop(METADATA)), arrays=arrays)
+        return Checkpoint(*read_archive(path))
     except CheckpointError as error:
-        from minigpt.training.folder import newest_whole  # which reads checkpoints in turn
-
         previous = newest_whole(path.parent, other_than=path)
         raise CheckpointError(path, error.reason, previous) from error.__cause__
 
 
-def read_metadata(path: Path) -> dict[str, Any]:
-    """The metadata alone, without checking or reading the arrays.
-
-    Raises:
-        CheckpointError: the file is cut off, or no checkpoint.
-        OSError: there is no such file, or it may not be read.
-    """
-    return _decode(path, read_member(path, METADATA))
-
-
-def _encode(metadata: Mapping[str, Any]) -> Array:
-    try:
-        text = json.dumps(metadata, allow_nan=False, separators=(",", ":"))
-    except TypeError as error:
-        raise TypeError(f"metadata must be made of what JSON can carry: {error}") from None
-    except ValueError as error:
-        raise ValueError(f"metadata must be made of what JSON can carry: {error}") from None
-    return np.frombuffer(text.encode(), dtype=np.uint8)
-
-
-def _decode(path: Path, encoded: Array) -> dict[str, Any]:
-    if encoded.dtype != np.uint8 or encoded.ndim != 1 or encoded.size > _MAX_METADATA_BYTES:
-        raise CheckpointError(path, "its metadata is not stored as bytes")
-    try:
-        metadata = json.loads(encoded.tobytes())
-    except (ValueError, RecursionError) as error:
-        raise CheckpointError(path, f"its metadata is no JSON ({error})") from None
-    if not isinstance(metadata, dict):
-        raise CheckpointError(path, "its metadata is no JSON object")
-    return metadata
+def _check_array(name: object, array: object) -> None:
+    if not isinstance(name, str) or not _is_plain(name):
+        raise ValueError(f"arrays: {checks.shown(name)} cannot name an array in a checkpoint")
+    if not isinstance(array, np.ndarray):
+        raise checks.wrong_type(f"arrays[{name!r}]", "a NumPy array", array)
+    if array.dtype.kind not in KINDS:
+        raise checks.wrong_value(f"arrays[{name!r}]", "of numbers", array)
 
 
 def _checked_path(path: str | os.PathLike[str]) -> Path:

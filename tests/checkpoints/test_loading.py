@@ -5,9 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from minigpt.checkpoints import CheckpointError, load_model, save_checkpoint
 from minigpt.models import GPT
 from minigpt.tokenizers import CharTokenizer
-from minigpt.training import CheckpointError, Trainer, load_model, save_checkpoint
+from minigpt.training import Trainer
 from tests.training.tiny import Bigram, config, tiny_gpt, tokens, trainer
 
 

@@ -1,15 +1,17 @@
 """The file under a checkpoint: an uncompressed ``.npz`` of NumPy's with a seal at its end.
 
-The seal is the SHA-256 of every byte before it, kept in the comment field that closes a zip file,
-so ``numpy.load`` reads the file as it reads any other. One flipped bit anywhere, or one byte
-missing, breaks it. The seal finds damage, not malice: anyone can compute one. Therefore what a
-sealed file claims about itself is checked against its real size before memory is taken.
+It holds arrays of numbers by name and one JSON object, the metadata, as an array of bytes. The seal
+is the SHA-256 of every byte before it, kept in the comment field that closes a zip file, so
+``numpy.load`` reads the file as it reads any other. One flipped bit anywhere, or one byte missing,
+breaks it. The seal finds damage, not malice: anyone can compute one. Therefore what a sealed file
+claims about itself is checked against its real size before memory is taken.
 """
 
 from __future__ import annotations
 
 import contextlib
 import hashlib
+import json
 import os
 import stat
 import struct
@@ -21,8 +23,10 @@ from typing import IO, Any
 import numpy as np
 
 from minigpt.atomic import replacing
+from minigpt.autograd import Array
 
-Array = np.ndarray[Any, np.dtype[Any]]
+METADATA = "__metadata__"
+KINDS = "biufc"  # dtypes that are plain numbers: booleans, integers, floats, complex numbers
 
 _SEAL = b"minigpt sha256 "
 _SEAL_BYTES = len(_SEAL) + 64
@@ -30,7 +34,7 @@ _END = struct.Struct("<4s4H2LH")  # the zip format's end of central directory
 _END64_LOCATOR = struct.Struct("<4sLQL")
 _END64 = struct.Struct("<4sQ2H2L4Q")
 _MAX_DIRECTORY_BYTES = 8 << 20  # some 80,000 arrays
-_KINDS = "biufc"  # dtypes that are plain numbers: booleans, integers, floats, complex numbers
+_MAX_METADATA_BYTES = 1 << 30
 
 
 class CheckpointError(ValueError):
@@ -49,42 +53,43 @@ class CheckpointError(ValueError):
         self.previous = previous
 
 
-def write_archive(path: Path, arrays: Mapping[str, Array]) -> None:
-    """Write arrays of numbers to one sealed ``.npz``, in place of what was there.
+def write_archive(path: Path, arrays: Mapping[str, Array], metadata: Mapping[str, Any]) -> None:
+    """Write arrays of numbers and metadata to one sealed ``.npz``, in place of what was there.
 
     Raises:
+        TypeError, ValueError: the metadata is not made of what JSON can carry.
         OSError: the file could not be written.
     """
+    members = {METADATA: _encode(metadata), **arrays}
     with replacing(path) as file:
         # np.savez would pickle arrays of objects; the caller has refused them.
-        np.savez(file, **arrays)  # type: ignore[arg-type]
+        np.savez(file, **members)  # type: ignore[arg-type]
         file.seek(-2, os.SEEK_END)
         file.write(struct.pack("<H", _SEAL_BYTES))  # the length of the comment, which was 0
         file.write(_SEAL + _digest(file, file.tell()).encode())
 
 
-def read_archive(path: Path) -> dict[str, Array]:
-    """All arrays of a sealed file.
+def read_archive(path: Path) -> tuple[dict[str, Array], dict[str, Any]]:
+    """All arrays of a sealed file, and its metadata.
 
     Raises:
-        CheckpointError: the file is cut off, altered, or not one of ours.
+        CheckpointError: the file is cut off, altered, or not a checkpoint.
         OSError: there is no such file, or it may not be read.
     """
     with _checked(path, seal=True) as (archive, members):
-        return {name: _read(archive, info) for name, info in members.items()}
+        metadata = _metadata(archive, members)
+        return {n: _read(archive, info) for n, info in members.items() if n != METADATA}, metadata
 
 
-def read_member(path: Path, name: str) -> Array:
-    """One small array of a sealed file, without the time it takes to check the seal.
+def read_metadata(path: Path) -> dict[str, Any]:
+    """Only the metadata of a sealed file, without the time it takes to check the seal.
 
     Raises:
-        CheckpointError: the file is cut off or not one of ours, or holds no such array.
+        CheckpointError: the file is cut off, or not a checkpoint.
         OSError: there is no such file, or it may not be read.
     """
     with _checked(path, seal=False) as (archive, members):
-        if name not in members:
-            raise CheckpointError(path, f"it holds no {name!r}")
-        return _read(archive, members[name])
+        return _metadata(archive, members)
 
 
 def is_whole(path: Path) -> bool:
@@ -119,12 +124,35 @@ def _checked(path: Path, seal: bool) -> Iterator[tuple[zipfile.ZipFile, dict[str
             raise CheckpointError(path, f"it cannot be read as an .npz file ({error})") from error
 
 
+def _encode(metadata: Mapping[str, Any]) -> Array:
+    try:
+        text = json.dumps(metadata, allow_nan=False, separators=(",", ":"))
+    except (TypeError, ValueError) as error:
+        raise type(error)(f"metadata must be made of what JSON can carry: {error}") from None
+    return np.frombuffer(text.encode(), dtype=np.uint8)
+
+
+def _metadata(archive: zipfile.ZipFile, members: Mapping[str, zipfile.ZipInfo]) -> dict[str, Any]:
+    if METADATA not in members:
+        raise _Damaged("it holds no metadata, so it is not a checkpoint")
+    encoded = _read(archive, members[METADATA])
+    if encoded.dtype != np.uint8 or encoded.ndim != 1 or encoded.size > _MAX_METADATA_BYTES:
+        raise _Damaged("its metadata is not stored as bytes")
+    try:
+        metadata = json.loads(encoded.tobytes())
+    except (ValueError, RecursionError) as error:
+        raise _Damaged(f"its metadata is not JSON ({error})") from None
+    if not isinstance(metadata, dict):
+        raise _Damaged("its metadata is not a JSON object")
+    return metadata
+
+
 class _Damaged(Exception):
     """Why a file is refused, before its name is added."""
 
 
 def _check_end(file: IO[bytes], size: int) -> None:
-    """The zip file's end is where the seal says, and its directory of a sane size."""
+    """The zip file's end is where the seal says, and its directory of a sensible size."""
     end_at = size - _SEAL_BYTES - _END.size
     if size == 0:
         raise _Damaged("it is empty")
@@ -133,7 +161,7 @@ def _check_end(file: IO[bytes], size: int) -> None:
     if end_at < 0 or end[:4] != b"PK\5\6" or not seal.startswith(_SEAL):
         raise _Damaged(
             f"its end is not a checkpoint's end: the file was cut off (it has {size} bytes), "
-            "altered, or is no checkpoint of minigpt"
+            "altered, or is not a checkpoint of minigpt"
         )
     directory_bytes, _, comment_bytes = _END.unpack(end)[5:]
     locator_at = end_at - _END64_LOCATOR.size
@@ -178,7 +206,7 @@ def _check_members(archive: zipfile.ZipFile, size: int) -> dict[str, zipfile.Zip
         if info.flag_bits & 0x1:
             raise _Damaged(f"its member {name!r} is encrypted")
         if name in members or name == info.filename:
-            raise _Damaged(f"its member {info.filename!r} is there twice, or is no array")
+            raise _Damaged(f"its member {info.filename!r} is there twice, or is not an array")
         total += info.file_size
         if total > size:
             raise _Damaged(f"its members claim {total} bytes, the file has {size}")
@@ -199,7 +227,7 @@ def _check_header(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> None:
             raise _Damaged(f"its member {info.filename!r} has an unknown format {version}")
         shape, _, dtype = readers[version](file)
         header_bytes = file.tell()
-    if dtype.hasobject or dtype.kind not in _KINDS:
+    if dtype.hasobject or dtype.kind not in KINDS:
         raise _Damaged(f"its member {info.filename!r} is of type {dtype}, not of numbers")
     count = 1
     for length in shape:

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from minigpt.autograd import Array
+from minigpt.checkpoints.archive import CheckpointError
 from minigpt.nn import Linear, Module
 from minigpt.nn.freezing import frozen
 from minigpt.nn.lora import put_adapters
 from minigpt.nn.lora_layer import LoRALinear
-from minigpt.training.archive import CheckpointError
 
 
 def describe_adaptation(model: Any) -> dict[str, Any]:
@@ -55,7 +55,7 @@ def freeze_as_stored(path: Path, model: Any, description: Mapping[str, Any]) -> 
     """Freeze what was frozen in the stored model.
 
     Raises:
-        CheckpointError: names that are no parameters of the model.
+        CheckpointError: names that are not parameters of the model.
     """
     stored = description.get("frozen", [])
     own = dict(model.named_parameters())

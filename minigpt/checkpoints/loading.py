@@ -1,0 +1,137 @@
+"""A trained model out of a checkpoint that a Trainer saved, ready to evaluate and to write."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from minigpt.checkpoints.archive import CheckpointError
+from minigpt.checkpoints.checkpoint import Checkpoint, load_checkpoint
+from minigpt.checkpoints.folder import BEST, latest_checkpoint
+from minigpt.checkpoints.rebuilding import (
+    check_same_model,
+    fill_model,
+    model_arrays,
+    rebuild_model,
+)
+from minigpt.tokenizers import tokenizer_from_dict
+
+FORMAT, VERSION = "minigpt.Trainer", 1
+_NEEDED = {"step", "config", "model", "texts", "tokenizer", "optimizer", "batches", "history"}
+_PUBLISHED = ("*.safetensors", "*.safetensors.index.json", "pytorch_model*.bin", "*.gguf")
+
+
+class LoadedModel(NamedTuple):
+    """What a checkpoint gives: ``model, tokenizer = load_model(path)``.
+
+    Attributes:
+        model: in evaluation mode.
+        tokenizer: the one it was trained with; None where the checkpoint holds none.
+    """
+
+    model: Any
+    tokenizer: Any
+
+
+def load_model(path: str | os.PathLike[str], best: bool = False, model: Any = None) -> LoadedModel:
+    """The model of a checkpoint, in evaluation mode, and its tokenizer (None where it has none).
+
+    Args:
+        path: a checkpoint, or a run's folder: the newest whole one.
+        best: of a folder, take the one with the lowest validation loss, if there is one.
+        model: one to fill, of a class that minigpt does not know.
+
+    Raises:
+        FileNotFoundError: there is nothing there.
+        CheckpointError: what is there is cut off, altered, or not a Trainer's.
+    """
+    path, checkpoint = read_run(path, best)
+    model = stored_model(path, checkpoint, model)
+    model.eval()
+    return LoadedModel(model, stored_tokenizer(path, checkpoint))
+
+
+def read_run(path: str | os.PathLike[str], best: bool = False) -> tuple[Path, Checkpoint]:
+    """The checkpoint of a Trainer at ``path``, or in a folder the newest whole one, or the best.
+
+    Raises:
+        FileNotFoundError: there is nothing there.
+        CheckpointError: it is cut off, altered, not a Trainer's, or of a later version.
+    """
+    path = _find(Path(path), best)
+    checkpoint = load_checkpoint(path)
+    _check_format(path, checkpoint.metadata)
+    return path, checkpoint
+
+
+def stored_model(path: Path, checkpoint: Checkpoint, model: Any = None) -> Any:
+    """The model that a checkpoint holds: made again, or ``model`` filled with its parameters.
+
+    Raises:
+        CheckpointError: it cannot be made, or ``model`` is another one.
+    """
+    description = checkpoint.metadata["model"]
+    if model is None:
+        return rebuild_model(path, description, checkpoint.arrays)
+    check_same_model(path, description, model)
+    fill_model(path, model, description, model_arrays(checkpoint.arrays))
+    return model
+
+
+def stored_tokenizer(path: Path, checkpoint: Checkpoint) -> Any:
+    """The tokenizer that a checkpoint holds, or None.
+
+    Raises:
+        CheckpointError: it is not sound.
+    """
+    description = checkpoint.metadata["tokenizer"]
+    if description is None:
+        return None
+    try:
+        return tokenizer_from_dict(description)
+    except (ValueError, TypeError, KeyError) as error:
+        raise CheckpointError(path, f"its tokenizer is not sound: {error}") from error
+
+
+def _find(path: Path, best: bool) -> Path:
+    if path.is_dir():
+        if best and (path / BEST).exists():
+            return path / BEST
+        try:
+            return latest_checkpoint(path)
+        except FileNotFoundError as error:
+            if any(found for pattern in _PUBLISHED for found in path.glob(pattern)):
+                raise FileNotFoundError(f"{error}, but {_way_to_published(path)}") from None
+            raise
+    if not path.exists():
+        raise FileNotFoundError(f"there is no checkpoint {path}, and no folder of that name")
+    if path.suffix in (".safetensors", ".gguf"):
+        there = path if path.suffix == ".gguf" else path.parent
+        raise CheckpointError(path, f"it is not a checkpoint, but {_way_to_published(there)}")
+    return path
+
+
+def _way_to_published(path: Path) -> str:
+    return f"weights as Hugging Face keeps them: load them with GPT.from_pretrained({str(path)!r})"
+
+
+def _check_format(path: Path, metadata: Mapping[str, Any]) -> None:
+    """Refuse files that are whole and not a Trainer's, or of a later version."""
+    if metadata.get("format") != FORMAT:
+        raise CheckpointError(path, "it is a checkpoint, and not one that a Trainer saved")
+    if metadata.get("version") != VERSION:
+        raise CheckpointError(
+            path, f"it is of version {metadata.get('version')!r:.20}, this minigpt reads {VERSION}"
+        )
+    if missing := sorted(_NEEDED - metadata.keys()):
+        raise CheckpointError(path, f"it lacks {', '.join(missing)}")
+    for name in ("config", "model", "texts", "optimizer"):
+        if not isinstance(metadata[name], dict):
+            raise CheckpointError(path, f"its {name} is not a JSON object")
+    for text in metadata["texts"].values():
+        if text is not None and not (isinstance(text, dict) and {"tokens", "sha256"} <= set(text)):
+            raise CheckpointError(path, "its texts are not described")
+    if not {"class", "config"} <= metadata["model"].keys():
+        raise CheckpointError(path, "its model is not described")

@@ -1,0 +1,197 @@
+"""A progress bar that may fail: what cannot be shown never ends the work that it shows."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from types import TracebackType
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+_LAYOUT = "{desc}{percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} [{elapsed}<{remaining}{postfix}]"
+_LAYOUT_WITH_RATE = _LAYOUT.replace("{remaining}", "{remaining}, {rate_fmt}")
+
+
+class ProgressBar:
+    """A bar on stderr, or a widget in a notebook; one that is not ``shown`` does nothing.
+
+    Where stderr is closed, full, a broken pipe or a terminal that went away, the bar goes silent
+    and the work goes on.
+
+    Args:
+        total: how many units there are; None: nobody knows.
+        description: what stands before the bar.
+        unit: what is counted.
+        shown: whether there is a bar at all.
+        initial: units that were done before.
+        large: whether counts are shown as 12.3k.
+        with_rate: whether units a second are shown.
+
+    Example:
+        >>> with ProgressBar(3, "counting", shown=False) as bar:
+        ...     [number * number for number in bar.over([1, 2, 3])]
+        [1, 4, 9]
+    """
+
+    def __init__(
+        self,
+        total: int | None,
+        description: str = "",
+        unit: str = "it",
+        *,
+        shown: bool = True,
+        initial: int = 0,
+        large: bool = False,
+        with_rate: bool = True,
+    ) -> None:
+        self._bar: Any = None
+        self._fields: tuple[str, ...] = ()
+        self._waiting = 0  # units that are done and not shown yet
+        self._shown_at = time.monotonic()
+        # Where stderr is a file, a line every other second is enough.
+        self._interval = 0.2 if _is_terminal(sys.stderr) else 2.0
+        if shown and sys.stderr is not None:
+            with contextlib.suppress(Exception):
+                from tqdm.auto import tqdm  # not before it is needed: importing it takes a while
+
+                in_notebook = any(c.__module__ == "tqdm.notebook" for c in tqdm.__mro__)
+                self._bar = tqdm(
+                    total=total,
+                    desc=description or None,
+                    unit=unit,
+                    initial=initial,
+                    unit_scale=large,
+                    file=_Forgiving(sys.stdout if in_notebook else sys.stderr),
+                    dynamic_ncols=True,
+                    mininterval=0,
+                    miniters=0,
+                    bar_format=_layout(total, with_rate, in_notebook),
+                )
+
+    def update(self, count: int = 1) -> None:
+        """So many more units are done."""
+        if self._bar is None:
+            return
+        self._waiting += count
+        if time.monotonic() - self._shown_at >= self._interval:
+            self.refresh()
+
+    def say(self, *fields: str) -> None:
+        """Words after the bar, the most important first: where there is no room, the last go."""
+        self._fields = fields
+
+    def refresh(self) -> None:
+        """Show how things stand, now."""
+        if self._bar is None:
+            return
+        with contextlib.suppress(Exception):
+            self._shown_at = time.monotonic()
+            self._bar.set_postfix_str(", ".join(self._fitting()), refresh=False)
+            waiting, self._waiting = self._waiting, 0
+            self._bar.update(waiting)
+
+    def over(self, items: Iterable[T]) -> Iterator[T]:
+        """The items, each of them one unit."""
+        for item in items:
+            yield item
+            self.update()
+
+    def note(self, text: str) -> None:
+        """One line above the bar, where there is a bar."""
+        if self._bar is not None:
+            with contextlib.suppress(Exception):
+                self._bar.write(text, file=self._bar.fp)
+
+    def close(self) -> None:
+        """Leave the bar as it is now, and end it."""
+        if self._bar is not None:
+            self.refresh()
+            bar, self._bar = self._bar, None
+            with contextlib.suppress(Exception):
+                bar.close()
+
+    def __enter__(self) -> ProgressBar:
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _fitting(self) -> list[str]:
+        """The first fields that leave ten characters for the bar."""
+        state = self._bar.format_dict
+        if not state["ncols"]:
+            return list(self._fields)
+        without = self._bar.format_meter(**{**state, "postfix": "", "ncols": None})
+        room = state["ncols"] - len(without)
+        fitting = []
+        for field in self._fields:
+            room -= len(field) + 2
+            if room < 0:
+                break
+            fitting.append(field)
+        return fitting
+
+
+def say(*values: object, to_stdout: bool = False) -> None:
+    """``print`` on stderr or stdout, above every bar that is shown, and silent where it fails."""
+    stream = sys.stdout if to_stdout else sys.stderr
+    if stream is None:
+        return
+    text = " ".join(map(str, values))
+    with contextlib.suppress(Exception):
+        if "tqdm" in sys.modules:  # else there is no bar
+            from tqdm import tqdm
+
+            tqdm.write(text, file=_Forgiving(stream))
+        else:
+            print(text, file=stream, flush=True)
+
+
+class _Forgiving:
+    """A stream whose writes never fail.
+
+    Nothing may be raised inside tqdm, which would keep its lock: other bars would wait for ever.
+    """
+
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        with contextlib.suppress(Exception):
+            self._stream.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        with contextlib.suppress(Exception):
+            self._stream.flush()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    def __eq__(self, other: object) -> bool:  # tqdm asks whether two bars share a screen
+        return bool(self._stream == getattr(other, "_stream", other))
+
+    def __hash__(self) -> int:
+        return hash(self._stream)
+
+
+def _is_terminal(stream: Any) -> bool:
+    try:
+        return bool(stream.isatty())
+    except Exception:  # closed, None, or something that somebody put in its place
+        return False
+
+
+def _layout(total: int | None, with_rate: bool, in_notebook: bool) -> str | None:
+    """The order of what is shown; a widget, and a bar without an end, have tqdm's own."""
+    if total is None or in_notebook:
+        return None
+    return _LAYOUT_WITH_RATE if with_rate else _LAYOUT

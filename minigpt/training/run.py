@@ -1,0 +1,142 @@
+"""Where a training run stands: its step, its time, what it has seen, and its best evaluation."""
+
+from __future__ import annotations
+
+import math
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from minigpt.training.batches import Batches
+from minigpt.training.config import TrainerConfig
+from minigpt.training.history import History, Record
+from minigpt.training.parallel import auto_workers
+
+
+class Best:
+    """The lowest validation loss so far.
+
+    Attributes:
+        step: after which step it was measured; None before the first evaluation.
+        val_loss: its value; None before the first evaluation.
+        evaluations_since: evaluations that have passed without a lower one.
+
+    Example:
+        >>> best = Best()
+        >>> [best.update({"step": i, "val_loss": x}) for i, x in enumerate([3.0, 2.0, 2.5])]
+        [True, True, False]
+        >>> best
+        Best(step=1, val_loss=2.0000, evaluations_since=1)
+    """
+
+    def __init__(self) -> None:
+        self.step: int | None = None
+        self.val_loss: float | None = None
+        self.evaluations_since = 0
+
+    def update(self, record: Record) -> bool:
+        """Whether an evaluation is the best so far; without a validation text, none is."""
+        loss = record.get("val_loss")
+        if loss is None or (self.val_loss is not None and loss >= self.val_loss):
+            self.evaluations_since += 1
+            return False
+        self.step, self.val_loss, self.evaluations_since = int(record["step"]), loss, 0
+        return True
+
+    def to_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return dict(vars(self))
+
+    @classmethod
+    def from_dict(cls, stored: Mapping[str, Any]) -> Best:
+        """What :meth:`to_dict` gave.
+
+        Raises:
+            KeyError, TypeError, ValueError: it is something else.
+        """
+        best = cls()
+        if stored["step"] is not None:
+            best.step, best.val_loss = int(stored["step"]), float(stored["val_loss"])
+        best.evaluations_since = int(stored["evaluations_since"])
+        return best
+
+    def __repr__(self) -> str:
+        loss = None if self.val_loss is None else f"{self.val_loss:.4f}"
+        since = self.evaluations_since
+        return f"Best(step={self.step}, val_loss={loss}, evaluations_since={since})"
+
+
+@dataclass
+class Run:
+    """Where a run stands.
+
+    Attributes:
+        config: its settings.
+        total_steps: optimizer steps of the whole run.
+        step: optimizer steps done.
+        elapsed: seconds of training and evaluation so far, those before a resumption included.
+        history: what was seen so far.
+        best: the lowest validation loss so far.
+        id: tells this run's checkpoints from another's.
+    """
+
+    config: TrainerConfig
+    total_steps: int
+    step: int = 0
+    elapsed: float = 0.0
+    history: History = field(default_factory=History)
+    best: Best = field(default_factory=Best)
+    id: str = field(default_factory=lambda: secrets.token_hex(8))
+
+    @property
+    def finished(self) -> bool:
+        """Whether all its steps are done, or it was stopped early for lack of gain."""
+        patience = self.config.early_stopping_patience
+        stopped_early = patience is not None and self.best.evaluations_since >= patience
+        return self.step >= self.total_steps or stopped_early
+
+    @property
+    def evaluation_is_due(self) -> bool:
+        """At every eval_interval and after the last step, unless that was done already."""
+        last = self.history.evaluations[-1:]
+        if last and last[0]["step"] == self.step:
+            return False
+        at_interval = self.step > 0 and self.step % self.config.eval_interval == 0
+        return at_interval or self.step >= self.total_steps
+
+
+def resolved(config: TrainerConfig, model: Any) -> tuple[TrainerConfig, int | None]:
+    """The configuration with "auto" made a number, and the length of the sequences.
+
+    Raises:
+        ValueError: they are longer than the model's context.
+    """
+    if config.workers == "auto":
+        config = replace(config, workers=auto_workers(config.batch_size))
+    context = getattr(getattr(model, "config", None), "block_size", None)
+    block_size = config.block_size or context
+    if context is not None and block_size > context:
+        raise ValueError(
+            f"block_size={block_size} is more than the model's context, {context}: choose "
+            f"block_size={context}, or leave it out"
+        )
+    return config, block_size
+
+
+def steps_of_run(config: TrainerConfig, batches: Batches) -> int:
+    """How many optimizer steps a run has.
+
+    Raises:
+        ValueError: the warm-up is longer.
+    """
+    if config.max_steps is not None:
+        return config.max_steps
+    assert config.epochs is not None
+    steps = math.ceil(config.epochs * batches.batches_per_epoch / config.gradient_accumulation)
+    if config.warmup_steps is not None and config.warmup_steps > steps:
+        raise ValueError(
+            f"warmup_steps={config.warmup_steps} is more than the {steps} steps of "
+            f"epochs={config.epochs}: choose warmup_steps={steps // 10}, or leave it out"
+        )
+    return steps
