@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
 import time
 from collections.abc import Iterable, Iterator
@@ -11,6 +12,8 @@ from typing import Any, TypeVar
 
 T = TypeVar("T")
 
+INTERVAL = 0.2  # seconds between two pictures of a bar
+_INTERVAL_IN_FILES = 2.0  # where stderr is a file, a line every other second is enough
 _LAYOUT = "{desc}{percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} [{elapsed}<{remaining}{postfix}]"
 _LAYOUT_WITH_RATE = _LAYOUT.replace("{remaining}", "{remaining}, {rate_fmt}")
 
@@ -51,8 +54,7 @@ class ProgressBar:
         self._fields: tuple[str, ...] = ()
         self._waiting = 0  # units that are done and not shown yet
         self._shown_at = time.monotonic()
-        # Where stderr is a file, a line every other second is enough.
-        self._interval = 0.2 if _is_terminal(sys.stderr) else 2.0
+        self._interval = INTERVAL if _is_terminal(sys.stderr) else _INTERVAL_IN_FILES
         if shown and sys.stderr is not None:
             with contextlib.suppress(Exception):
                 from tqdm.auto import tqdm  # not before it is needed: importing it takes a while
@@ -60,14 +62,12 @@ class ProgressBar:
                 in_notebook = any(c.__module__ == "tqdm.notebook" for c in tqdm.__mro__)
                 self._bar = tqdm(
                     total=total,
-                    desc=description or None,
+                    desc=f"{description}: " if description else None,
                     unit=unit,
                     initial=initial,
                     unit_scale=large,
                     file=_Forgiving(sys.stdout if in_notebook else sys.stderr),
-                    dynamic_ncols=True,
-                    mininterval=0,
-                    miniters=0,
+                    ncols=None if in_notebook else _width(sys.stderr),
                     bar_format=_layout(total, with_rate, in_notebook),
                 )
 
@@ -89,9 +89,11 @@ class ProgressBar:
             return
         with contextlib.suppress(Exception):
             self._shown_at = time.monotonic()
-            self._bar.set_postfix_str(", ".join(self._fitting()), refresh=False)
-            waiting, self._waiting = self._waiting, 0
-            self._bar.update(waiting)
+            if self._bar.ncols is not None:  # the window may have changed
+                self._bar.ncols = _width(sys.stderr) or self._bar.ncols
+            self._bar.n += self._waiting
+            self._waiting = 0
+            self._bar.set_postfix_str(", ".join(self._fitting()), refresh=True)
 
     def over(self, items: Iterable[T]) -> Iterator[T]:
         """The items, each of them one unit."""
@@ -188,6 +190,15 @@ def _is_terminal(stream: Any) -> bool:
         return bool(stream.isatty())
     except Exception:  # closed, None, or something that somebody put in its place
         return False
+
+
+def _width(stream: Any) -> int | None:
+    """How many characters go in a line of a terminal; None where there is no terminal."""
+    try:
+        columns = int(os.environ.get("COLUMNS") or os.get_terminal_size(stream.fileno()).columns)
+    except (OSError, ValueError, AttributeError):
+        return None
+    return columns - 1  # a cursor in the last column would begin a new line
 
 
 def _layout(total: int | None, with_rate: bool, in_notebook: bool) -> str | None:

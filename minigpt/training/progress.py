@@ -10,7 +10,7 @@ from minigpt.training.history import Record
 from minigpt.training.parallel import available_cores, threadpoolctl_is_installed
 from minigpt.training.run import Run
 
-_NAMES = ("train_loss", "val_loss", "train_accuracy", "val_accuracy")
+_LOSSES, _ACCURACIES = ("train_loss", "val_loss"), ("val_accuracy", "train_accuracy")
 
 
 class Progress:
@@ -21,6 +21,7 @@ class Progress:
 
     def __init__(self) -> None:
         self._bar = ProgressBar(None, shown=False)
+        self._step: tuple[str, ...] = ()  # what is said of the last step
 
     @contextlib.contextmanager
     def shown(self, run: Run) -> Iterator[None]:
@@ -41,12 +42,13 @@ class Progress:
 
     def step(self, record: Record) -> None:
         """One more step is done."""
-        self._bar.say(
+        self._step = (
             f"loss {record['loss']:.3f}",
             f"{record['tokens_per_second']:,.0f} tokens/s",
             f"lr {record['learning_rate']:.1e}",
             f"|g| {record['grad_norm']:.2f}",
         )
+        self._bar.say(*self._step)
         self._bar.update()
 
     def evaluating(self, batch: int, batches: int) -> None:
@@ -56,5 +58,8 @@ class Progress:
 
     def evaluation(self, record: Record, is_best: bool) -> None:
         """An evaluation is done."""
-        values = [f"{n.replace('_', ' ')} {record[n]:.4f}" for n in _NAMES if n in record]
-        self._bar.note(f"step {record['step']}: {', '.join(values)}{' (best)' if is_best else ''}")
+        self._bar.say(*self._step)
+        losses = [f"{n.replace('_', ' ')} {record[n]:.4f}" for n in _LOSSES if n in record]
+        accuracy = [f"{n.replace('_', ' ')} {record[n]:.1%}" for n in _ACCURACIES if n in record]
+        words = ", ".join(losses + accuracy[:1])  # so much goes in a line of 80
+        self._bar.note(f"step {record['step']}: {words}{' (best)' if is_best else ''}")

@@ -27,6 +27,23 @@ def test_a_model_comes_back_with_its_tokenizer(tmp_path: Path) -> None:
         assert loaded_tokenizer.decode(loaded_tokenizer.encode("abba")) == "abba"
 
 
+def test_what_is_loaded_has_names(tmp_path: Path) -> None:
+    trainer(tiny_gpt()).save(tmp_path / "a.npz")
+    loaded = load_model(tmp_path / "a.npz")
+    assert isinstance(loaded.model, GPT)
+    assert loaded.tokenizer is None
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "pytorch_model.bin", "model.q8.gguf"])
+def test_a_folder_of_hugging_face_s_names_the_way(tmp_path: Path, name: str) -> None:
+    (tmp_path / "config.json").write_text("{}")
+    (tmp_path / name).write_bytes(b"")
+    with pytest.raises(FileNotFoundError, match=r"no checkpoint in .*GPT\.from_pretrained\('"):
+        load_model(tmp_path)
+    with pytest.raises(CheckpointError, match=r"cut off|not a checkpoint|is empty"):
+        load_model(tmp_path / name)
+
+
 def test_the_best_or_the_newest(tmp_path: Path) -> None:
     trainer(tiny_gpt(), checkpoint_dir=tmp_path, max_steps=4).fit()
     best = (tmp_path / "best.npz").read_bytes()

@@ -42,6 +42,16 @@ def test_without_matplotlib_one_line_says_what_to_install(
         plot_history(HISTORY, tmp_path / "loss.png")
 
 
+def test_history_plots_itself(tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib", reason="needs matplotlib")
+    figure = HISTORY.plot(tmp_path / "loss.svg")
+    assert (tmp_path / "loss.svg").read_text().count("<svg") == 1
+    assert figure._repr_png_().startswith(b"\x89PNG")  # this is what a notebook shows
+    axes = figure.add_subplot()
+    assert HISTORY.plot(ax=axes) is figure
+    assert len(axes.get_lines()) == 3
+
+
 def test_an_empty_history_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="empty"):
-        plot_history(History(), tmp_path / "loss.png")
+        History().plot(tmp_path / "loss.png")

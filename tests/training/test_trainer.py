@@ -177,7 +177,7 @@ def test_without_a_validation_text() -> None:
         history.column("val_loss")
 
 
-# ── best, early stopping, callbacks ───────────────────────────────────────────────────────────
+# ── best, early stopping ──────────────────────────────────────────────────────────────────────
 
 
 class Scripted(Bigram):
@@ -218,69 +218,6 @@ def test_early_stopping() -> None:
     assert history.column("val_loss") == [3.0, 2.0, 2.1, 1.9, 2.0, 1.95]
     assert run.fit() is history
     assert run.step == 6
-
-
-def test_callbacks_in_their_order(tmp_path: Path) -> None:
-    calls = []
-
-    class Recorder(Callback):
-        def on_step(self, trainer, record):
-            calls.append(("step", trainer.step, record["step"]))
-
-        def on_evaluation(self, trainer, record):
-            calls.append(("evaluation", trainer.step, record["step"]))
-
-        def on_checkpoint(self, trainer, path):
-            assert load_checkpoint(path).metadata["step"] == trainer.step
-            calls.append((path.name, trainer.step))
-
-    trainer(
-        max_steps=3, eval_interval=2, checkpoint_interval=2, checkpoint_dir=tmp_path,
-        callbacks=[Recorder()],
-    ).fit()  # fmt: skip
-    assert [call for call in calls if call[0] != "best.npz"] == [
-        ("step-00000000.npz", 0),
-        ("step", 1, 1),
-        ("step", 2, 2),
-        ("evaluation", 2, 2),
-        ("step-00000002.npz", 2),
-        ("step", 3, 3),
-        ("evaluation", 3, 3),
-        ("step-00000003.npz", 3),
-    ]
-
-
-def test_a_callback_can_stop_the_run_which_can_go_on() -> None:
-    class Stop(Callback):
-        def on_step(self, trainer, record):
-            if trainer.step == 5:
-                trainer.stop()
-
-    run = trainer(callbacks=[Callback(), Stop()])
-    assert len(run.fit().steps) == 5
-    run.fit()
-    assert run.step == 10
-    assert without_times(run.history) == without_times(trainer().fit())
-
-
-def test_an_error_in_a_callback_is_the_caller_s(tmp_path: Path) -> None:
-    class Bad:
-        def on_step(self, trainer, record):
-            if trainer.step == 3:
-                raise KeyError("mine")
-
-    run = trainer(callbacks=[Bad()], checkpoint_dir=tmp_path)
-    with pytest.raises(KeyError, match="mine"):
-        run.fit()
-    assert run.step == 3
-    run.fit()
-    assert run.finished
-
-
-@pytest.mark.parametrize("bad", [Callback(), [Callback], [print], [None], 3])
-def test_what_is_no_callback(bad) -> None:
-    with pytest.raises(TypeError, match="callback"):
-        trainer(callbacks=bad)
 
 
 # ── divergence ────────────────────────────────────────────────────────────────────────────────
@@ -458,31 +395,82 @@ def test_any_model_with_any_batches() -> None:
     assert history.column("val_loss")[-1] < 1e-6
 
 
-# ── what is shown ─────────────────────────────────────────────────────────────────────────────
-
-
-def test_progress_is_shown_on_stderr(capsys) -> None:
-    trainer(progress=True).fit()
-    out, err = capsys.readouterr()
-    assert out == ""
-    assert "step 8: train loss 2.3" in err
-    assert "10/10" in err
-
-
-def test_without_progress_nothing_is_shown(capsys) -> None:
-    trainer().fit()
-    assert capsys.readouterr() == ("", "")
+def test_a_missing_configuration_says_how_to_train() -> None:
+    with pytest.raises(TypeError, match=r"config must be a TrainerConfig: got None; say how to tr"):
+        Trainer(Bigram(), tokens())
+    with pytest.raises(TypeError, match=r"val_tokens must be .*: got a TrainerConfig; name it:"):
+        Trainer(Bigram(), tokens(), config())
+    assert Trainer(Bigram(), tokens(), config=config(max_steps=1)).fit().column("step") == [1]
 
 
 @pytest.mark.parametrize(
-    ("cores", "installed", "told"), [(2, False, 1), (2, True, 0), (1, False, 0)]
+    ("name", "way"),
+    [
+        ("save_model", r"trainer\.save\(path\).*minigpt\.load_model.*save_pretrained"),
+        ("train", r"trainer\.fit\(\)"),
+        ("load_checkpoint", r"Trainer\.resume"),
+        ("generate", r"minigpt\.Sampler"),
+        ("nonsense", "object has no attribute 'nonsense'"),
+    ],
 )
-def test_what_the_fast_extra_would_bring_is_said_once(
-    capsys, monkeypatch, cores, installed, told
-) -> None:
-    from minigpt.training import progress
+def test_what_users_guess_is_answered(name: str, way: str) -> None:
+    run = trainer()
+    assert not hasattr(run, name)
+    with pytest.raises(AttributeError, match=way):
+        getattr(run, name)
 
-    monkeypatch.setattr(progress, "available_cores", lambda: cores)
-    monkeypatch.setattr(progress, "threadpoolctl_is_installed", lambda: installed)
-    trainer(progress=True, max_steps=2).fit()
-    assert capsys.readouterr().err.count("minigpt[fast]") == told
+
+class Foreign:
+    """A model that is not a Module, and does its own switching."""
+
+    def __init__(self) -> None:
+        self.inner, self.training = Bigram(), True
+        self.seen: list[bool] = []
+
+    def __getattr__(self, name):
+        return getattr(vars(self)["inner"], name)
+
+    def train(self):
+        self.training = True
+
+    def eval(self):
+        self.training = False
+
+    def loss(self, ids, targets):
+        self.seen.append(self.training)
+        return self.inner.loss(ids, targets)
+
+
+def test_a_model_of_another_kind_is_switched_as_its_protocol_says() -> None:
+    model = Foreign()
+    run = trainer(model, workers=2)
+    run.train_step()
+    run.evaluate()
+    assert model.training
+    run.train_step()
+    assert model.seen == [True] * 2 + [False] * 8 + [True] * 2
+    run.fit()
+    assert not model.training
+
+
+def test_an_evaluation_flips_no_flag_of_the_model() -> None:
+    """Another thread may train or use it meanwhile: the mode is the thread's."""
+    seen = []
+
+    class Watched(Bigram):
+        def loss(self, ids, targets):
+            seen.append((self._in_training, self.training))
+            return super().loss(ids, targets)
+
+    run = trainer(Watched(), workers=2)
+    run.evaluate()
+    assert set(seen) == {(True, False)}
+
+
+def test_what_stays_the_same_is_looked_at_once(monkeypatch) -> None:
+    import inspect
+
+    run, calls = trainer(), []
+    monkeypatch.setattr(inspect, "signature", lambda *_: calls.append(1))
+    run.train_step()
+    assert not calls
