@@ -14,7 +14,7 @@ T = TypeVar("T")
 
 INTERVAL = 0.2  # seconds between two pictures of a bar
 _INTERVAL_IN_FILES = 2.0  # where stderr is a file, a line every other second is enough
-_LAYOUT = "{desc}{percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} [{elapsed}<{remaining}{postfix}]"
+_LAYOUT = "{l_bar}{bar}| {n_fmt}/{total_fmt} [{elapsed}<{remaining}{postfix}]"
 _LAYOUT_WITH_RATE = _LAYOUT.replace("{remaining}", "{remaining}, {rate_fmt}")
 
 
@@ -62,7 +62,7 @@ class ProgressBar:
                 in_notebook = any(c.__module__ == "tqdm.notebook" for c in tqdm.__mro__)
                 self._bar = tqdm(
                     total=total,
-                    desc=f"{description}: " if description else None,
+                    desc=description or None,
                     unit=unit,
                     initial=initial,
                     unit_scale=large,

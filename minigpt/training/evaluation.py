@@ -43,7 +43,7 @@ def evaluate(
             batch_size streams, of which only the first token has none before it.
 
     Raises:
-        ValueError, TypeError: tokens that are no stream of ids, or too few.
+        ValueError, TypeError: tokens that are not a stream of ids, or too few.
 
     Example:
         >>> import numpy as np, minigpt as mg

@@ -353,7 +353,7 @@ def test_token_lists_and_memory_maps(tmp_path: Path) -> None:
 
 
 def test_any_model_with_any_batches() -> None:
-    """A regression: batches of the caller's, of arrays that are no tokens."""
+    """A regression: batches of the caller's, of arrays that are not tokens."""
 
     class Line(Module):
         def __init__(self) -> None:

@@ -25,7 +25,7 @@ class BigramConfig:
 
 
 class Bigram(Module):
-    """The next token from the present one alone: a table of logits. No rng, weights or metrics."""
+    """The next token from the present one only: a table of logits. No rng, weights or metrics."""
 
     def __init__(self, seed: int = 0, config: BigramConfig | None = None) -> None:
         super().__init__()
