@@ -23,6 +23,7 @@ FLOORS = [
     {
         "atomic",
         "autograd",
+        "blas_threads",
         "checks",
         "chunks",
         "grad_mode",

@@ -11,11 +11,9 @@ go of the interpreter lock inside its operations; the threads share the model's 
 
 from __future__ import annotations
 
-import contextlib
-import importlib.util
 import itertools
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -24,6 +22,7 @@ import numpy as np
 
 from minigpt import checks
 from minigpt.autograd import Array, gradients
+from minigpt.blas_threads import can_be_controlled, one_blas_thread
 from minigpt.functional.row_draws import RowsGenerator
 from minigpt.tensor import Tensor
 from minigpt.training.trainable import Batch, Objective, rows_of
@@ -47,7 +46,6 @@ class Workers:
     def __init__(self, count: int) -> None:
         self.count = checks.integer("workers", count, least=1)
         self._pool: ThreadPoolExecutor | None = None
-        self._blas: Any = None
 
     def gradients(
         self, objective: Objective, batches: Sequence[Batch], seed: Sequence[int]
@@ -156,7 +154,7 @@ class Workers:
             from concurrent.futures import ThreadPoolExecutor  # not before it is needed
 
             self._pool = ThreadPoolExecutor(self.count - 1, thread_name_prefix="minigpt-worker")
-        with self._one_blas_thread():
+        with one_blas_thread():
             futures = [self._pool.submit(call) for call in calls[1:]]
             try:
                 # The calling thread is one of the workers: it need not be woken up, and no two
@@ -167,19 +165,6 @@ class Workers:
                     future.exception()  # waits until it is over
         return [first, *(future.result() for future in futures)]
 
-    @contextlib.contextmanager
-    def _one_blas_thread(self) -> Iterator[None]:
-        """Matrix products run on the thread that asks for them, while the workers are at it."""
-        if self._blas is None and threadpoolctl_is_installed():
-            import threadpoolctl
-
-            self._blas = threadpoolctl.ThreadpoolController()
-        if self._blas is None:
-            yield
-            return
-        with self._blas.limit(limits=1, user_api="blas"):
-            yield
-
 
 def auto_workers(batch_size: int) -> int:
     """How many workers "auto" stands for on this machine.
@@ -187,7 +172,7 @@ def auto_workers(batch_size: int) -> int:
     One a core, if threadpoolctl can keep each worker's matrix products on one thread. Otherwise
     one in all, whose matrix products use every core.
     """
-    if not threadpoolctl_is_installed():
+    if not can_be_controlled():
         return 1
     return max(1, min(available_cores(), batch_size, MAX_AUTO_WORKERS))
 
@@ -197,11 +182,6 @@ def available_cores() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
-
-
-def threadpoolctl_is_installed() -> bool:
-    """Whether BLAS threads can be controlled."""
-    return importlib.util.find_spec("threadpoolctl") is not None
 
 
 def _add(summed: dict[Tensor, Array], parts: dict[Tensor, Array]) -> None:

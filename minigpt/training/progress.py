@@ -5,9 +5,10 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 
+from minigpt.blas_threads import can_be_controlled
 from minigpt.progress_bar import ProgressBar
 from minigpt.training.history import Record
-from minigpt.training.parallel import available_cores, threadpoolctl_is_installed
+from minigpt.training.parallel import available_cores
 from minigpt.training.run import Run
 
 _LOSSES, _ACCURACIES = ("train_loss", "val_loss"), ("val_accuracy", "train_accuracy")
@@ -33,7 +34,7 @@ class Progress:
             with_rate=False,
             shown=run.config.progress,
         ) as self._bar:
-            if available_cores() > 1 and not threadpoolctl_is_installed():
+            if available_cores() > 1 and not can_be_controlled():
                 self._bar.note(
                     "threadpoolctl is not installed: with it, the cores share the rows of a batch "
                     'and training is faster (pip install "minigpt[fast]")'

@@ -6,6 +6,7 @@ import warnings
 import numpy as np
 import pytest
 
+from minigpt import blas_threads
 from minigpt.grad_mode import is_grad_enabled
 from minigpt.training import parallel
 from minigpt.training.parallel import Workers, auto_workers
@@ -140,19 +141,19 @@ def test_rows_must_agree_to_be_shared(rng) -> None:
 
 
 def test_auto(monkeypatch) -> None:
-    monkeypatch.setattr(parallel, "threadpoolctl_is_installed", lambda: True)
+    monkeypatch.setattr(parallel, "can_be_controlled", lambda: True)
     monkeypatch.setattr(parallel, "available_cores", lambda: 4)
     assert [auto_workers(rows) for rows in (1, 3, 12)] == [1, 3, 4]
     monkeypatch.setattr(parallel, "available_cores", lambda: 64)
     assert auto_workers(64) == parallel.MAX_AUTO_WORKERS
-    monkeypatch.setattr(parallel, "threadpoolctl_is_installed", lambda: False)
+    monkeypatch.setattr(parallel, "can_be_controlled", lambda: False)
     assert auto_workers(12) == 1
 
 
 def test_without_threadpoolctl_several_workers_still_work(rng, monkeypatch) -> None:
     batches = [batch(rng)]
     expected = run(2, tiny_gpt(), batches)
-    monkeypatch.setattr(parallel, "threadpoolctl_is_installed", lambda: False)
+    monkeypatch.setattr(blas_threads, "_libraries", lambda: [])
     assert_close(expected, run(2, tiny_gpt(), batches))
 
 

@@ -34,7 +34,7 @@ def test_what_the_fast_extra_would_bring_is_said_once(
     from minigpt.training import progress
 
     monkeypatch.setattr(progress, "available_cores", lambda: cores)
-    monkeypatch.setattr(progress, "threadpoolctl_is_installed", lambda: installed)
+    monkeypatch.setattr(progress, "can_be_controlled", lambda: installed)
     trainer(progress=True, max_steps=2).fit()
     assert capsys.readouterr().err.count("minigpt[fast]") == told
 
