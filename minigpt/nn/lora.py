@@ -6,9 +6,11 @@ from collections.abc import Iterable, Mapping
 
 import numpy as np
 
+from minigpt import checks
 from minigpt.autograd import Array
+from minigpt.checks import Seed
 from minigpt.nn.freezing import freeze
-from minigpt.nn.layers import Linear, Seed, check_seed
+from minigpt.nn.layers import Linear
 from minigpt.nn.lora_layer import LoRALinear
 from minigpt.nn.module import Module, Parameter
 from minigpt.nn.replacing import replace_modules
@@ -78,8 +80,7 @@ def put_adapters(model: Module, settings: Mapping[str, tuple[int, float]], seed:
         ValueError, TypeError: a name is no plain linear layer's, or its matrix is another layer's
             too, or rank or alpha do not fit; nothing is changed then.
     """
-    check_seed(seed)
-    rng, known = np.random.default_rng(seed), plain_linears(model)
+    rng, known = np.random.default_rng(checks.seed(seed)), plain_linears(model)
     holders: dict[int, int] = {}
     for _, module in model.named_modules():
         for _, child in module.named_children():

@@ -14,7 +14,7 @@ import pytest
 from minigpt import GPT, BPETokenizer, CharTokenizer, GPTConfig, Tensor
 from minigpt.functional import ACTIVATIONS
 from minigpt.interop import PretrainedError, SafetensorsFile, write_safetensors
-from minigpt.nn.layers import without_initial_weights
+from minigpt.nn.initial_weights import without_initial_weights
 from minigpt.optim import AdamW
 
 SIZES = {"vocab_size": 13, "block_size": 8, "n_layer": 2, "n_head": 2, "n_embd": 12}
@@ -138,9 +138,9 @@ def test_options_that_change_no_weight(folder):
 
 def test_arguments_are_not_blamed_on_the_file(folder):
     for arguments, error, message in (
-        ({"dropout": 1.5}, ValueError, r"^dropout=1\.5 must be a probability"),
-        ({"dropout": "0.1"}, TypeError, "^dropout must be a number"),
-        ({"recompute": 1}, TypeError, "^recompute must be True or False, got 1"),
+        ({"dropout": 1.5}, ValueError, r"^dropout must be a probability.*: got 1\.5"),
+        ({"dropout": "0.1"}, TypeError, "^dropout must be a probability.*: got '0.1'"),
+        ({"recompute": 1}, TypeError, "^recompute must be True or False: got 1"),
     ):
         with pytest.raises(error, match=message) as caught:
             GPT.from_pretrained(folder, **arguments)
@@ -213,15 +213,18 @@ def fails(folder, message):
         ({"n_layer": 10**12}, r"n_layer=1000000000000, the weights are 28 tensors in all"),
         ({"vocab_size": 10**12}, "wte.weight is"),
         ({"n_head": 5}, "by minigpt's names, n_embd=12 is not divisible by n_head=5"),
-        ({"n_layer": 0}, "n_layer=0 must be 1 or more"),
-        ({"n_layer": "2"}, "n_layer must be an integer, got '2'"),
-        ({"n_layer": True}, "n_layer must be an integer, got True"),
-        ({"n_embd": 12.0}, r"n_embd must be an integer, got 12\.0"),
-        ({"vocab_size": None}, "vocab_size must be an integer, got None"),
-        ({"layer_norm_epsilon": 0}, "layer_norm_eps=0 must be a positive number"),
+        ({"n_layer": 0}, "n_layer must be an integer of at least 1: got 0"),
+        ({"n_layer": "2"}, "n_layer must be an integer of at least 1: got '2'"),
+        ({"n_layer": True}, "n_layer must be an integer of at least 1: got True"),
+        ({"n_embd": 12.0}, r"n_embd must be an integer of at least 1: got 12\.0"),
+        ({"vocab_size": None}, "vocab_size must be an integer of at least 1: got None"),
+        ({"layer_norm_epsilon": 0}, "layer_norm_eps must be a number above 0: got 0"),
         ({"layer_norm_epsilon": "tiny"}, "layer_norm_eps must be a number"),
         ({"tie_word_embeddings": 1}, "tie_head must be True or False"),
-        ({key: 2 for key in ("resid_pdrop", "embd_pdrop", "attn_pdrop")}, "dropout=2 must be"),
+        (
+            {key: 2 for key in ("resid_pdrop", "embd_pdrop", "attn_pdrop")},
+            "dropout must be a probability.*: got 2",
+        ),
         ({"model_type": "gpt_neo"}, "model_type='gpt_neo'"),
     ],
 )
