@@ -76,7 +76,10 @@ class Pretrained(Module):
         folder = pretrained_folder(folder_or_name)
         path = folder / CONFIG
         if not path.exists():
-            raise PretrainedError(folder, f"it has no {CONFIG}: pass a Hugging Face GPT-2 folder")
+            mend = "pass a Hugging Face GPT-2 folder"
+            if any(folder.glob("*.npz")):
+                mend = "minigpt's own checkpoints are read by mg.load_model(folder)"
+            raise PretrainedError(folder, f"it has no {CONFIG}: {mend}")
         fields = read_gpt2_config(path, dropout)
         try:
             config = cls.CONFIG(**fields)

@@ -45,7 +45,7 @@ class Seq2SeqConfig(StackConfig):
         n_decoder_layer: how many blocks the decoder has; n_layer where None.
         dropout: the probability used on embeddings, attention weights and residual branches.
         bias: whether linear layers and layer norms have biases.
-        activation: of the feed-forward networks, as of :class:`~minigpt.models.GPTConfig`.
+        activation: of the feed-forward networks, as in :class:`~minigpt.models.GPTConfig`.
         norm: "pre", which needs no long warm-up, or "post".
         positions: "learned", "sinusoidal", or "none".
         share_embeddings: whether source and target, which then have one vocabulary, also have one

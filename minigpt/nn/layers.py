@@ -109,9 +109,10 @@ class Dropout(Module):
         self.p = checks.probability("p", p)
 
     def forward(self, x: Tensor, rng: np.random.Generator | None = None) -> Tensor:
-        if not self.training or self.p == 0:
+        rng = _check(self, rng)
+        if rng is None:
             return x
-        return F.dropout(x, self.p, _check_generator(rng))
+        return F.dropout(x, self.p, rng)
 
     def extra_repr(self) -> str:
         return f"p={self.p}"
@@ -128,6 +129,9 @@ class Identity(Module):
         return x
 
 
-def _check_generator(rng: np.random.Generator | None) -> np.random.Generator:
+def _check(dropout: Dropout, rng: np.random.Generator | None) -> np.random.Generator | None:
+    """The generator to drop with, or None where nothing is dropped."""
+    if not dropout.training or dropout.p == 0:
+        return None
     mend = "pass rng=np.random.default_rng(seed), or switch dropout off with model.eval()"
     return checks.instance("rng of dropout in training", rng, np.random.Generator, mend)

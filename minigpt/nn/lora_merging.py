@@ -73,7 +73,7 @@ def unmerge_lora(model: Module, adapters: Mapping[str, Adapter]) -> None:
     known = plain_linears(model)
     for name, (a, b, _) in adapters.items():
         if name not in known:
-            raise ValueError(f"{name!r} is no linear layer without an adapter")
+            raise ValueError(f"{name!r} is not a linear layer without an adapter")
         shape = known[name].weight.shape
         if shape != (a.shape[0], b.shape[1]):
             raise ValueError(

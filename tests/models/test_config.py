@@ -94,7 +94,7 @@ def test_sizes(field, value, error, message):
         ({"norm": "rms"}, ValueError,
          "norm must be \"pre\" .*, \"post\" .* or \"none\" .*: got 'rms'"),
         ({"positions": "rotary"}, ValueError,
-         "positions must be \"learned\" .*, \"sinusoidal\" .*, \"alibi\".* \"none\" .*: got 'rotary'"),
+         "positions must be \"learned\" .*, \"sinusoidal\" .*\"alibi\".*\"none\".*: got 'rotary'"),
         ({"positions": "alibi", "causal": False}, ValueError,
          "positions must be \"learned\" .*, \"sinusoidal\" or \"none\" in .*: got 'alibi'"),
         ({"causal": 0}, TypeError, "causal must be True or False: got 0"),

@@ -208,7 +208,7 @@ def fails(folder, message):
         ({"n_embd": 14}, r"wte.weight is \(13, 12\).*; and 23 more"),
         ({"n_inner": 47}, r"h.0.mlp.c_fc.weight is \(12, 48\)"),
         ({"n_layer": 3}, r"h.2.ln_1.weight \(12,\) is missing.*; and 7 more"),
-        ({"n_layer": 1}, r"'transformer.h.1.ln_1.weight' is no parameter of a GPT-2"),
+        ({"n_layer": 1}, r"'transformer.h.1.ln_1.weight' is not a parameter of a GPT-2"),
         ({"tie_word_embeddings": False}, r"lm_head.weight \(13, 12\) is missing"),
         ({"n_layer": 10**12}, r"n_layer=1000000000000, the weights are 28 tensors in all"),
         ({"vocab_size": 10**12}, "wte.weight is"),
@@ -237,7 +237,7 @@ def test_tensors_that_do_not_fit(folder):
     arrays = tensors(folder)
     path = folder / "model.safetensors"
     write_safetensors(path, arrays | {"h.0.crossattention.c_attn.weight": np.ones(3)})
-    fails(folder, "'h.0.crossattention.c_attn.weight' is no parameter of a GPT-2")
+    fails(folder, "'h.0.crossattention.c_attn.weight' is not a parameter of a GPT-2")
     write_safetensors(path, {k: v for k, v in arrays.items() if "ln_f.bias" not in k})
     fails(folder, r"ln_f.bias \(12,\) is missing")
     write_safetensors(path, arrays | {"wte.weight": np.ones((13, 12), np.float32)})
@@ -304,7 +304,9 @@ def test_options_of_no_gpt2_are_refused_before_anything_is_written(tmp_path, opt
 def test_a_model_that_is_not_what_its_config_says(tmp_path):
     model = small()
     model.extra = small().final_norm
-    with pytest.raises(ValueError, match=r"no GPT as its config describes it: extra.bias, extra.w"):
+    with pytest.raises(
+        ValueError, match=r"not the GPT that its config describes: extra.bias, extra.w"
+    ):
         model.save_pretrained(tmp_path)
     assert list(tmp_path.iterdir()) == []
 
@@ -348,6 +350,14 @@ def test_tokenizers_that_do_not_fit(tmp_path):
 
 
 # ── looking inside ────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_checkpoint_is_read_by_load_model(tmp_path):
+    (tmp_path / "step-00000100.npz").write_bytes(b"")
+    with pytest.raises(PretrainedError, match=r"no config.json: .* by mg\.load_model\(folder\)"):
+        GPT.from_pretrained(tmp_path)
+    with pytest.raises(PretrainedError, match=r"it is a file: .* by mg\.load_model\(path\)"):
+        GPT.from_pretrained(tmp_path / "step-00000100.npz")
 
 
 def test_hidden_states():

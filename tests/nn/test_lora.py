@@ -287,10 +287,15 @@ class Tied(Module):
     ("model", "options", "error", "message"),
     [
         (small(), {"targets": "qkv_proj"}, TypeError, "targets must be a list of names"),
-        (small(), {"targets": ["q_proj"]}, ValueError, "q_proj is no linear layer of GPT, which h"),
-        (small(), {"targets": []}, ValueError, r"targets=\[\]"),
-        (Linear(3, 3, seed=0), {}, ValueError, "is no linear layer of Linear, which has none"),
-        (adapted(), {}, ValueError, "is no linear layer of GPT, which has none"),
+        (
+            small(),
+            {"targets": ["q_proj"]},
+            ValueError,
+            "linear layers of GPT, which has .*got .'q_proj'",
+        ),
+        (small(), {"targets": []}, ValueError, r"targets must be .*got \[\]"),
+        (Linear(3, 3, seed=0), {}, ValueError, "linear layers of Linear, which has none"),
+        (adapted(), {}, ValueError, "linear layers of GPT, which has none"),
         (small(), {"rank": 17}, ValueError, "rank must be an integer from 1 to 16: got 17"),
         (small(), {"alpha": -1}, ValueError, "alpha must be a number above 0: got -1"),
         (small(), {"seed": -1}, ValueError, "seed must be an integer of at least 0: got -1"),
@@ -307,7 +312,7 @@ def test_wrong_arguments_change_nothing(model, options, error, message):
 def test_wrong_merging():
     with pytest.raises(ValueError, match="GPT has no adapters: there is nothing to merge"):
         merge_lora(small())
-    with pytest.raises(ValueError, match="'x' is no linear layer without an adapter"):
+    with pytest.raises(ValueError, match="'x' is not a linear layer without an adapter"):
         unmerge_lora(small(), {"x": Adapter(np.zeros((2, 1)), np.zeros((1, 2)), 1.0)})
     model = adapted()
     adapters = merge_lora(model)

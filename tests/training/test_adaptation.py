@@ -158,7 +158,7 @@ def test_checkpoints_of_plain_models_say_nothing_of_it(tmp_path: Path) -> None:
     ("part", "value", "message"),
     [
         ("lora", 3, "its low-rank adapters are not sound"),
-        ("lora", {"x": {"rank": 2, "alpha": 1}}, "'x' is no linear layer"),
+        ("lora", {"x": {"rank": 2, "alpha": 1}}, "'x' is not a linear layer"),
         ("lora", {"blocks.0.attention.qkv_proj": {"rank": 2}}, "its low-rank adapters are not so"),
         ("lora", {"blocks.0.attention.qkv_proj": {"rank": 4, "alpha": 1}}, "is not of rank=4"),
         (
