@@ -33,7 +33,7 @@ import minigpt as mg
 import minigpt.functional as F
 from command_line import Parser, at_least, count, one_line_errors
 from minigpt.datasets import RandomBatches, load_text, train_val_split
-from minigpt.nn import Block
+from minigpt.nn import Block, BlockConfig
 from minigpt.training import TrainingDiverged
 from minigpt.training.plots import new_figure
 
@@ -115,13 +115,11 @@ def make_model(name: str, vocab_size: int, changes: dict[str, Any], seed: int) -
     model = mg.GPT(config, seed=seed)
     if name == BARE:
         c, rng = config, np.random.default_rng(seed)
-        model.blocks = [
-            BareBlock(
-                c.n_embd, c.n_head, activation=c.activation, norm=c.norm, causal=c.causal,
-                std=c.init_std, seed=rng,
-            )
-            for _ in range(c.n_layer)
-        ]  # fmt: skip
+        block = BlockConfig(
+            c.n_embd, c.n_head, activation=c.activation, norm=c.norm, causal=c.causal,
+            init_std=c.init_std,
+        )  # fmt: skip
+        model.blocks = [BareBlock(block, layer, seed=rng) for layer in range(c.n_layer)]
     return model
 
 

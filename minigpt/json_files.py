@@ -19,6 +19,15 @@ def read_json(path: Path, max_bytes: int) -> Any:
     return parse_json(read_bytes(path, max_bytes))
 
 
+def read_object(path: Path, max_bytes: int) -> dict[str, Any]:
+    """The JSON object that a file holds.
+
+    Raises:
+        FileNotFoundError, ValueError: as :func:`read_json`; or it is not an object.
+    """
+    return parse_object(read_bytes(path, max_bytes))
+
+
 def read_bytes(path: Path, max_bytes: int) -> bytes:
     """The bytes of a regular file of at most ``max_bytes``.
 
@@ -30,7 +39,7 @@ def read_bytes(path: Path, max_bytes: int) -> bytes:
         raise ValueError("it is not a regular file")
     with open(path, "rb") as file:
         size = os.fstat(file.fileno()).st_size
-        content = file.read(max_bytes + 1) if size <= max_bytes else b""
+        content = file.read(size + 1) if size <= max_bytes else b""
     if max(size, len(content)) > max_bytes:
         raise ValueError(f"it has {size:,} bytes, {max_bytes:,} are the most")
     return content
@@ -51,6 +60,18 @@ def parse_json(content: bytes) -> Any:
         raise ValueError("it is nested too deeply") from None
     except ValueError as error:
         raise ValueError(f"it is not JSON in UTF-8: {error}") from None
+
+
+def parse_object(content: bytes) -> dict[str, Any]:
+    """The object that JSON in UTF-8 stands for.
+
+    Raises:
+        ValueError: as :func:`parse_json`; or it is not an object.
+    """
+    data = parse_json(content)
+    if not isinstance(data, dict):
+        raise ValueError(f"it is not a JSON object but a {type(data).__name__}")
+    return data
 
 
 def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -1,12 +1,14 @@
-"""What can go wrong with published weights: OSErrors all, for what is outside the program."""
+"""What can go wrong with published weights: all of it OSErrors, being outside the program."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 
 class PretrainedError(OSError, ValueError):
-    """A folder of weights, or a file in it, is damaged or holds no model that minigpt has.
+    """A folder of weights, or a file in it, is damaged, or of a model that minigpt does not have.
 
     Attributes:
         path: the file or folder.
@@ -19,3 +21,12 @@ class PretrainedError(OSError, ValueError):
 
 class HubError(OSError):
     """A model could not be fetched: no network, no such repository, or a broken download."""
+
+
+@contextmanager
+def refusing(path: Path, subject: str = "") -> Iterator[None]:
+    """A ValueError inside becomes a PretrainedError of that file; the subject is a part of it."""
+    try:
+        yield
+    except ValueError as error:
+        raise PretrainedError(path, f"{subject}{error}") from None

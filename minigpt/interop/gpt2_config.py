@@ -1,6 +1,6 @@
 """config.json of a Hugging Face GPT-2, to and from the fields of a GPTConfig.
 
-What GPT-2's own code in Transformers never looks at is ignored: ids of special tokens
+What GPT-2's own code in Transformers never reads is ignored: ids of special tokens
 (``bos_token_id``, ``eos_token_id``, …), ``n_ctx`` (an old name for ``n_positions``), ``use_cache``,
 ``dtype``, ``transformers_version``, ``task_specific_params``, the ``summary_*`` of other heads, and
 whatever people have added. ``reorder_and_upcast_attn`` is ignored too: it guards float16 against
@@ -13,8 +13,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from minigpt.interop.errors import PretrainedError
-from minigpt.interop.json_files import read_object
+from minigpt.interop.errors import PretrainedError, refusing
+from minigpt.interop.safetensors import MAX_BYTES
+from minigpt.json_files import read_object
 
 # GPTConfig's field -> GPT-2's key, and its value where the file has no such key.
 FIELDS: dict[str, tuple[str, Any]] = {
@@ -51,7 +52,7 @@ ACTIVATIONS = {
     "swish": "silu",
     "tanh": "tanh",
 }
-# What would change the numbers in a way that a minigpt.GPT cannot: the only value that is taken.
+# What would change the numbers in a way that a minigpt.GPT cannot: the only value it accepts.
 REQUIRED: dict[str, Any] = {
     "scale_attn_weights": True,
     "scale_attn_by_inverse_layer_idx": False,
@@ -61,7 +62,7 @@ REQUIRED: dict[str, Any] = {
     "quantization_config": None,
 }
 ARCHITECTURES = ("GPT2LMHeadModel", "GPT2Model")
-# GPTConfig's options that no GPT-2 has: the only value that can be written.
+# Options of GPTConfig that GPT-2 does not have: the only value that can be written.
 GPT2_OPTIONS: dict[str, Any] = {
     "bias": True,
     "norm": "pre",
@@ -82,12 +83,13 @@ def read_gpt2_config(path: Path, dropout: float | None = None) -> dict[str, Any]
         FileNotFoundError: there is no such file.
         PretrainedError: it is damaged, or of a model that no GPTConfig describes; names the key.
     """
-    keys = _canonical(path, read_object(path))
+    with refusing(path):
+        keys = _canonical(path, read_object(path, MAX_BYTES))
     _check_architecture(path, keys)
     for key, value in REQUIRED.items():
         if keys.get(key, value) not in (value, None):
             raise PretrainedError(
-                path, f"{key}={keys[key]!r:.80} is not supported: a minigpt.GPT has {value!r} alone"
+                path, f"{key}={keys[key]!r:.80} is not supported: a minigpt.GPT only has {value!r}"
             )
     fields = {name: keys.get(key, default) for name, (key, default) in FIELDS.items()}
     activation = keys.get("activation_function", ACTIVATION_DEFAULT)
@@ -112,13 +114,13 @@ def gpt2_config(
         end_of_text: the id of the token that ends a text, where the tokenizer has one.
 
     Raises:
-        ValueError: names an option that GPT-2 has not got.
+        ValueError: names an option that GPT-2 does not have.
     """
     for name, only in GPT2_OPTIONS.items():
         if fields[name] != only:
             raise ValueError(
-                f"{name}={fields[name]!r} cannot be saved as a GPT-2, which has {name}={only!r} "
-                "alone: save a checkpoint with minigpt.Trainer"
+                f"{name}={fields[name]!r} cannot be saved as a GPT-2, which only has "
+                f"{name}={only!r}: save a checkpoint with minigpt.Trainer"
             )
     written = {ours: theirs for theirs, ours in reversed(ACTIVATIONS.items())}
     return {
@@ -148,7 +150,7 @@ def _check_architecture(path: Path, keys: Mapping[str, Any]) -> None:
     model_type = keys.get("model_type")
     if model_type != "gpt2":
         came = f"model_type={model_type!r:.80}" if model_type is not None else "no model_type"
-        raise PretrainedError(path, f'{came}: minigpt reads model_type="gpt2" alone')
+        raise PretrainedError(path, f'{came}: minigpt only reads model_type="gpt2"')
     architectures = keys.get("architectures") or [ARCHITECTURES[0]]
     if not isinstance(architectures, list) or not set(ARCHITECTURES) & {*map(str, architectures)}:
         raise PretrainedError(

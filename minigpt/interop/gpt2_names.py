@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 PREFIX = "transformer."  # of the names in a language model's file; the bare model's have none
 HEAD = "lm_head.weight"
-# Tables of causal masks that older files hold, which are no parameters.
+# Tables of causal masks that older files hold, which are not parameters.
 _MASKS = re.compile(r"h\.\d+\.attn\.(bias|masked_bias)")
 
 

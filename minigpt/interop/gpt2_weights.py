@@ -69,7 +69,9 @@ def write_gpt2_weights(
     table = gpt2_parameters(fields)
     if table.keys() != arrays.keys():
         names = ", ".join(sorted(table.keys() ^ arrays.keys())[:_LISTED])
-        raise ValueError(f"this is no GPT as its config describes it: {names} missing or too many")
+        raise ValueError(
+            f"this is not the GPT that its config describes: {names} missing or too many"
+        )
     tensors = {
         full_name(place.name): arrays[ours].T if place.transposed else arrays[ours]
         for ours, place in table.items()
@@ -103,7 +105,7 @@ def _check_names_and_shapes(
         shape = file.entries[stored].shape
         if name not in expected:
             if name != HEAD:  # a tied head may be there once more
-                problems.append(f"{stored!r:.80} is no parameter of a GPT-2")
+                problems.append(f"{stored!r:.80} is not a parameter of a GPT-2")
         elif shape != expected[name]:
             problems.append(f"{name} is {shape}, by config.json it should be {expected[name]}")
     if problems:

@@ -1,7 +1,7 @@
 """A model's folder: one on the disk, or one fetched from the Hugging Face Hub.
 
 Fetching is huggingface_hub's work, whose settings hold here too: ``HF_HOME`` (where its cache is),
-``HF_ENDPOINT`` (a mirror), ``HF_TOKEN``, and ``HF_HUB_OFFLINE=1`` (the cache alone). What is not in
+``HF_ENDPOINT`` (a mirror), ``HF_TOKEN``, and ``HF_HUB_OFFLINE=1`` (only the cache). What is not in
 the cache is fetched, and a connection that breaks is taken up again.
 """
 
@@ -12,6 +12,7 @@ import os
 import re
 from pathlib import Path
 
+from minigpt import checks
 from minigpt.interop.errors import HubError, PretrainedError
 from minigpt.interop.sharded import INDEX, SINGLE, read_index
 
@@ -30,26 +31,25 @@ def pretrained_folder(folder_or_name: str | os.PathLike[str]) -> Path:
             other repository as "owner/name". A ``Path`` is always a folder.
 
     Raises:
-        FileNotFoundError: there is no such folder, and it is no name either.
+        FileNotFoundError: there is no such folder, and it is not a name either.
         ImportError: huggingface_hub is missing; says how to install it.
         HubError: it could not be fetched.
         PretrainedError: what was fetched is not a model's.
-        TypeError: neither a string nor a path.
     """
     if not isinstance(folder_or_name, (str, os.PathLike)):
-        raise TypeError(
-            f"folder_or_name must be a string or a path, got {type(folder_or_name).__name__}"
-        )
+        raise checks.wrong_type("folder_or_name", "a str or a path", folder_or_name)
     path = Path(folder_or_name)
     if folder_or_name and path.is_dir():  # "" would be where we are
         return path
     if folder_or_name and path.exists():
-        raise PretrainedError(path, "it is a file: pass the folder that it is in")
+        checkpoint = "; minigpt's own checkpoints are read by mg.load_model(path)"
+        own = checkpoint if path.suffix == ".npz" else ""
+        raise PretrainedError(path, f"it is a file: pass the folder that it is in{own}")
     name = folder_or_name
     if isinstance(name, str) and (name in PUBLISHED or _OWNER_AND_NAME.fullmatch(name)):
         return fetch(name)
     raise FileNotFoundError(
-        f"there is no folder {os.fspath(folder_or_name)!r:.200}, and no model of that name: known "
+        f"there is no folder {os.fspath(folder_or_name)!r:.200}, and no model has that name: known "
         f"are {', '.join(PUBLISHED)}, or owner/name of a repository"
     )
 
@@ -67,7 +67,7 @@ def fetch(name: str) -> Path:
         from huggingface_hub.utils import EntryNotFoundError
     except ImportError:
         raise ImportError(
-            f"{name!r} is no folder here, and is not fetched without huggingface_hub: "
+            f"{name!r} is not a folder here, and is not fetched without huggingface_hub: "
             'pip install "minigpt[hf]"'
         ) from None
 
@@ -83,7 +83,7 @@ def fetch(name: str) -> Path:
             for shard in sorted(set(read_index(download(INDEX, commit)).values())):
                 download(shard, commit)
         for file in TOKENIZER:
-            with contextlib.suppress(EntryNotFoundError):  # weights alone are a model too
+            with contextlib.suppress(EntryNotFoundError):  # weights by themselves are a model too
                 download(file, commit)
     except (PretrainedError, MemoryError):
         raise
@@ -115,7 +115,7 @@ def _reason(name: str, error: Exception) -> str:
         )
     if isinstance(error, utils.EntryNotFoundError):
         return (
-            f"{name} at {endpoint} lacks {CONFIG}, or {SINGLE}: it is no model that minigpt reads"
+            f"{name} at {endpoint} lacks {CONFIG}, or {SINGLE}: minigpt does not read such a model"
         )
     first_line = (str(error) or repr(error)).splitlines()[0]
     return f"could not fetch {name} from {endpoint} ({first_line}): try again"

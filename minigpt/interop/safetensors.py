@@ -3,7 +3,7 @@
     8 bytes      n, a little-endian integer
     n bytes      the header, JSON: {"name": {"dtype": "F32", "shape": [2, 3],
                  "data_offsets": [0, 24]}, …}, beside an optional "__metadata__" of strings
-    the rest     the arrays' numbers, little-endian, in C order, one behind the other
+    the rest     the arrays' numbers, little-endian, in C order, one after the other
 
 What a header claims is held against the file's real size before any array is made.
 """
@@ -25,8 +25,8 @@ import numpy as np
 
 from minigpt.atomic import replacing
 from minigpt.autograd import Array
-from minigpt.interop.errors import PretrainedError
-from minigpt.interop.json_files import MAX_BYTES, parse_object
+from minigpt.interop.errors import PretrainedError, refusing
+from minigpt.json_files import parse_object
 
 ITEM_BYTES = {
     "BOOL": 1, "U8": 1, "I8": 1, "F8_E5M2": 1, "F8_E4M3": 1, "I16": 2, "U16": 2, "F16": 2,
@@ -34,6 +34,7 @@ ITEM_BYTES = {
 }  # fmt: skip
 STORED_AS = {"F16": "<f2", "BF16": "<u2", "F32": "<f4", "F64": "<f8"}  # what can be read
 METADATA = "__metadata__"
+MAX_BYTES = 8 << 20  # of a header: enough for some 60,000 tensors
 _ALIGNMENT = 64  # of the first array in files written here: a line of the cache
 _MAX_DIMENSIONS = 32  # as many as every NumPy has
 
@@ -76,7 +77,8 @@ class SafetensorsFile:
             size = os.fstat(file.fileno()).st_size
             header_bytes = int.from_bytes(file.read(8), "little")
             self._check_header_size(header_bytes, size)
-            header = parse_object(file.read(header_bytes), path, "its header")
+            with refusing(path, "its header: "):
+                header = parse_object(file.read(header_bytes))
             self.metadata = self._metadata(header.pop(METADATA, {}))
             data_start = 8 + header_bytes
             self.entries = {
@@ -146,7 +148,7 @@ class SafetensorsFile:
             claim = f" and announces a header of {header_bytes:,}" if size >= 8 else ""
             raise PretrainedError(
                 self.path,
-                f"it has {size:,} bytes{claim}: it is cut off, or no safetensors file",
+                f"it has {size:,} bytes{claim}: it is cut off, or not a safetensors file",
             )
         if header_bytes > MAX_BYTES:
             raise PretrainedError(
@@ -182,7 +184,7 @@ class SafetensorsFile:
         return Entry(dtype, tuple(shape), data_start + offsets[0], data_start + offsets[1])
 
     def _check_places(self, data_start: int, size: int) -> None:
-        """The arrays lie one behind the other, from the header's end to the file's."""
+        """The arrays lie one after the other, from the header's end to the file's."""
         end = data_start
         for name, entry in sorted(
             self.entries.items(), key=lambda item: (item[1].start, item[1].stop)
@@ -230,7 +232,7 @@ def write_safetensors(
 
 
 def _identity(file: BufferedReader) -> tuple[int, ...]:
-    """What is another once the file of that name is replaced or written to."""
+    """What changes once the file of that name is replaced or written to."""
     status = os.fstat(file.fileno())
     return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
 

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from minigpt.interop.errors import PretrainedError
-from minigpt.interop.json_files import read_object
-from minigpt.interop.safetensors import SafetensorsFile
+from minigpt.interop.errors import PretrainedError, refusing
+from minigpt.interop.safetensors import MAX_BYTES, SafetensorsFile
+from minigpt.json_files import read_object
 
 SINGLE = "model.safetensors"
 INDEX = "model.safetensors.index.json"
@@ -42,7 +42,8 @@ def read_index(path: Path) -> dict[str, str]:
     Raises:
         PretrainedError: the index is damaged, or names a file that is not beside it.
     """
-    weight_map: Any = read_object(path).get("weight_map")
+    with refusing(path):
+        weight_map: Any = read_object(path, MAX_BYTES).get("weight_map")
     if not isinstance(weight_map, dict) or not weight_map:
         raise PretrainedError(path, "it has no weight_map, which names each tensor's file")
     for tensor, name in weight_map.items():

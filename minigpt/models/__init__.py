@@ -1,47 +1,43 @@
-"""Models: whole networks, made of the modules of ``minigpt.nn``."""
+"""Models: whole networks, made of the modules of ``minigpt.nn``; each with its configuration.
+
+In reading order: ``gpt``, on top of ``embeddings`` (what a model is given), ``config`` (what the
+configurations share) and ``predictor`` (what training asks for); ``pretrained`` (published
+weights); ``encoder``; ``decoder_stack``, ``seq2seq`` and ``given_source`` (a translator, and how a
+Sampler writes with it); ``lstm``; ``classifier``.
+"""
 
 from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
+from minigpt import checks
+from minigpt.checks import Seed
+from minigpt.models.classifier import ClassifierConfig, TextClassifier
+from minigpt.models.encoder import Encoder, EncoderConfig
+from minigpt.models.gpt import GPT, GPTConfig
+from minigpt.models.lstm import LSTMConfig, LSTMLanguageModel
+from minigpt.models.predictor import Predictor
+from minigpt.models.seq2seq import EncoderDecoder, Seq2SeqConfig
 
-from minigpt.models.classifier import TextClassifier
-from minigpt.models.classifier_config import ClassifierConfig
-from minigpt.models.config import GPTConfig
-from minigpt.models.encoder import Encoder
-from minigpt.models.encoder_config import EncoderConfig
-from minigpt.models.gpt import GPT
-from minigpt.models.lstm import LSTMLanguageModel
-from minigpt.models.lstm_config import LSTMConfig
-from minigpt.models.seq2seq import EncoderDecoder
-from minigpt.models.seq2seq_config import Seq2SeqConfig
-
-MODELS: dict[str, tuple[Any, Any]] = {
-    "GPT": (GPT, GPTConfig),
-    "Encoder": (Encoder, EncoderConfig),
-    "LSTMLanguageModel": (LSTMLanguageModel, LSTMConfig),
-    "EncoderDecoder": (EncoderDecoder, Seq2SeqConfig),
-    "TextClassifier": (TextClassifier, ClassifierConfig),
+MODELS: dict[str, type[Predictor]] = {
+    model.__name__: model
+    for model in (GPT, Encoder, LSTMLanguageModel, EncoderDecoder, TextClassifier)
 }
 
 
-def build_model(name: str, config: dict[str, Any], seed: int | np.random.Generator = 0) -> Any:
+def build_model(name: str, config: dict[str, Any], seed: Seed = 0) -> Any:
     """A model from the name of its class and the fields of its configuration, as files hold them.
 
     Raises:
-        ValueError: no model of that name, fields that its configuration does not have, or a
-            negative seed.
-        TypeError: the seed is neither an integer nor a Generator.
+        ValueError: no model has that name, its configuration does not have these fields, or the
+            seed is negative.
     """
-    if name not in MODELS:
-        raise ValueError(f"model {name!r} is not known: choose one of {', '.join(MODELS)}")
-    model_class, config_class = MODELS[name]
+    model: Any = MODELS[checks.one_of("model", name, tuple(MODELS))]
     try:
-        checked = config_class(**config)
+        checked = model.CONFIG(**config)
     except TypeError as error:
         raise ValueError(f"the configuration does not fit {name}: {error}") from None
-    return model_class(checked, seed=seed)
+    return model(checked, seed=seed)
 
 
 __all__ = [
@@ -54,6 +50,7 @@ __all__ = [
     "GPTConfig",
     "LSTMConfig",
     "LSTMLanguageModel",
+    "Predictor",
     "Seq2SeqConfig",
     "TextClassifier",
     "build_model",

@@ -3,27 +3,105 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, ClassVar
 
 import numpy as np
 
 import minigpt.functional as F
+from minigpt import checks
 from minigpt.autograd import Array
-from minigpt.functional.embedding import check_integers
-from minigpt.grad_mode import evaluation, no_grad
-from minigpt.models.classifier_config import ClassifierConfig
-from minigpt.models.encoder import Encoder
-from minigpt.models.encoder_config import EncoderConfig
-from minigpt.models.encoder_stack import EncoderStack
-from minigpt.models.gpt import GPT
+from minigpt.checks import Seed
+from minigpt.grad_mode import evaluation
+from minigpt.models.encoder import Encoder, EncoderConfig, EncoderStack
+from minigpt.models.gpt import GPT, GPTConfig
+from minigpt.models.predictor import Predictor
 from minigpt.nn import Dropout, Identity, Linear, Module
-from minigpt.nn.layers import Seed, check_seed
+from minigpt.nn.config import Config, one_of, optional
 from minigpt.tensor import Tensor
 
+BACKBONES: dict[str, Any] = {"Encoder": EncoderConfig, "GPT": GPTConfig}
+KNOWN = tuple(BACKBONES)
+POOLINGS = ("first", "last", "mean")
 # Fields of a configuration that change no hidden state, given the parameters.
 _WITHOUT_EFFECT = {"dropout", "init_std", "recompute", "tie_head"}
 
 
-class TextClassifier(Module):
+@dataclass(frozen=True)
+class ClassifierConfig(Config):
+    """A backbone, and how a class is read off its hidden states.
+
+    Attributes:
+        backbone: the configuration of an Encoder or a GPT, whose own head is left off.
+        n_classes: how many classes there are, 0 to n_classes − 1.
+        pooling: which hidden state speaks for the text, padding aside: that of its "first" token
+            (BERT, where each text begins with a token for it), of its "last" (GPT-1), or the "mean"
+            of all. Where None: "mean" for an Encoder, whose tokens all see the whole text; "last"
+            for a GPT, as it is the only one that does.
+        dropout: on that state, before the head. The backbone has its own.
+        backbone_model: "Encoder" or "GPT"; said by ``backbone`` itself, unless that is a dict of
+            its fields, as it is in files.
+
+    Raises:
+        ValueError, TypeError: name the field, what came and what was expected.
+
+    Example:
+        >>> backbone = EncoderConfig(vocab_size=40, block_size=88, n_layer=2, n_head=4, n_embd=64)
+        >>> ClassifierConfig(backbone, n_classes=3).pooling
+        'mean'
+    """
+
+    CHECKS: ClassVar = {
+        "backbone": lambda _, backbone: backbone,  # checked when it was made
+        "n_classes": partial(
+            checks.integer, least=2, mend="with one class there is nothing to tell apart"
+        ),
+        "pooling": optional(one_of(POOLINGS)),
+        "dropout": checks.probability,
+        "backbone_model": optional(one_of(tuple(BACKBONES))),
+    }
+
+    backbone: EncoderConfig | GPTConfig
+    n_classes: int
+    pooling: str | None = None
+    dropout: float = 0.0
+    backbone_model: str | None = None
+
+    def __post_init__(self) -> None:
+        self._put("backbone", _check_backbone(self.backbone, self.backbone_model))
+        super().__post_init__()
+
+    def _check_together(self) -> None:
+        name = "GPT" if isinstance(self.backbone, GPTConfig) else "Encoder"
+        if self.backbone_model not in (None, name):
+            raise ValueError(
+                f"backbone_model={checks.shown(self.backbone_model)}, but backbone configures the "
+                f"{name}: leave backbone_model out"
+            )
+        self._put("backbone_model", name)
+        if self.pooling is None:
+            self._put("pooling", "last" if name == "GPT" else "mean")
+        causal = isinstance(self.backbone, GPTConfig) and self.backbone.causal
+        if causal and self.pooling == "first":
+            raise ValueError(
+                'pooling="first" reads the first token, which in a causal GPT sees no other: '
+                'choose "last" or "mean"'
+            )
+
+    @property
+    def vocab_size(self) -> int:
+        """How many tokens the backbone knows."""
+        return self.backbone.vocab_size
+
+    @property
+    def block_size(self) -> int:
+        """How many tokens it sees at most."""
+        return self.backbone.block_size
+
+
+class TextClassifier(Predictor):
     """The class of a text, from the hidden states of a backbone (Radford et al. 2018, §3.2).
 
         h      = backbone(ids)                       an Encoder or a GPT, without its head
@@ -40,11 +118,6 @@ class TextClassifier(Module):
     Shapes:
         ids: (B, T) integers, T ≤ block_size -> logits (B, n_classes)
 
-    Raises:
-        ValueError: the seed is negative.
-        TypeError: ``config`` is no ClassifierConfig, or the seed neither an integer nor a
-            Generator.
-
     Example:
         >>> from minigpt.models import EncoderConfig
         >>> encoder = Encoder(EncoderConfig(20, block_size=8, n_layer=1, n_head=2, n_embd=8))
@@ -53,17 +126,17 @@ class TextClassifier(Module):
         (2, 3)
     """
 
+    CONFIG: ClassVar[type[ClassifierConfig]] = ClassifierConfig
+    TARGETS = "labels"
+
     def __init__(self, config: ClassifierConfig, seed: Seed = 0) -> None:
         super().__init__()
-        if not isinstance(config, ClassifierConfig):
-            raise TypeError(f"config must be a ClassifierConfig, got {type(config).__name__}")
-        self.config = c = config
-        check_seed(seed)
-        rng = np.random.default_rng(seed)
+        self.config = c = checks.instance("config", config, ClassifierConfig)
+        rng = np.random.default_rng(checks.seed(seed))
         self.backbone = _without_head(config, rng)
         self.dropout = Dropout(c.dropout)
         self.head = Linear(c.backbone.n_embd, c.n_classes, std=c.backbone.init_std, seed=rng)
-        self.dropout_rng = rng.spawn(1)[0]  # for training without a Generator of one's own
+        self.dropout_rng = rng.spawn(1)[0]
 
     @classmethod
     def from_model(
@@ -78,13 +151,13 @@ class TextClassifier(Module):
 
         Args:
             model: an Encoder, a GPT, or a classifier; it is left as it is.
-            n_classes, pooling, dropout: as of :class:`ClassifierConfig`.
+            n_classes, pooling, dropout: as in :class:`ClassifierConfig`.
             seed: of the head.
 
         Raises:
             TypeError, ValueError: as :meth:`start_from` and :class:`ClassifierConfig` say.
         """
-        config = _checked_source(model).config
+        config = _check_source(model).config
         backbone = config.backbone if isinstance(config, ClassifierConfig) else config
         classifier = cls(ClassifierConfig(backbone, n_classes, pooling, dropout), seed)
         classifier.astype(next(iter(model.parameters())).dtype)
@@ -101,25 +174,13 @@ class TextClassifier(Module):
             ValueError: it is configured otherwise, or its parameters differ in name, shape or
                 dtype.
         """
-        source = _checked_source(model)
+        source = _check_source(model)
+        trained: Module = source
         if isinstance(source, TextClassifier):
-            kind, config = source.config.backbone_model, source.config.backbone
-            trained: Module = source.backbone
-        else:
-            kind, config = type(source).__name__, source.config
-            trained = source.stack if isinstance(source, Encoder) else source
-        if type(config) is not type(self.config.backbone):
-            raise TypeError(
-                f"model is a {kind}, but the classifier's backbone a {self.config.backbone_model}: "
-                "make it with TextClassifier.from_model(model, n_classes)"
-            )
-        for name, here in dataclasses.asdict(self.config.backbone).items():
-            there = getattr(config, name)
-            if name not in _WITHOUT_EFFECT and there != here:
-                raise ValueError(
-                    f"model has {name}={there!r}, the classifier's backbone {name}={here!r}: make "
-                    "the classifier with ClassifierConfig(model.config, …)"
-                )
+            trained = source.backbone
+        elif isinstance(source, Encoder):
+            trained = source.stack
+        _check_same_architecture(source, self.config)
         state = trained.state_dict()
         if isinstance(trained, GPT):
             state.pop("head.weight", None)
@@ -145,9 +206,9 @@ class TextClassifier(Module):
             ValueError: ids or mask of another shape, more tokens than the context holds, or a text
                 that is nothing but padding.
             IndexError: an id outside the vocabulary.
-            TypeError: ids that are not integers.
         """
-        rng = self.dropout_rng if rng is None else rng
+        _check_texts(ids, attention_mask)
+        rng = self.dropout_generator(rng)
         hidden: Tensor = self.backbone(ids, attention_mask, rng=rng)  # (B, T) -> (B, T, C)
         state = self._pooled(hidden, attention_mask)  # (B, T, C) -> (B, C)
         logits: Tensor = self.head(self.dropout(state, rng))  # (B, C) -> (B, K)
@@ -157,9 +218,6 @@ class TextClassifier(Module):
         """The state that speaks for each text: (B, T, C) -> (B, C)."""
         b, t, c = hidden.shape
         mask = np.ones((b, t), bool) if attention_mask is None else np.asarray(attention_mask) != 0
-        if not mask.any(axis=1).all():
-            row = int(np.argmin(mask.any(axis=1)))
-            raise ValueError(f"row {row} of attention_mask is all padding: there is no text in it")
         if self.config.pooling == "mean":
             shares = mask / mask.sum(axis=1, keepdims=True)
             return (hidden * shares[:, :, None].astype(hidden.dtype)).sum(axis=1)
@@ -185,38 +243,30 @@ class TextClassifier(Module):
             returns: a scalar
 
         Raises:
-            ValueError, IndexError, TypeError: as :meth:`forward`; and for labels of another shape
-                or type, outside the classes, or none that counts.
+            ValueError, IndexError: as :meth:`forward`; and for labels of another shape, outside the
+                classes, or none that counts.
         """
+        return F.cross_entropy(*self.logits_and_targets(ids, labels, attention_mask, rng))
+
+    def logits_and_targets(
+        self,
+        ids: Array,
+        labels: Array,
+        attention_mask: Array | None = None,
+        rng: np.random.Generator | None = None,
+    ) -> tuple[Tensor, Array]:
         logits = self(ids, attention_mask, rng)
-        return F.cross_entropy(logits, _checked_labels(labels, logits))
-
-    def loss_weight(self, ids: Array, labels: Array, attention_mask: Array | None = None) -> float:
-        """How many labels the mean in :meth:`loss` runs over."""
-        return float((np.asarray(labels) != -1).sum())
-
-    @no_grad()
-    def metrics(
-        self, ids: Array, labels: Array, attention_mask: Array | None = None
-    ) -> dict[str, float]:
-        """Loss, and accuracy: how often the likeliest class is the right one."""
-        logits = self(ids, attention_mask)
-        labels = _checked_labels(labels, logits)
-        right = logits.data.argmax(axis=-1) == labels
-        return {
-            "loss": F.cross_entropy(logits, labels).item(),
-            "accuracy": float(right[labels != -1].mean()),
-        }
+        return logits, _check_labels(labels, logits)
 
     # ── what it is good for ───────────────────────────────────────────────────────────────────
 
     def probabilities(self, ids: Array, attention_mask: Array | None = None) -> Array:
-        """p(class | text), with dropout off: (B, T) -> (B, n_classes)."""
+        """p(class | text), nothing dropped: (B, T) -> (B, n_classes)."""
         with evaluation():
             return F.softmax(self(ids, attention_mask)).data
 
     def predict(self, ids: Array, attention_mask: Array | None = None) -> Array:
-        """The likeliest class of each text, with dropout off: (B, T) -> (B,)."""
+        """The likeliest class of each text, nothing dropped: (B, T) -> (B,)."""
         classes: Array = self.probabilities(ids, attention_mask).argmax(axis=-1)
         return classes
 
@@ -233,24 +283,59 @@ def _without_head(config: ClassifierConfig, rng: np.random.Generator) -> Encoder
     return gpt
 
 
-def _checked_source(model: object) -> Encoder | GPT | TextClassifier:
+def _check_backbone(given: Any, model: Any) -> EncoderConfig | GPTConfig:
+    """The backbone's configuration, made of a dict of its fields where it comes out of a file."""
+    if isinstance(given, (EncoderConfig, GPTConfig)):
+        return given
+    if not isinstance(given, Mapping):
+        raise checks.wrong_type("backbone", "an EncoderConfig or a GPTConfig", given)
+    config: Any = BACKBONES[checks.one_of("backbone_model, as backbone is a dict,", model, KNOWN)]
+    try:
+        made: EncoderConfig | GPTConfig = config(**given)
+    except TypeError as error:
+        raise ValueError(f"backbone does not fit {model}: {error}") from None
+    return made
+
+
+def _check_source(model: object) -> Encoder | GPT | TextClassifier:
     if not isinstance(model, (Encoder, GPT, TextClassifier)):
-        raise TypeError(
-            f"model must be an Encoder, a GPT or a TextClassifier: got {type(model).__name__}"
-        )
+        raise checks.wrong_type("model", "an Encoder, a GPT or a TextClassifier", model)
     return model
 
 
-def _checked_labels(labels: Array, logits: Tensor) -> Array:
-    labels = np.asarray(labels)
-    check_integers(labels, "labels")
-    if labels.shape != logits.shape[:1]:
-        raise ValueError(
-            f"labels have shape {labels.shape}, expected {logits.shape[:1]}: one for each text"
+def _check_same_architecture(source: Encoder | GPT | TextClassifier, own: ClassifierConfig) -> None:
+    if isinstance(source, TextClassifier):
+        kind, config = source.config.backbone_model, source.config.backbone
+    else:
+        kind, config = type(source).__name__, source.config
+    if type(config) is not type(own.backbone):
+        raise TypeError(
+            f"model must be of the backbone's kind, {own.backbone_model}: got {kind}; make the "
+            "classifier with TextClassifier.from_model(model, n_classes)"
         )
-    if labels.size and (labels.min() < -1 or labels.max() >= logits.shape[1]):
+    for name, here in dataclasses.asdict(own.backbone).items():
+        there = getattr(config, name)
+        if name not in _WITHOUT_EFFECT and there != here:
+            raise ValueError(
+                f"model must have {name}={here!r}, like the classifier's backbone: got {there!r}; "
+                "make the classifier with ClassifierConfig(model.config, …)"
+            )
+
+
+def _check_texts(ids: Array, attention_mask: Array | None) -> None:
+    mask = attention_mask
+    if mask is not None and np.shape(mask) == np.shape(ids) and not np.any(mask, axis=1).all():
+        row = int(np.argmin(np.any(mask, axis=1)))
+        raise ValueError(f"row {row} of attention_mask is all padding: there is no text in it")
+
+
+def _check_labels(labels: Array, logits: Tensor) -> Array:
+    labels = checks.integers("labels", labels)
+    checks.same_shape("labels", labels, logits.shape[:1], ": one for each text")
+    n = logits.shape[1]
+    if labels.size and (labels.min() < -1 or labels.max() >= n):
         raise IndexError(
-            f"labels run from {labels.min()} to {labels.max()}, but there are "
-            f"n_classes={logits.shape[1]}: 0 to {logits.shape[1] - 1}, or -1 to leave a text out"
+            f"labels must be from 0 to {n - 1}, as n_classes={n}, or -1 to leave a text out: got "
+            f"{labels.min()} to {labels.max()}"
         )
     return labels

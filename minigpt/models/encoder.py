@@ -2,20 +2,152 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from dataclasses import dataclass
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 
 import minigpt.functional as F
+from minigpt import checks
 from minigpt.autograd import Array
+from minigpt.checks import Seed
 from minigpt.functional.activations import ACTIVATIONS
-from minigpt.functional.embedding import check_integers
-from minigpt.grad_mode import evaluation, no_grad
-from minigpt.models.encoder_config import EncoderConfig
-from minigpt.models.encoder_stack import EncoderStack
-from minigpt.nn import LayerNorm, Linear, Module, Parameter
-from minigpt.nn.layers import Seed, check_seed, check_size
+from minigpt.grad_mode import evaluation
+from minigpt.models.config import WITHOUT_STUDIES, StackConfig
+from minigpt.models.embeddings import Embeddings, check_inputs
+from minigpt.models.predictor import Predictor
+from minigpt.nn import Block, Embedding, LayerNorm, Linear, Module, Parameter
+from minigpt.nn.block import residual_stream
 from minigpt.tensor import Tensor
+
+
+@dataclass(frozen=True)
+class EncoderConfig(StackConfig):
+    """The architecture of a bidirectional encoder.
+
+    BERT's (Devlin et al. 2018) is norm="post", embedding_norm=True, activation="gelu_erf",
+    layer_norm_eps=1e-12.
+
+    Attributes:
+        vocab_size: how many tokens there are, the mask token among them.
+        block_size: how many tokens the model sees at most.
+        n_layer: how many blocks.
+        n_head: how many attention heads a block has; divides n_embd.
+        n_embd: the width of the residual stream.
+        dropout: the probability used on embeddings, attention weights and residual branches.
+        bias: whether linear layers and layer norms have biases.
+        activation: of the feed-forward network and of the head, as in
+            :class:`~minigpt.models.GPTConfig`.
+        norm: "pre" or "post".
+        positions: "learned", "sinusoidal", or "none".
+        embedding_norm: whether a layer norm follows the embeddings.
+        n_inner: the width inside the feed-forward network; 4·n_embd where None.
+        layer_norm_eps: ε of the layer norms.
+        init_std: standard deviation of the initial weights; projections back into the residual
+            stream start smaller by 1/√(2·n_layer).
+
+    Raises:
+        ValueError, TypeError: name the field, what came and what was expected.
+    """
+
+    CHECKS: ClassVar = {**StackConfig.CHECKS, **WITHOUT_STUDIES, "embedding_norm": checks.flag}
+    causal = False
+
+    vocab_size: int
+    block_size: int
+    n_layer: int
+    n_head: int
+    n_embd: int
+    dropout: float = 0.0
+    bias: bool = True
+    activation: str = "gelu_tanh"
+    norm: str = "pre"
+    positions: str = "learned"
+    embedding_norm: bool = False
+    n_inner: int | None = None
+    layer_norm_eps: float = 1e-5
+    init_std: float = 0.02
+
+
+class EncoderStack(Module):
+    """Embeddings and blocks in which every token sees all others, before it and after it.
+
+        x = token_embedding[ids] + position_embedding[0 … T−1]
+        x = Block(x), n_layer times, without a causal mask
+        x = LN(x), where the blocks are pre-norm
+
+    Args:
+        config: the architecture.
+        token_embedding: shared with another part of a model; a new one where None.
+        prefix: "source_" where errors are to speak of ``source_ids`` and the like.
+        seed: a number or a Generator.
+
+    Shapes:
+        ids: (B, T) integers, T ≤ block_size -> (B, T, n_embd)
+    """
+
+    def __init__(
+        self,
+        config: EncoderConfig,
+        *,
+        token_embedding: Embedding | None = None,
+        prefix: str = "",
+        seed: Seed,
+    ) -> None:
+        super().__init__()
+        self.config = c = config
+        self.prefix = prefix
+        rng = np.random.default_rng(checks.seed(seed))
+        norm = LayerNorm(c.n_embd, c.bias, c.layer_norm_eps) if c.embedding_norm else None
+        self.embeddings = Embeddings(
+            c, c.vocab_size, c.block_size, norm, token_embedding=token_embedding, seed=rng
+        )
+        self.blocks = [Block(c, layer, seed=rng) for layer in range(c.n_layer)]
+        pre_norm = c.norm == "pre"  # post-norm blocks end with a layer norm of their own
+        self.final_norm = LayerNorm(c.n_embd, c.bias, c.layer_norm_eps) if pre_norm else None
+
+    def forward(
+        self,
+        ids: Array,
+        attention_mask: Array | None = None,
+        positions: Array | None = None,
+        rng: np.random.Generator | None = None,
+    ) -> Tensor:
+        """What each token means among the others.
+
+        Args:
+            ids: (B, T) integers.
+            attention_mask: (B, T), 1 or True for a token and 0 for padding, which no token sees.
+            positions: (T,) or (B, T) integers: where each token stands; 0, 1, 2, … by default.
+            rng: of dropout, in training.
+
+        Shapes:
+            returns: (B, T, n_embd)
+
+        Raises:
+            ValueError: ids, positions or mask of another shape, or more tokens than the context
+                holds.
+            IndexError: an id outside the vocabulary, a position outside the context.
+        """
+        ids, positions, mask = _check(self, ids, attention_mask, positions)
+        x = self.embeddings(ids, positions, rng)  # (B, T) -> (B, T, C)
+        for block in self.blocks:  # (B, T, C) -> (B, T, C)
+            x = block(x, mask, rng=rng)
+        return x if self.final_norm is None else self.final_norm(x)
+
+    @evaluation()
+    def attention_weights(self, ids: Array, attention_mask: Array | None = None) -> list[Array]:
+        """Where every token looks, for each layer; nothing is dropped.
+
+        Shapes:
+            ids, attention_mask: (B, T)
+            returns: n_layer arrays (B, n_head, T, T), rows that sum to 1
+        """
+        ids, positions, mask = _check(self, ids, attention_mask)
+        stream = residual_stream(self.blocks[:-1], self.embeddings(ids, positions), mask)
+        return [
+            block.attention_weights(x, mask) for block, x in zip(self.blocks, stream, strict=True)
+        ]
 
 
 class Fillings(NamedTuple):
@@ -32,14 +164,14 @@ class Fillings(NamedTuple):
     probabilities: Array
 
 
-class Encoder(Module):
+class Encoder(Predictor):
     """A bidirectional encoder with a head for masked tokens (BERT, Devlin et al. 2018).
 
         h      = Blocks(E[ids] + P[0 … T−1]), where every token sees all others
         logits = LN(f(h W + b)) Eᵀ + c
 
     Trained on texts in which some tokens are hidden (``minigpt.datasets.MaskedBatches``), with a
-    loss on those places alone. It cannot write: what stands at a place, it knows from both sides.
+    loss on those places only. It cannot write: what stands at a place, it knows from both sides.
     Its hidden states h are what a classifier builds on.
 
     Args:
@@ -48,10 +180,6 @@ class Encoder(Module):
 
     Shapes:
         ids: (B, T) integers, T ≤ block_size -> logits (B, T, vocab_size)
-
-    Raises:
-        ValueError: the seed is negative.
-        TypeError: ``config`` is no EncoderConfig, or the seed neither an integer nor a Generator.
 
     Example:
         >>> import numpy as np
@@ -63,16 +191,15 @@ class Encoder(Module):
         ([[0, 1]], (1, 2))
     """
 
+    CONFIG: ClassVar[type[EncoderConfig]] = EncoderConfig
+
     def __init__(self, config: EncoderConfig, seed: Seed = 0) -> None:
         super().__init__()
-        if not isinstance(config, EncoderConfig):
-            raise TypeError(f"config must be an EncoderConfig, got {type(config).__name__}")
-        self.config = config
-        check_seed(seed)
-        rng = np.random.default_rng(seed)
+        self.config = checks.instance("config", config, EncoderConfig)
+        rng = np.random.default_rng(checks.seed(seed))
         self.stack = EncoderStack(config, seed=rng)
         self.head = MaskedTokenHead(config, seed=rng)
-        self.dropout_rng = rng.spawn(1)[0]  # for training without a Generator of one's own
+        self.dropout_rng = rng.spawn(1)[0]
 
     def forward(
         self,
@@ -106,10 +233,8 @@ class Encoder(Module):
             ValueError: ids, positions or mask of another shape, or more tokens than the context
                 holds.
             IndexError: an id outside the vocabulary, a position outside the context.
-            TypeError: ids or positions that are not integers.
         """
-        rng = self.dropout_rng if rng is None else rng
-        hidden: Tensor = self.stack(ids, attention_mask, positions, rng)
+        hidden: Tensor = self.stack(ids, attention_mask, positions, self.dropout_generator(rng))
         return hidden
 
     # ── what training asks for ────────────────────────────────────────────────────────────────
@@ -137,43 +262,22 @@ class Encoder(Module):
             ValueError: shapes that do not fit, more tokens than the context holds, or no target
                 that counts.
             IndexError: an id or a target outside the vocabulary.
-            TypeError: ids or targets that are not integers.
         """
-        return F.cross_entropy(*self._asked_for(ids, targets, attention_mask, rng))
+        return F.cross_entropy(*self.logits_and_targets(ids, targets, attention_mask, rng))
 
-    def loss_weight(self, ids: Array, targets: Array, attention_mask: Array | None = None) -> float:
-        """How many targets the mean in :meth:`loss` runs over."""
-        return float((np.asarray(targets) != -1).sum())
-
-    @no_grad()
-    def metrics(
-        self, ids: Array, targets: Array, attention_mask: Array | None = None
-    ) -> dict[str, float]:
-        """Loss, and accuracy: how often the likeliest token is the one that was masked."""
-        logits, asked = self._asked_for(ids, targets, attention_mask, None)
-        return {
-            "loss": F.cross_entropy(logits, asked).item(),
-            "accuracy": float((logits.data.argmax(axis=-1) == asked).mean()),
-        }
-
-    def _asked_for(
+    def logits_and_targets(
         self,
         ids: Array,
         targets: Array,
-        attention_mask: Array | None,
-        rng: np.random.Generator | None,
+        attention_mask: Array | None = None,
+        rng: np.random.Generator | None = None,
     ) -> tuple[Tensor, Array]:
         """(M, V) logits of the places with a target, and their (M,) targets.
 
         The head is the largest matrix product, and about one place in seven is asked for: the
         others are left out before it.
         """
-        targets = np.asarray(targets)
-        check_integers(targets, "targets")
-        if targets.shape != np.shape(ids):
-            raise ValueError(
-                f"targets have shape {targets.shape}, ids {np.shape(ids)}: they differ"
-            )
+        targets = _check_targets(ids, targets)
         hidden = self.encode(ids, attention_mask, rng=rng)
         places = np.flatnonzero(targets != -1)
         rows = F.embedding(places, hidden.reshape(-1, hidden.shape[-1]))  # (B, T, C) -> (M, C)
@@ -181,7 +285,7 @@ class Encoder(Module):
 
     def _logits(self, hidden: Tensor) -> Tensor:
         x, bias = self.head(hidden), self.head.bias
-        return self.stack.embeddings.unembed(x, bias)  # (..., C) -> (..., V)
+        return self.stack.embeddings.tied_logits(x, bias)  # (..., C) -> (..., V)
 
     # ── what it is good for ───────────────────────────────────────────────────────────────────
 
@@ -199,12 +303,7 @@ class Encoder(Module):
         Raises:
             ValueError: no place is masked, or there are fewer than k tokens to guess.
         """
-        check_size(k=k)
-        if k > self.config.vocab_size - 1:
-            raise ValueError(f"k={k}, but there are {self.config.vocab_size - 1} tokens to guess")
-        places = np.argwhere(np.asarray(ids) == mask_id)
-        if len(places) == 0:
-            raise ValueError(f"ids hold no mask_id={mask_id}: there is nothing to fill in")
+        places = _check_fillings(ids, mask_id, k, self.config.vocab_size)
         with evaluation():
             hidden = self.encode(ids, attention_mask).data
             logits = self._logits(Tensor(hidden[tuple(places.T)])).data
@@ -247,3 +346,26 @@ class MaskedTokenHead(Module):
 
     def extra_repr(self) -> str:
         return f"activation={self.activation!r}"
+
+
+def _check(
+    stack: EncoderStack, ids: Array, attention_mask: Array | None, positions: Array | None = None
+) -> tuple[Array, Array, Array | None]:
+    c = stack.config
+    return check_inputs(
+        ids, attention_mask, positions, c.vocab_size, c.block_size, prefix=stack.prefix
+    )
+
+
+def _check_targets(ids: Array, targets: Array) -> Array:
+    targets = checks.integers("targets", targets)
+    checks.same_shape("targets", targets, np.shape(ids), ", and ids have the other")
+    return targets
+
+
+def _check_fillings(ids: Array, mask_id: int, k: int, vocab_size: int) -> Array:
+    checks.integer("k", k, least=1, most=vocab_size - 1, mend="so many tokens could be guessed")
+    places = np.argwhere(np.asarray(ids) == mask_id)
+    if len(places) == 0:
+        raise ValueError(f"ids hold no mask_id={mask_id}: there is nothing to fill in")
+    return places

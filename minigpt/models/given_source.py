@@ -63,7 +63,7 @@ class GivenSource:
         cache: DecoderCache | None = None,
         last_only: bool = False,
     ) -> Tensor:
-        """Logits (R, T, V) of the token after each of the ids (R, T), as of a GPT."""
+        """Logits (R, T, V) of the token after each of the ids (R, T), as a GPT gives them."""
         memory = memory_mask = None
         if cache is None:
             self._check_rows(len(ids))

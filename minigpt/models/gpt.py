@@ -2,33 +2,147 @@
 
 from __future__ import annotations
 
-import math
+import dataclasses
+from dataclasses import dataclass
 from functools import partial
+from typing import Any, ClassVar
 
 import numpy as np
 
 import minigpt.functional as F
+from minigpt import checks
 from minigpt.autograd import Array
-from minigpt.grad_mode import is_grad_enabled, no_grad
-from minigpt.models.config import GPTConfig
-from minigpt.models.inputs import checked_ids, checked_positions, key_mask
+from minigpt.checks import Seed
+from minigpt.grad_mode import evaluation
+from minigpt.models.config import StackConfig
+from minigpt.models.embeddings import Embeddings, check_inputs
+from minigpt.models.predictor import Predictor
 from minigpt.models.pretrained import Pretrained
-from minigpt.nn import (
-    Block,
-    Dropout,
-    Embedding,
-    KeyValueCache,
-    LayerNorm,
-    Linear,
-)
-from minigpt.nn.layers import check_seed
-from minigpt.nn.positions import make_positions
+from minigpt.nn import Block, KeyValueCache, LayerNorm, Linear
+from minigpt.nn.block import residual_stream
+from minigpt.nn.config import positive
 from minigpt.recompute import recomputed
 from minigpt.tensor import Tensor
 
+GPT2_SIZES = {  # Radford et al. 2019, table 2 (n_layer, n_embd); heads from the released models
+    "gpt2": (12, 12, 768),
+    "gpt2-medium": (24, 16, 1024),
+    "gpt2-large": (36, 20, 1280),
+    "gpt2-xl": (48, 25, 1600),
+}
 
-class GPT(Pretrained):
-    """A generative pre-trained transformer (Radford et al. 2018, 2019).
+
+@dataclass(frozen=True)
+class GPTConfig(StackConfig):
+    """The architecture of a GPT; GPT-2's unless said otherwise.
+
+    Attributes:
+        vocab_size: how many tokens there are.
+        block_size: the context: how many tokens the model sees at most.
+        n_layer: how many blocks.
+        n_head: how many attention heads a block has; divides n_embd.
+        n_embd: the width of the residual stream.
+        dropout: the probability used on embeddings, attention weights and residual branches.
+        bias: whether linear layers and layer norms have biases.
+        activation: of the feed-forward network: "gelu_tanh" (GPT-2), "gelu_erf" (exact),
+            "relu", "silu" or "tanh".
+        norm: "pre" (GPT-2), "post" (GPT-1, Vaswani et al. 2017), or "none".
+        positions: "learned" (GPT-1, GPT-2), "sinusoidal" (Vaswani et al. 2017, §3.5), "alibi"
+            (attention falls with the distance instead: Press et al. 2022), or "none". With
+            "sinusoidal" and "alibi" the token embeddings are multiplied by √n_embd (Vaswani, §3.4).
+        tie_head: whether the output head is the token embedding again (Press & Wolf 2017).
+        n_inner: the width inside the feed-forward network; 4·n_embd where None.
+        layer_norm_eps: ε of the layer norms.
+        init_std: standard deviation of the initial weights; projections back into the residual
+            stream start smaller by 1/√(2·n_layer) (Radford et al. 2019, §2.3).
+        recompute: whether blocks keep nothing for their derivative but are computed again in the
+            walk back: far less memory in training for about a third more time. It changes no
+            number, and is not part of the architecture.
+        causal: False takes the causal mask away: a token then sees those that follow it, the one
+            to be predicted among them.
+        residual: False takes the residual connections away.
+        alibi_scale: with "alibi", how much steeper attention falls than with the paper's slopes
+            (:func:`~minigpt.functional.alibi_slopes`).
+
+    ``causal`` and ``residual``, and "none" for norms and positions, are for studying what each part
+    does.
+
+    Raises:
+        ValueError, TypeError: name the field, what came and what was expected.
+
+    Example:
+        >>> import minigpt as mg
+        >>> mg.GPTConfig(vocab_size=65, block_size=64, n_layer=4, n_head=4, n_embd=130)
+        Traceback (most recent call last):
+        ...
+        ValueError: n_embd=130 is not divisible by n_head=4: choose n_embd=128 or n_head=5
+    """
+
+    CHECKS: ClassVar = {**StackConfig.CHECKS, "recompute": checks.flag, "alibi_scale": positive}
+
+    vocab_size: int
+    block_size: int
+    n_layer: int
+    n_head: int
+    n_embd: int
+    dropout: float = 0.0
+    bias: bool = True
+    activation: str = "gelu_tanh"
+    norm: str = "pre"
+    positions: str = "learned"
+    tie_head: bool = True
+    n_inner: int | None = None
+    layer_norm_eps: float = 1e-5
+    init_std: float = 0.02
+    recompute: bool = False
+    causal: bool = True
+    residual: bool = True
+    alibi_scale: float = 1.0
+
+    @property
+    def embedding_std(self) -> float:
+        """Standard deviation of the initial token embeddings, whatever the positions are."""
+        return self.init_std
+
+    @property
+    def slopes(self) -> Array | None:
+        """How fast each head's scores fall with the distance of a token; None: not at all."""
+        alibi = self.positions == "alibi"
+        return F.alibi_slopes(self.n_head, self.alibi_scale) if alibi else None
+
+    def _check_together(self) -> None:
+        super()._check_together()
+        if self.alibi_scale != 1 and self.positions != "alibi":
+            raise ValueError(
+                f'alibi_scale={self.alibi_scale} is for positions="alibi", not '
+                f"{self.positions!r}: leave it out"
+            )
+
+    @classmethod
+    def preset(cls, name: str, **changes: Any) -> GPTConfig:
+        """GPT-2 in one of its four sizes: "gpt2" (124M), "gpt2-medium", "gpt2-large", "gpt2-xl".
+
+        Args:
+            name: the size.
+            changes: fields that should differ.
+
+        Raises:
+            ValueError: not the name of a size.
+
+        Example:
+            >>> import minigpt as mg
+            >>> mg.GPTConfig.preset("gpt2-medium", dropout=0.1).n_layer
+            24
+        """
+        n_layer, n_head, n_embd = GPT2_SIZES[checks.one_of("preset", name, tuple(GPT2_SIZES))]
+        config = cls(
+            vocab_size=50257, block_size=1024, n_layer=n_layer, n_head=n_head, n_embd=n_embd
+        )
+        return dataclasses.replace(config, **changes)
+
+
+class GPT(Pretrained, Predictor, Embeddings):
+    """A generative pre-trained transformer (Radford et al. 2018, 2019): embeddings, then blocks.
 
         x      = token_embedding[ids] + position_embedding[0 … T−1]
         x      = Block(x), n_layer times
@@ -41,10 +155,6 @@ class GPT(Pretrained):
     Shapes:
         ids: (B, T) integers, T ≤ block_size -> logits (B, T, vocab_size)
 
-    Raises:
-        ValueError: the seed is negative.
-        TypeError: ``config`` is no GPTConfig, or the seed neither an integer nor a Generator.
-
     Example:
         >>> import numpy as np, minigpt as mg
         >>> model = mg.GPT(
@@ -54,37 +164,21 @@ class GPT(Pretrained):
         (1, 3, 65)
     """
 
-    def __init__(self, config: GPTConfig, seed: int | np.random.Generator = 0) -> None:
-        super().__init__()
-        if not isinstance(config, GPTConfig):
-            raise TypeError(f"config must be a GPTConfig, got {type(config).__name__}")
-        self.config = c = config
-        check_seed(seed)
-        rng = np.random.default_rng(seed)
-        std, out_std = c.init_std, c.init_std / math.sqrt(2 * c.n_layer)
-        self.token_embedding = Embedding(c.vocab_size, c.n_embd, std=std, seed=rng)
-        self.position_embedding = make_positions(
-            c.positions, c.block_size, c.n_embd, std=std, seed=rng
-        )
-        self.dropout = Dropout(c.dropout)
-        alibi = c.positions == "alibi"
-        slopes = F.alibi_slopes(c.n_head, c.alibi_scale) if alibi else None
-        self.blocks = [
-            Block(
-                c.n_embd, c.n_head, c.n_inner, c.activation, c.norm, c.dropout, c.bias, c.causal,
-                c.layer_norm_eps, c.residual, slopes=slopes, std=std,
-                out_std=out_std, seed=rng,
-            )
-            for _ in range(c.n_layer)
-        ]  # fmt: skip
+    CONFIG: ClassVar[type[GPTConfig]] = GPTConfig
+
+    def __init__(self, config: GPTConfig, seed: Seed = 0) -> None:
+        c = checks.instance("config", config, GPTConfig)
+        rng = np.random.default_rng(checks.seed(seed))
+        super().__init__(c, c.vocab_size, c.block_size, seed=rng)
+        self.config = c
+        self.blocks = [Block(c, layer, seed=rng) for layer in range(c.n_layer)]
         pre_norm = c.norm == "pre"  # post-norm blocks end with a layer norm of their own
         self.final_norm = LayerNorm(c.n_embd, c.bias, c.layer_norm_eps) if pre_norm else None
-        self.head = (
-            None if c.tie_head else Linear(c.n_embd, c.vocab_size, bias=False, std=std, seed=rng)
-        )
-        self.dropout_rng = rng.spawn(1)[0]  # for training without a Generator of one's own
+        untied = partial(Linear, c.n_embd, c.vocab_size, bias=False, std=c.init_std)
+        self.head = None if c.tie_head else untied(seed=rng)
+        self.dropout_rng = rng.spawn(1)[0]
 
-    def forward(
+    def forward(  # type: ignore[override]  # of the embeddings below the blocks
         self,
         ids: Array,
         attention_mask: Array | None = None,
@@ -101,10 +195,10 @@ class GPT(Pretrained):
                 S = T, or with a cache the number of all tokens so far. Combined with the causal
                 mask (E15).
             positions: (T,) or (B, T) integers: where each token stands; 0, 1, 2, … by default,
-                going on behind the cache.
+                going on after the cache.
             cache: from :meth:`new_cache`; the ids go on from what it holds, and are added to it.
-            rng: of dropout, in training.
-            last_only: compute the logits of the last place alone.
+            rng: of dropout, in training; the model's own where None.
+            last_only: compute the logits of the last place only.
 
         Shapes:
             returns: (B, T, vocab_size), or (B, 1, vocab_size) with ``last_only``
@@ -113,44 +207,25 @@ class GPT(Pretrained):
             ValueError: ids, positions or mask of another shape, or more tokens than the context
                 holds.
             IndexError: an id outside the vocabulary, a position outside the context.
-            TypeError: ids or positions that are not integers.
             RuntimeError: a cache outside no_grad().
         """
-        ids, past = self._checked(ids, cache), cache.length if cache is not None else 0
-        t = ids.shape[1]
-        if positions is None:
-            positions = np.arange(past, past + t)
-        else:
-            positions = checked_positions(positions, ids.shape, self.config.block_size)
-        mask = key_mask(attention_mask, ids.shape[0], past + t)
-        rng = self.dropout_rng if rng is None else rng
-
-        x = self.embed(ids, positions)  # (B, T) -> (B, T, C)
-        x = self.dropout(x, rng)
-        for layer, block in enumerate(self.blocks):  # (B, T, C) -> (B, T, C)
+        ids, positions, mask = _check(self, ids, attention_mask, positions, cache)
+        rng = self.dropout_generator(rng)
+        x = self.dropout(self.embed(ids, positions), rng)  # (B, T) -> (B, T, C)
+        for block in self.blocks:  # (B, T, C) -> (B, T, C)
             if self.config.recompute and cache is None:
                 x = recomputed(partial(_apply, block, mask), x, block.parameters(), rng)
             else:
-                x = block(x, mask, cache, layer, rng)
+                x = block(x, mask, cache, rng=rng)
         if cache is not None:
-            cache.advance(t)
+            cache.advance(ids.shape[1])
         return self.unembed(x[:, -1:] if last_only else x)  # (B, T, C) -> (B, T, V)
-
-    def embed(self, ids: Array, positions: Array) -> Tensor:
-        """Token and position embeddings added up: (B, T) -> (B, T, C)."""
-        tokens: Tensor = self.token_embedding(ids)
-        if self.config.positions in ("sinusoidal", "alibi"):
-            tokens = tokens * math.sqrt(self.config.n_embd)  # Vaswani et al. 2017, §3.4
-        x: Tensor = self.position_embedding(tokens, positions)
-        return x
 
     def unembed(self, x: Tensor) -> Tensor:
         """From the residual stream to logits: (B, T, C) -> (B, T, V)."""
         if self.final_norm is not None:
             x = self.final_norm(x)
-        if self.head is not None:
-            return self.head(x)
-        return F.linear(x, self.token_embedding.weight.T)
+        return self.tied_logits(x) if self.head is None else self.head(x)
 
     # ── what training asks for ────────────────────────────────────────────────────────────────
 
@@ -167,7 +242,7 @@ class GPT(Pretrained):
             ids: what the model reads.
             targets: targets[b, t] is the token that follows ids[b, t]; −1 leaves the place out.
             attention_mask: 1 or True for a token and 0 for padding, which no token sees. It says
-                nothing of the targets: those of padding should be −1.
+                nothing about the targets: those of padding should be −1.
             rng: of dropout, in training; the model's own where None.
 
         Shapes:
@@ -179,23 +254,17 @@ class GPT(Pretrained):
             ValueError: shapes that do not fit, more tokens than the context holds, or no target
                 that counts.
             IndexError: an id or a target outside the vocabulary.
-            TypeError: ids or targets that are not integers.
         """
-        return F.cross_entropy(self(ids, attention_mask, rng=rng), targets)
+        return F.cross_entropy(*self.logits_and_targets(ids, targets, attention_mask, rng))
 
-    def loss_weight(self, ids: Array, targets: Array) -> float:
-        """How many targets the mean in :meth:`loss` runs over."""
-        return float((np.asarray(targets) != -1).sum())
-
-    @no_grad()
-    def metrics(self, ids: Array, targets: Array) -> dict[str, float]:
-        """Loss, and accuracy: how often the likeliest token is the right one."""
-        logits, targets = self(ids), np.asarray(targets)
-        right = logits.data.argmax(axis=-1) == targets
-        return {
-            "loss": F.cross_entropy(logits, targets).item(),
-            "accuracy": float(right[targets != -1].mean()),
-        }
+    def logits_and_targets(
+        self,
+        ids: Array,
+        targets: Array,
+        attention_mask: Array | None = None,
+        rng: np.random.Generator | None = None,
+    ) -> tuple[Tensor, Array]:
+        return self(ids, attention_mask, rng=rng), targets
 
     # ── what generation asks for ──────────────────────────────────────────────────────────────
 
@@ -216,62 +285,57 @@ class GPT(Pretrained):
         dtype = self.token_embedding.weight.dtype
         return KeyValueCache(c.n_layer, batch_size, c.n_head, capacity, c.n_embd // c.n_head, dtype)
 
-    @no_grad()
-    def attention_weights(self, ids: Array) -> list[Array]:
-        """Where every token looks, for each layer: one array of attention weights.
+    # ── inspecting it ─────────────────────────────────────────────────────────────────────────
 
-        The model should be in evaluation mode: in training, dropout blurs what later layers see.
-
-        Args:
-            ids: (B, T) integers.
+    @evaluation()
+    def attention_weights(self, ids: Array, attention_mask: Array | None = None) -> list[Array]:
+        """Where every token looks, for each layer; nothing is dropped.
 
         Shapes:
+            ids, attention_mask: (B, T)
             returns: n_layer arrays (B, n_head, T, T), rows that sum to 1
 
         Raises:
             ValueError: ids of another shape, or more tokens than the context holds.
             IndexError: an id outside the vocabulary.
-            TypeError: ids that are not integers.
         """
-        ids = self._checked(ids, None)
-        x, maps = self.embed(ids, np.arange(ids.shape[1])), []
-        for block in self.blocks:
-            seen = block.attention_norm(x) if block.norm == "pre" else x
-            maps.append(block.attention.weights(seen))
-            x = block(x, rng=self.dropout_rng)
-        return maps
+        ids, positions, mask = _check(self, ids, attention_mask)
+        stream = residual_stream(self.blocks[:-1], self.embed(ids, positions), mask)
+        return [
+            block.attention_weights(x, mask) for block, x in zip(self.blocks, stream, strict=True)
+        ]
 
-    @no_grad()
-    def hidden_states(self, ids: Array) -> list[Array]:
-        """The residual stream x as the embeddings give it, and behind each block.
+    @evaluation()
+    def hidden_states(self, ids: Array, attention_mask: Array | None = None) -> list[Array]:
+        """The residual stream x as the embeddings give it, and after each block; nothing dropped.
 
         ``unembed`` makes logits of any of them. The last one comes before the final norm; where
         Transformers lists hidden states, its last one comes after.
 
         Shapes:
-            ids: (B, T) integers -> n_layer + 1 arrays (B, T, n_embd)
+            ids, attention_mask: (B, T) -> n_layer + 1 arrays (B, T, n_embd)
 
         Raises:
-            ValueError, IndexError, TypeError: as :meth:`attention_weights`.
+            ValueError, IndexError: as :meth:`attention_weights`.
         """
-        ids = self._checked(ids, None)
-        states = [self.dropout(self.embed(ids, np.arange(ids.shape[1])), self.dropout_rng)]
-        for block in self.blocks:
-            states.append(block(states[-1], rng=self.dropout_rng))
-        return [x.data for x in states]
-
-    def _checked(self, ids: Array, cache: KeyValueCache | None) -> Array:
-        past = cache.length if cache is not None else 0
-        ids = checked_ids(ids, self.config.vocab_size, self.config.block_size, past)
-        if cache is not None and is_grad_enabled():
-            raise RuntimeError("a cache holds no gradients: use it under minigpt.no_grad()")
-        return ids
+        ids, positions, mask = _check(self, ids, attention_mask)
+        return [x.data for x in residual_stream(self.blocks, self.embed(ids, positions), mask)]
 
     def extra_repr(self) -> str:
-        c = self.config
-        return f"vocab_size={c.vocab_size}, block_size={c.block_size}"
+        return f"vocab_size={self.config.vocab_size}, block_size={self.config.block_size}"
 
 
 def _apply(block: Block, mask: Array | None, x: Tensor, rng: np.random.Generator | None) -> Tensor:
     y: Tensor = block(x, mask, rng=rng)
     return y
+
+
+def _check(
+    model: GPT,
+    ids: Array,
+    attention_mask: Array | None,
+    positions: Array | None = None,
+    cache: KeyValueCache | None = None,
+) -> tuple[Array, Array, Array | None]:
+    c = model.config
+    return check_inputs(ids, attention_mask, positions, c.vocab_size, c.block_size, cache)

@@ -4,20 +4,76 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
 import minigpt.functional as F
+from minigpt import checks
 from minigpt.autograd import Array
-from minigpt.grad_mode import is_grad_enabled, no_grad
-from minigpt.models.inputs import checked_ids, key_mask
-from minigpt.models.lstm_config import LSTMConfig
-from minigpt.nn import LSTM, Dropout, Embedding, Linear, Module
-from minigpt.nn.layers import check_seed, check_size
+from minigpt.checks import Seed
+from minigpt.models.embeddings import check_inputs
+from minigpt.models.predictor import Predictor
+from minigpt.nn import LSTM, Dropout, Embedding, Linear
+from minigpt.nn.config import Config, size
 from minigpt.tensor import Tensor
 
 
-class LSTMLanguageModel(Module):
+@dataclass(frozen=True)
+class LSTMConfig(Config):
+    """The architecture of an LSTM language model.
+
+    Attributes:
+        vocab_size: how many tokens there are.
+        n_embd: the width of the token embedding.
+        n_hidden: the size of each layer's hidden state and of its cell state.
+        n_layer: how many LSTM layers, one on top of the other.
+        dropout: the probability used on the embeddings and on what each layer gives to the next,
+            and never from one step to the next (Zaremba et al. 2014).
+        tie_head: whether the output head is the token embedding again (Press & Wolf 2017); n_hidden
+            is then n_embd.
+        block_size: None: unlike a GPT's, its memory of a text has no last place.
+
+    Raises:
+        ValueError, TypeError: name the field, what came and what was expected.
+
+    Example:
+        >>> import minigpt as mg
+        >>> from minigpt.models import LSTMConfig
+        >>> LSTMConfig(vocab_size=65, n_embd=64, n_hidden=100, tie_head=True)
+        Traceback (most recent call last):
+        ...
+        ValueError: tie_head=True needs n_hidden=100 equal to n_embd=64: choose n_hidden=64
+    """
+
+    CHECKS: ClassVar = {
+        "vocab_size": size,
+        "n_embd": size,
+        "n_hidden": size,
+        "n_layer": size,
+        "dropout": checks.probability,
+        "tie_head": checks.flag,
+    }
+
+    vocab_size: int
+    n_embd: int
+    n_hidden: int
+    n_layer: int = 1
+    dropout: float = 0.0
+    tie_head: bool = False
+
+    block_size: ClassVar[None] = None
+
+    def _check_together(self) -> None:
+        if self.tie_head and self.n_hidden != self.n_embd:
+            raise ValueError(
+                f"tie_head=True needs n_hidden={self.n_hidden} equal to n_embd={self.n_embd}: "
+                f"choose n_hidden={self.n_embd}"
+            )
+
+
+class LSTMLanguageModel(Predictor):
     """Predicts the next token from what an LSTM remembers of all tokens before (Mikolov 2012).
 
         x      = token_embedding[ids]
@@ -42,10 +98,6 @@ class LSTMLanguageModel(Module):
     Shapes:
         ids: (B, T) integers -> logits (B, T, vocab_size)
 
-    Raises:
-        ValueError: the seed is negative.
-        TypeError: ``config`` is no LSTMConfig, or the seed neither an integer nor a Generator.
-
     Example:
         >>> import numpy as np
         >>> model = LSTMLanguageModel(LSTMConfig(vocab_size=65, n_embd=8, n_hidden=16), seed=0)
@@ -56,13 +108,12 @@ class LSTMLanguageModel(Module):
         True
     """
 
-    def __init__(self, config: LSTMConfig, seed: int | np.random.Generator = 0) -> None:
+    CONFIG: ClassVar[type[LSTMConfig]] = LSTMConfig
+
+    def __init__(self, config: LSTMConfig, seed: Seed = 0) -> None:
         super().__init__()
-        if not isinstance(config, LSTMConfig):
-            raise TypeError(f"config must be an LSTMConfig, got {type(config).__name__}")
-        self.config = c = config
-        check_seed(seed)
-        rng = np.random.default_rng(seed)
+        self.config = c = checks.instance("config", config, LSTMConfig)
+        rng = np.random.default_rng(checks.seed(seed))
         # What the gates read has variance 1; for a head that would be too much.
         self.embedding_scale = math.sqrt(c.n_embd) if c.tie_head else 1.0
         std = 1 / self.embedding_scale
@@ -71,7 +122,7 @@ class LSTMLanguageModel(Module):
         self.layers = [LSTM(n_in, c.n_hidden, seed=rng) for n_in in sizes[:-1]]
         self.dropout = Dropout(c.dropout)
         self.head = None if c.tie_head else Linear(c.n_hidden, c.vocab_size, seed=rng)
-        self.dropout_rng = rng.spawn(1)[0]  # for training without a Generator of one's own
+        self.dropout_rng = rng.spawn(1)[0]
 
     def forward(
         self,
@@ -92,7 +143,7 @@ class LSTMLanguageModel(Module):
             positions: taken because a GPT takes them; not used.
             cache: from :meth:`new_cache`; the ids go on from what it has read.
             rng: of dropout, in training.
-            last_only: compute the logits of the last place alone.
+            last_only: compute the logits of the last place only.
             state: what is remembered of each row, read and then overwritten (see the class).
 
         Shapes:
@@ -101,23 +152,11 @@ class LSTMLanguageModel(Module):
         Raises:
             ValueError: ids, mask or state of another shape, or both a cache and a state.
             IndexError: an id outside the vocabulary.
-            TypeError: ids that are not integers, or a state of another dtype.
+            TypeError: a state of another dtype.
             RuntimeError: a cache outside no_grad().
         """
-        ids = checked_ids(ids, self.config.vocab_size, self.config.block_size)
-        n_rows, t = ids.shape
-        past = 0
-        if cache is not None:
-            if state is not None:
-                raise ValueError("a cache and a state were given: a cache has its own state")
-            if is_grad_enabled():
-                raise RuntimeError("a cache holds no gradients: use it under minigpt.no_grad()")
-            past, state = cache.length, cache.state
-        if state is not None:
-            self._check_state(state, n_rows)
-        mask = key_mask(attention_mask, n_rows, past + t)
-        mask = None if mask is None else mask[:, 0, 0, past:]
-        rng = self.dropout_rng if rng is None else rng
+        ids, mask, state = _check(self, ids, attention_mask, cache, state)
+        rng = self.dropout_generator(rng)
 
         # Steps first, as the layers work through them: (T, B) -> (T, B, C), seen as (B, T, C).
         x = self.token_embedding(ids.T).swapaxes(0, 1)
@@ -133,7 +172,7 @@ class LSTMLanguageModel(Module):
         if state is not None:
             state[...] = np.array(remembered).transpose(2, 0, 1, 3)  # (n_layer, 2, B, H) ->
         if cache is not None:
-            cache.length += t
+            cache.length += ids.shape[1]
         return self.unembed(x[:, -1:] if last_only else x)
 
     def unembed(self, x: Tensor) -> Tensor:
@@ -146,7 +185,7 @@ class LSTMLanguageModel(Module):
 
     def new_state(self, batch_size: int) -> Array:
         """The state before a text, zeros (batch_size, n_layer, 2, n_hidden)."""
-        check_size(batch_size=batch_size)
+        checks.sizes(batch_size=batch_size)
         c = self.config
         return np.zeros((batch_size, c.n_layer, 2, c.n_hidden), self.token_embedding.weight.dtype)
 
@@ -175,41 +214,25 @@ class LSTMLanguageModel(Module):
         Raises:
             ValueError: shapes that do not fit, or no target that counts.
             IndexError: an id or a target outside the vocabulary.
-            TypeError: ids or targets that are not integers, or a state of another dtype.
+            TypeError: a state of another dtype.
         """
-        return F.cross_entropy(self(ids, attention_mask, rng=rng, state=state), targets)
+        return F.cross_entropy(*self.logits_and_targets(ids, targets, state, attention_mask, rng))
 
-    def loss_weight(self, ids: Array, targets: Array, state: Array | None = None) -> float:
-        """How many targets the mean in :meth:`loss` runs over."""
-        return float((np.asarray(targets) != -1).sum())
-
-    @no_grad()
-    def metrics(self, ids: Array, targets: Array, state: Array | None = None) -> dict[str, float]:
-        """Loss, and accuracy: how often the likeliest token is the right one."""
-        logits, targets = self(ids, state=state), np.asarray(targets)
-        right = logits.data.argmax(axis=-1) == targets
-        return {
-            "loss": F.cross_entropy(logits, targets).item(),
-            "accuracy": float(right[targets != -1].mean()),
-        }
+    def logits_and_targets(
+        self,
+        ids: Array,
+        targets: Array,
+        state: Array | None = None,
+        attention_mask: Array | None = None,
+        rng: np.random.Generator | None = None,
+    ) -> tuple[Tensor, Array]:
+        return self(ids, attention_mask, rng=rng, state=state), targets
 
     # ── what generation asks for ──────────────────────────────────────────────────────────────
 
     def new_cache(self, batch_size: int, capacity: int | None = None) -> LSTMCache:
         """What is remembered of nothing yet; it never grows, so that no capacity is needed."""
         return LSTMCache(self.new_state(batch_size))
-
-    def _check_state(self, state: Array, n_rows: int) -> None:
-        c, dtype = self.config, self.token_embedding.weight.dtype
-        expected = (n_rows, c.n_layer, 2, c.n_hidden)
-        if state.shape != expected:
-            raise ValueError(
-                f"the state has shape {state.shape}, expected {expected}: new_state({n_rows})"
-            )
-        if state.dtype != dtype:
-            raise TypeError(
-                f"the state is {state.dtype}, the model {dtype}: make it with new_state({n_rows})"
-            )
 
     def extra_repr(self) -> str:
         return f"vocab_size={self.config.vocab_size}"
@@ -241,3 +264,31 @@ class LSTMCache:
         """Forget all tokens."""
         self.state[...] = 0
         self.length = 0
+
+
+def _check(
+    model: LSTMLanguageModel,
+    ids: Array,
+    attention_mask: Array | None,
+    cache: LSTMCache | None,
+    state: Array | None,
+) -> tuple[Array, Array | None, Array | None]:
+    """The ids, the mask over these (B, T), and the state to read on from."""
+    if cache is not None and state is not None:
+        raise ValueError("a cache and a state were given: a cache has its own state")
+    c = model.config
+    ids, _, mask = check_inputs(ids, attention_mask, None, c.vocab_size, c.block_size, cache)
+    if mask is not None:
+        mask = mask[:, 0, 0, -ids.shape[1] :]
+    if cache is not None:
+        state = cache.state
+    if state is not None:
+        expected = model.new_state(len(ids))
+        mend = f"make it with new_state({len(ids)})"
+        if state.shape != expected.shape:
+            kind = f"an array of shape {expected.shape}"
+            raise checks.wrong_value("state", kind, state, mend)
+        if state.dtype != expected.dtype:
+            kind = f"{expected.dtype}, like the model"
+            raise checks.wrong_type("state", kind, state, mend)
+    return ids, mask, state

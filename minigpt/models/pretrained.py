@@ -6,25 +6,28 @@ import dataclasses
 import json
 import os
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
+from minigpt import checks
 from minigpt.atomic import replacing
-from minigpt.functional.dropout import check_probability
 from minigpt.interop.errors import PretrainedError
 from minigpt.interop.gpt2_config import gpt2_config, read_gpt2_config
 from minigpt.interop.gpt2_weights import read_gpt2_weights, write_gpt2_weights
 from minigpt.interop.hub import CONFIG, pretrained_folder
-from minigpt.models.config import GPTConfig
-from minigpt.nn.layers import without_initial_weights
-from minigpt.nn.module import Module
+from minigpt.nn import Module
+from minigpt.nn.initial_weights import without_initial_weights
+from minigpt.tokenizers.gpt2_files import END_OF_TEXT
 
-END_OF_TEXT = "<|endoftext|>"  # GPT-2's token between texts
+if TYPE_CHECKING:
+    from minigpt.models.gpt import GPTConfig
 
 ModelType = TypeVar("ModelType", bound="Pretrained")
 
 
 class Pretrained(Module):
     """What a GPT has to do with published weights: to be made of them, and to become some."""
+
+    CONFIG: ClassVar[type[GPTConfig]]
 
     config: GPTConfig
 
@@ -55,11 +58,11 @@ class Pretrained(Module):
 
         Raises:
             FileNotFoundError: no such folder, nor a name of a model.
-            PretrainedError: a file is damaged, or of a model that a GPT cannot be (an OSError and a
+            PretrainedError: a file is damaged, or of a model that is not a GPT-2 (an OSError and a
                 ValueError).
             ImportError: a name needs huggingface_hub, which is missing; says how to install it.
             HubError: a model could not be fetched (an OSError).
-            ValueError, TypeError: a dropout that is no probability, or another argument.
+            ValueError, TypeError: a dropout that is not a probability, or another argument.
 
         Warns:
             RuntimeWarning: weights that are NaN or infinite.
@@ -69,14 +72,17 @@ class Pretrained(Module):
             >>> model = mg.GPT.from_pretrained("gpt2")  # doctest: +SKIP
         """
         if dropout is not None:
-            check_probability(dropout, "dropout")
+            checks.probability("dropout", dropout)
         folder = pretrained_folder(folder_or_name)
         path = folder / CONFIG
         if not path.exists():
-            raise PretrainedError(folder, f"it has no {CONFIG}: pass a Hugging Face GPT-2 folder")
+            mend = "pass a Hugging Face GPT-2 folder"
+            if any(folder.glob("*.npz")):
+                mend = "minigpt's own checkpoints are read by mg.load_model(folder)"
+            raise PretrainedError(folder, f"it has no {CONFIG}: {mend}")
         fields = read_gpt2_config(path, dropout)
         try:
-            config = GPTConfig(**fields)
+            config = cls.CONFIG(**fields)
         except (ValueError, TypeError) as error:
             raise PretrainedError(path, f"by minigpt's names, {error}") from None
         config = dataclasses.replace(config, recompute=recompute)
@@ -99,10 +105,10 @@ class Pretrained(Module):
             tokenizer: a BPETokenizer, or None.
 
         Raises:
-            ValueError: names an option of :class:`GPTConfig` that GPT-2 has not got; or the
+            ValueError: names an option of :class:`GPTConfig` that GPT-2 does not have; or the
                 tokenizer splits otherwise than GPT-2's, or has more tokens than the model. Nothing
                 is written then.
-            TypeError: a tokenizer that is no byte-level BPE.
+            TypeError: a tokenizer that is not a byte-level BPE.
             OSError: a file could not be written.
 
         Example:

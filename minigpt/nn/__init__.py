@@ -1,13 +1,15 @@
 """Modules: the parts of a network, each with what it learns.
 
-In reading order: ``module``, ``layers``, ``positions``, ``attention``, ``mlp``, ``block``,
-``cache``; for an encoder–decoder, ``cross_attention``, ``decoder_block``, ``decoder_cache``; the
-``lstm``; for fine-tuning, ``freezing``, ``lora_layer``, ``lora``, ``lora_merging``.
+In reading order: ``module`` (and how it describes itself, ``description``), ``initial_weights``,
+``layers``, ``positions``; a transformer's block: ``config``, ``cache``, ``attention``, ``mlp``,
+``block``; for an encoder–decoder: ``decoder_cache``, ``cross_attention``, ``decoder_block``; the
+``lstm``; for fine-tuning: ``freezing``, ``replacing``, ``lora_layer``, ``lora``, ``lora_merging``.
 """
 
 from minigpt.nn.attention import CausalSelfAttention
 from minigpt.nn.block import Block
 from minigpt.nn.cache import KeyValueCache
+from minigpt.nn.config import BlockConfig
 from minigpt.nn.cross_attention import CrossAttention
 from minigpt.nn.decoder_block import DecoderBlock
 from minigpt.nn.decoder_cache import DecoderCache
@@ -33,6 +35,7 @@ __all__ = [
     "MLP",
     "Adapter",
     "Block",
+    "BlockConfig",
     "CausalSelfAttention",
     "CrossAttention",
     "DecoderBlock",

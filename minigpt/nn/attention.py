@@ -5,11 +5,13 @@ from __future__ import annotations
 import numpy as np
 
 import minigpt.functional as F
+from minigpt import checks
 from minigpt.autograd import Array
+from minigpt.checks import Seed
 from minigpt.functional.attention import attention_weights, heads_of
-from minigpt.functional.dropout import check_probability
 from minigpt.nn.cache import KeyValueCache
-from minigpt.nn.layers import Dropout, Linear, Seed, check_seed, check_size
+from minigpt.nn.config import TransformerConfig, check_config
+from minigpt.nn.layers import Dropout, Linear
 from minigpt.nn.module import Module
 from minigpt.tensor import Tensor
 
@@ -22,15 +24,12 @@ class CausalSelfAttention(Module):
         y       = Concat(head₁, …, head_h) W_out + b_out       (Vaswani et al. 2017, §3.2)
 
     Args:
-        n_embd: the width of x.
-        n_head: how many heads; must divide n_embd.
-        dropout: on the attention weights, and on y before it joins the residual stream.
-        bias: whether the projections have biases.
-        causal: False lets every token see all others, as in an encoder.
-        slopes: (n_head,), how fast each head's scores fall with the distance of a token
-            (:func:`~minigpt.functional.alibi_slopes`); None: not at all.
-        std: standard deviation of the initial projections; 1/√n_in by default.
-        out_std: that of W_out; the same as ``std`` by default.
+        config: a model's, a :class:`~minigpt.nn.BlockConfig`, or any object with what is read of
+            it: n_embd, n_head, dropout (on the attention weights, and on y), bias, causal (False
+            lets every token see all others), slopes (how fast each head's scores fall with the
+            distance of a token, or None), init_std and residual_std (of the initial W_qkv and
+            W_out).
+        layer: its place in the stack, which is where a cache keeps its keys and values.
         seed: of the projections, a number or a Generator.
 
     Shapes:
@@ -38,51 +37,29 @@ class CausalSelfAttention(Module):
         mask: (B, 1 or n_head, 1 or T, S) booleans, True where a key may be seen; S = T, or with a
             cache the number of all tokens so far
 
-    Raises:
-        ValueError: n_head does not divide n_embd, or ``slopes`` are not one for each, or
-            without ``causal``.
+    Example:
+        >>> from minigpt.nn import BlockConfig
+        >>> attention = CausalSelfAttention(BlockConfig(n_embd=8, n_head=2), seed=0)
+        >>> attention(Tensor(np.ones((1, 3, 8), np.float32))).shape
+        (1, 3, 8)
     """
 
-    def __init__(
-        self,
-        n_embd: int,
-        n_head: int,
-        dropout: float = 0.0,
-        bias: bool = True,
-        causal: bool = True,
-        *,
-        slopes: Array | None = None,
-        std: float | None = None,
-        out_std: float | None = None,
-        seed: Seed,
-    ) -> None:
+    def __init__(self, config: TransformerConfig, layer: int = 0, *, seed: Seed) -> None:
         super().__init__()
-        check_size(n_embd=n_embd, n_head=n_head)
-        check_probability(dropout, "dropout")
-        check_heads(n_embd, n_head)
-        check_seed(seed)
-        rng = np.random.default_rng(seed)
-        self.n_head = n_head
-        self.causal = causal
-        if slopes is not None and (np.shape(slopes) != (n_head,) or not causal):
-            raise ValueError(
-                f"slopes have shape {np.shape(slopes)}, with causal={causal}: expected one for "
-                f"each of the {n_head} heads, and causal=True, as distances count back in time"
-            )
-        self.slopes = slopes
-        self.attention_dropout = dropout
-        self.qkv_proj = Linear(n_embd, 3 * n_embd, bias, std=std, seed=rng)
-        self.out_proj = Linear(
-            n_embd, n_embd, bias, std=std if out_std is None else out_std, seed=rng
-        )
-        self.residual_dropout = Dropout(dropout)
+        _check(config)
+        c, rng = config, np.random.default_rng(checks.seed(seed))
+        self.layer = checks.integer("layer", layer, least=0)
+        self.n_head, self.causal, self.slopes = c.n_head, c.causal, c.slopes
+        self.attention_dropout = c.dropout
+        self.qkv_proj = Linear(c.n_embd, 3 * c.n_embd, c.bias, std=c.init_std, seed=rng)
+        self.out_proj = Linear(c.n_embd, c.n_embd, c.bias, std=c.residual_std, seed=rng)
+        self.residual_dropout = Dropout(c.dropout)
 
     def forward(
         self,
         x: Tensor,
         mask: Array | None = None,
         cache: KeyValueCache | None = None,
-        layer: int = 0,
         rng: np.random.Generator | None = None,
     ) -> Tensor:
         """Attention of x to itself, and with a cache to the tokens before it.
@@ -91,9 +68,8 @@ class CausalSelfAttention(Module):
             x: (B, T, n_embd).
             mask: as the class has it.
             cache: holds the keys and values of the tokens before, and gets those of x. It is for
-                generation: no gradient goes through, and no attention weight is dropped, in
-                training mode either.
-            layer: which of the cache's layers this is.
+                generation: no gradient goes through, and no attention weight is dropped, not even
+                in training mode.
             rng: of dropout, in training.
         """
         qkv = self.qkv_proj(x)  # (B, T, C) -> (B, T, 3·C)
@@ -101,26 +77,15 @@ class CausalSelfAttention(Module):
             dropout = self.attention_dropout if self.training else 0.0
             heads = F.multi_head_attention(
                 qkv, self.n_head, mask, self.causal, dropout, rng, self.slopes
-            )
+            )  # (B, T, 3·C) -> (B, T, C)
         else:
-            heads = self._continued(qkv, mask, cache, layer)
-        return self.residual_dropout(self.out_proj(heads), rng)  # (B, T, C)
-
-    def _continued(
-        self, qkv: Tensor, mask: Array | None, cache: KeyValueCache, layer: int
-    ) -> Tensor:
-        """The new tokens' attention over those in the cache and themselves."""
-        q, k, v = heads_of(qkv.data, self.n_head)
-        k, v = cache.extend(layer, k, v)
-        b, h, t, d = q.shape
-        several = self.causal and t > 1  # a single new token comes last and sees all
-        heads = F.scaled_dot_product_attention(
-            Tensor(q), Tensor(k), Tensor(v), mask, several, slopes=self.slopes
-        )
-        return heads.swapaxes(1, 2).reshape(b, t, h * d)
+            q, k, v = heads_of(qkv.data, self.n_head)  # (B, T, 3·C) -> 3 × (B, h, T, d)
+            k, v = cache.extend(self.layer, k, v)  # (B, h, T, d) -> (B, h, S, d)
+            heads = heads_over(q, k, v, mask, self.causal, self.slopes)  # -> (B, T, C)
+        return self.residual_dropout(self.out_proj(heads), rng)  # (B, T, C) -> (B, T, C)
 
     def weights(self, x: Tensor, mask: Array | None = None) -> Array:
-        """The attention weights, for looking at: where each token looks, in each head.
+        """The attention weights, to inspect: where each token looks, in each head.
 
         Args:
             x: what :meth:`forward` takes; no gradient passes through, and nothing is dropped.
@@ -140,12 +105,30 @@ class CausalSelfAttention(Module):
         return f"n_head={self.n_head}{causal}{slopes}"
 
 
-def check_heads(n_embd: int, n_head: int) -> None:
-    """Raise unless n_head divides n_embd, and say which sizes would do."""
-    if n_embd % n_head:
-        below = n_embd - n_embd % n_head
-        mends = [f"n_embd={below or n_head}"]
-        mends += [f"n_head={h}" for h in range(n_head + 1, n_embd + 1) if n_embd % h == 0][:1]
-        raise ValueError(
-            f"n_embd={n_embd} is not divisible by n_head={n_head}: choose {' or '.join(mends)}"
-        )
+def heads_over(
+    q: Array,
+    k: Array,
+    v: Array,
+    mask: Array | None = None,
+    causal: bool = False,
+    slopes: Array | None = None,
+) -> Tensor:
+    """Concat(head₁, …, head_h) of new tokens over the keys and values that a cache holds.
+
+    Shapes:
+        q: (B, h, T, d);  k, v: (B, h, S, d)
+        returns: (B, T, h·d)
+    """
+    b, h, t, d = q.shape
+    causal = causal and t > 1  # a single new token comes last and sees all
+    heads = F.scaled_dot_product_attention(
+        Tensor(q), Tensor(k), Tensor(v), mask, causal, slopes=slopes
+    )
+    return heads.swapaxes(1, 2).reshape(b, t, h * d)  # (B, h, T, d) -> (B, T, h·d)
+
+
+def _check(config: object) -> None:
+    check_config(
+        config, "n_embd", "n_head", "dropout", "bias", "causal", "slopes", "init_std",
+        "residual_std",
+    )  # fmt: skip

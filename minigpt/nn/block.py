@@ -2,113 +2,148 @@
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+from typing import Any
+
 import numpy as np
 
+from minigpt import checks
 from minigpt.autograd import Array
+from minigpt.checks import Seed
 from minigpt.nn.attention import CausalSelfAttention
 from minigpt.nn.cache import KeyValueCache
-from minigpt.nn.layers import Identity, LayerNorm, Seed, check_seed
+from minigpt.nn.config import TransformerConfig, check_config
+from minigpt.nn.layers import Identity, LayerNorm
 from minigpt.nn.mlp import MLP
 from minigpt.nn.module import Module
 from minigpt.tensor import Tensor
 
 
-class Block(Module):
-    """One layer of a GPT.
+class ResidualBlock(Module):
+    """Parts f of a network, each around a residual connection.
 
-        norm="pre"  (GPT-2):  x = x + Attention(LN(x));  x = x + MLP(LN(x))
-        norm="post" (GPT-1):  x = LN(x + Attention(x));  x = LN(x + MLP(x))
+        norm="pre"  (GPT-2):  x = x + f(LN(x))
+        norm="post" (GPT-1):  x = LN(x + f(x))
+        norm="none":          x = x + f(x)
 
     The residual x + … is what lets gradients reach the first layers of a deep stack (He et al.
     2016). Pre-norm keeps that path free of any layer norm, so that training needs no long warm-up
     (Xiong et al. 2020).
 
-    ``causal=False`` makes it a layer of an encoder. Without ``residual``, or with norm="none", it
-    is for studying what the residual and the norms are for.
+    Args:
+        config: norm and residual are read of it; without ``residual``, the x of x + … is left out.
+    """
+
+    def __init__(self, config: TransformerConfig) -> None:
+        super().__init__()
+        _check(config)
+        self.norm, self.residual = config.norm, config.residual
+
+    def around(self, part: Module, norm: Module, x: Tensor, **options: Any) -> Tensor:
+        """x + f(LN(x)), or with norm="post" LN(x + f(x)), where f is the part.
+
+        The options that are not None are passed to it; a generator ``rng`` only where its
+        ``forward`` takes one, so that modules of one's own need not.
+        """
+        given = {name: value for name, value in options.items() if value is not None}
+        if not _takes_rng(type(part).forward):
+            given.pop("rng", None)
+        if self.norm == "post":
+            return norm(self._add(x, part(x, **given)))
+        return self._add(x, part(norm(x), **given))
+
+    def _add(self, x: Tensor, y: Tensor) -> Tensor:
+        """The residual connection, where there is one."""
+        return x + y if self.residual else y
+
+    def _seen(self, norm: Module, x: Tensor) -> Tensor:
+        """What a part is given: LN(x), or with norm="post" x itself."""
+        return x if self.norm == "post" else norm(x)
+
+    def extra_repr(self) -> str:
+        return f"norm={self.norm!r}" + ("" if self.residual else ", residual=False")
+
+
+class Block(ResidualBlock):
+    """One layer of a GPT.
+
+        norm="pre"  (GPT-2):  x = x + Attention(LN(x));  x = x + MLP(LN(x))
+        norm="post" (GPT-1):  x = LN(x + Attention(x));  x = LN(x + MLP(x))
+
+    With ``causal=False`` in its configuration it is a layer of an encoder. Without ``residual``, or
+    with norm="none", it is for studying what the residual and the norms are for.
+
+    Its ``attention`` and ``mlp`` may be replaced by modules of one's own: of x, mask and rng they
+    are given what is not None, and rng only where their ``forward`` takes it.
 
     Args:
-        n_embd: the width of the residual stream, x.
-        n_head: how many attention heads; must divide n_embd.
-        n_inner: the width inside the feed-forward network; 4·n_embd by default.
-        activation: of the feed-forward network, as :class:`MLP` has them.
-        norm: "pre", "post" or "none".
-        dropout: on the attention weights, and on what either part adds to x.
-        bias: whether projections and layer norms have biases.
-        causal: False lets every token see all others, as in an encoder.
-        eps: ε of the layer norms.
-        residual: False leaves out the x of x + ….
-        slopes: how fast attention falls with the distance, as :class:`CausalSelfAttention` has it.
-        std: standard deviation of the initial projections; 1/√n_in of each by default.
-        out_std: that of the two projections back into the residual stream; the same as ``std`` by
-            default.
+        config: a model's, a :class:`~minigpt.nn.BlockConfig`, or any object with what is read of
+            it: norm, residual, layer_norm_eps, and what :class:`CausalSelfAttention` and
+            :class:`MLP` read.
+        layer: its place in the stack, from 0: where a cache keeps its keys and values.
         seed: of the projections, a number or a Generator.
 
     Shapes:
         x: (B, T, n_embd) -> (B, T, n_embd)
         mask: as in :class:`CausalSelfAttention`
 
-    Raises:
-        ValueError: ``norm`` is none of the three, n_head does not divide n_embd, or there is no
-            activation of that name.
+    Example:
+        >>> from minigpt.nn import BlockConfig
+        >>> block = Block(BlockConfig(n_embd=8, n_head=2, norm="post"), seed=0)
+        >>> block(Tensor(np.ones((1, 3, 8), np.float32))).shape
+        (1, 3, 8)
     """
 
-    def __init__(
-        self,
-        n_embd: int,
-        n_head: int,
-        n_inner: int | None = None,
-        activation: str = "gelu_tanh",
-        norm: str = "pre",
-        dropout: float = 0.0,
-        bias: bool = True,
-        causal: bool = True,
-        eps: float = 1e-5,
-        residual: bool = True,
-        *,
-        slopes: Array | None = None,
-        std: float | None = None,
-        out_std: float | None = None,
-        seed: Seed,
-    ) -> None:
-        super().__init__()
-        check_norm(norm)
-        check_seed(seed)
-        rng = np.random.default_rng(seed)
-        self.norm, self.residual = norm, residual
-        self.attention_norm = Identity() if norm == "none" else LayerNorm(n_embd, bias, eps)
-        self.attention = CausalSelfAttention(
-            n_embd, n_head, dropout, bias, causal, slopes=slopes, std=std, out_std=out_std, seed=rng
-        )
-        self.mlp_norm = Identity() if norm == "none" else LayerNorm(n_embd, bias, eps)
-        self.mlp = MLP(
-            n_embd, n_inner, activation, dropout, bias, std=std, out_std=out_std, seed=rng
-        )
+    def __init__(self, config: TransformerConfig, layer: int = 0, *, seed: Seed) -> None:
+        super().__init__(config)
+        rng = np.random.default_rng(checks.seed(seed))
+        self.attention_norm = norm_of(config)
+        self.attention = CausalSelfAttention(config, layer, seed=rng)
+        self.mlp_norm = norm_of(config)
+        self.mlp = MLP(config, seed=rng)
 
     def forward(
         self,
         x: Tensor,
         mask: Array | None = None,
         cache: KeyValueCache | None = None,
-        layer: int = 0,
         rng: np.random.Generator | None = None,
     ) -> Tensor:
-        if self.norm != "post":
-            x = self._add(x, self.attention(self.attention_norm(x), mask, cache, layer, rng))
-            return self._add(x, self.mlp(self.mlp_norm(x), rng))
-        x = self.attention_norm(self._add(x, self.attention(x, mask, cache, layer, rng)))
-        return self.mlp_norm(self._add(x, self.mlp(x, rng)))
+        x = self.around(self.attention, self.attention_norm, x, mask=mask, cache=cache, rng=rng)
+        return self.around(self.mlp, self.mlp_norm, x, rng=rng)
 
-    def _add(self, x: Tensor, y: Tensor) -> Tensor:
-        """The residual connection, where there is one."""
-        return x + y if self.residual else y
-
-    def extra_repr(self) -> str:
-        return f"norm={self.norm!r}" + ("" if self.residual else ", residual=False")
+    def attention_weights(self, x: Tensor, mask: Array | None = None) -> Array:
+        """Where each token looks, to inspect: (B, T, n_embd) -> (B, n_head, T, T)."""
+        return self.attention.weights(self._seen(self.attention_norm, x), mask)
 
 
-def check_norm(norm: str, known: tuple[str, ...] = ("pre", "post", "none")) -> None:
-    """Raise unless ``norm`` is one of the ways to place the layer norms, or to leave them out."""
-    if norm not in known:
-        described = {"pre": '"pre" (GPT-2)', "post": '"post" (GPT-1)', "none": '"none" (to study)'}
-        expected = [described[name] for name in known]
-        raise ValueError(f"norm={norm!r}: expected {', '.join(expected[:-1])} or {expected[-1]}")
+def residual_stream(blocks: Sequence[Module], x: Tensor, *context: Any) -> list[Tensor]:
+    """x as the first block is given it, and after each block: what flows past a stack's parts.
+
+    Args:
+        blocks: each is called with x and the context.
+        context: a mask; for decoder blocks the memory, and masks.
+    """
+    stream = [x]
+    for block in blocks:
+        stream.append(block(stream[-1], *context))
+    return stream
+
+
+def norm_of(config: TransformerConfig) -> LayerNorm | Identity:
+    """The layer norm of a part of a block, or with norm="none" nothing in its place."""
+    if config.norm == "none":
+        return Identity()
+    return LayerNorm(config.n_embd, config.bias, config.layer_norm_eps)
+
+
+@lru_cache(maxsize=256)
+def _takes_rng(forward: Callable[..., Any]) -> bool:
+    parameters = inspect.signature(forward).parameters
+    return "rng" in parameters or any(p.kind is p.VAR_KEYWORD for p in parameters.values())
+
+
+def _check(config: object) -> None:
+    check_config(config, "norm", "residual", "n_embd", "bias", "layer_norm_eps")

@@ -11,8 +11,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from minigpt import checks
 from minigpt.autograd import Array
-from minigpt.nn.layers import check_size
 
 
 class KeyValueCache:
@@ -39,7 +39,7 @@ class KeyValueCache:
         head_size: int,
         dtype: np.dtype[np.floating] | type = np.float32,
     ) -> None:
-        check_size(
+        checks.sizes(
             n_layer=n_layer,
             batch_size=batch_size,
             n_head=n_head,
@@ -60,7 +60,7 @@ class KeyValueCache:
         return self.keys.shape[3]
 
     def extend(self, layer: int, k: Array, v: Array) -> tuple[Array, Array]:
-        """Put a layer's new keys and values behind the old; all of them come back, as views.
+        """Put a layer's new keys and values after the old; all of them come back, as views.
 
         ``length`` moves on only with :meth:`advance`, when every layer has been here.
 
@@ -70,16 +70,8 @@ class KeyValueCache:
         Raises:
             ValueError: more tokens than fit the capacity, or another number of sequences.
         """
+        _check(self, k)
         start, stop = self.length, self.length + k.shape[2]
-        if stop > self.capacity:
-            raise ValueError(
-                f"the cache holds {self.length} of {self.capacity} tokens: {k.shape[2]} more do "
-                "not fit; make it with a larger capacity"
-            )
-        if k.shape[0] != self.batch_size:
-            raise ValueError(
-                f"the cache is for {self.batch_size} sequences, got a batch of {k.shape[0]}"
-            )
         self.keys[layer, :, :, start:stop] = k
         self.values[layer, :, :, start:stop] = v
         return self.keys[layer, :, :, :stop], self.values[layer, :, :, :stop]
@@ -91,8 +83,8 @@ class KeyValueCache:
     def reorder(self, rows: Sequence[int] | Array) -> None:
         """Keep the sequences ``rows``, in that order; one named twice is held twice.
 
-        Copied is what is held, not the whole capacity, and of as many rows as before only those
-        that move: beam search calls this at every token.
+        Only the tokens held are copied, and only rows that move: beam search calls this at every
+        token.
         """
         rows = np.asarray(rows)
         if len(rows) == self.batch_size:
@@ -113,3 +105,15 @@ class KeyValueCache:
     def clear(self) -> None:
         """Forget all tokens; the memory stays."""
         self.length = 0
+
+
+def _check(cache: KeyValueCache, k: Array) -> None:
+    if cache.length + k.shape[2] > cache.capacity:
+        raise ValueError(
+            f"the cache holds {cache.length} of {cache.capacity} tokens: {k.shape[2]} more do not "
+            "fit; make it with a larger capacity"
+        )
+    if k.shape[0] != cache.batch_size:
+        raise ValueError(
+            f"the cache is for {cache.batch_size} sequences: got a batch of {k.shape[0]}"
+        )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from minigpt import checks
 from minigpt.nn.layers import LayerNorm
 from minigpt.nn.module import Module
 
@@ -19,6 +20,7 @@ def freeze(module: Module) -> None:
         >>> num_trainable(layer), layer.num_parameters()
         (0, 8)
     """
+    checks.instance("module", module, Module)
     for parameter in module.parameters():
         parameter.requires_grad = False
         parameter.grad = None
@@ -26,12 +28,13 @@ def freeze(module: Module) -> None:
 
 def unfreeze(module: Module) -> None:
     """Let training move every parameter of the module."""
+    checks.instance("module", module, Module)
     for parameter in module.parameters():
         parameter.requires_grad = True
 
 
 def freeze_all_but_last(module: Module, n_blocks: int) -> None:
-    """Freeze a transformer but for its last blocks, and the norm behind them.
+    """Freeze a transformer except for its last blocks, and the norm after them.
 
     What the lower blocks found out about a language holds for most tasks; the upper ones are more
     particular to what they were trained on (Howard & Ruder 2018, §3.3).
@@ -41,8 +44,8 @@ def freeze_all_but_last(module: Module, n_blocks: int) -> None:
         n_blocks: how many learn; 0 freezes everything.
 
     Raises:
-        TypeError: the module has no blocks, or their number is no integer.
-        ValueError: there are fewer.
+        TypeError: the module has no blocks.
+        ValueError: it has fewer.
 
     Example:
         >>> from minigpt.models import GPT, GPTConfig
@@ -51,16 +54,7 @@ def freeze_all_but_last(module: Module, n_blocks: int) -> None:
         >>> sorted({name.split(".")[1] for name in trainable(model) if "blocks" in name})
         ['2']
     """
-    blocks = getattr(module, "blocks", None)
-    if not isinstance(blocks, list):
-        raise TypeError(
-            f"{type(module).__name__} has no blocks: pass a GPT, an encoder's stack, or the "
-            "backbone of a classifier"
-        )
-    if isinstance(n_blocks, bool) or not isinstance(n_blocks, int):
-        raise TypeError(f"n_blocks must be an integer, got {n_blocks!r}")
-    if not 0 <= n_blocks <= len(blocks):
-        raise ValueError(f"n_blocks={n_blocks} must be 0 to {len(blocks)}, as many as there are")
+    blocks = _check(module, n_blocks)
     freeze(module)
     if n_blocks == 0:
         return
@@ -84,3 +78,12 @@ def frozen(module: Module) -> list[str]:
 def num_trainable(module: Module) -> int:
     """How many numbers training moves; shared ones count once."""
     return sum(p.size for p in module.parameters() if p.requires_grad)
+
+
+def _check(module: Module, n_blocks: int) -> list[Module]:
+    blocks = getattr(module, "blocks", None)
+    if not isinstance(blocks, list):
+        mend = "pass a GPT, an encoder's stack, or the backbone of a classifier"
+        raise checks.wrong_type("module", "a module with blocks", module, mend)
+    checks.integer("n_blocks", n_blocks, least=0, most=len(blocks))
+    return blocks

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
 import math
-from collections.abc import Iterator
-from contextvars import ContextVar
 
 import numpy as np
 
 import minigpt.functional as F
+from minigpt import checks
 from minigpt.autograd import Array
-from minigpt.functional.dropout import check_probability
+from minigpt.checks import Seed
+from minigpt.nn.initial_weights import normal
 from minigpt.nn.module import Module, Parameter
 from minigpt.tensor import Tensor
-
-Seed = int | np.random.Generator
 
 
 class Linear(Module):
@@ -40,13 +37,13 @@ class Linear(Module):
         self, n_in: int, n_out: int, bias: bool = True, *, std: float | None = None, seed: Seed
     ) -> None:
         super().__init__()
-        check_size(n_in=n_in, n_out=n_out)
-        std = 1 / math.sqrt(n_in) if std is None else std
+        checks.sizes(n_in=n_in, n_out=n_out)
+        std = 1 / math.sqrt(n_in) if std is None else checks.number("std", std, least=0)
         self.weight = Parameter(normal((n_in, n_out), std, seed))
         self.bias = Parameter(np.zeros(n_out, np.float32)) if bias else None
 
     def forward(self, x: Tensor) -> Tensor:
-        return F.linear(x, self.weight, self.bias)
+        return F.linear(x, self.weight, self.bias)  # (..., n_in) -> (..., n_out)
 
 
 class Embedding(Module):
@@ -64,11 +61,11 @@ class Embedding(Module):
 
     def __init__(self, n: int, d: int, *, std: float = 0.02, seed: Seed) -> None:
         super().__init__()
-        check_size(n=n, d=d)
-        self.weight = Parameter(normal((n, d), std, seed))
+        checks.sizes(n=n, d=d)
+        self.weight = Parameter(normal((n, d), checks.number("std", std, least=0), seed))
 
     def forward(self, ids: Array) -> Tensor:
-        return F.embedding(ids, self.weight)
+        return F.embedding(ids, self.weight)  # (...) -> (..., d)
 
 
 class LayerNorm(Module):
@@ -85,8 +82,8 @@ class LayerNorm(Module):
 
     def __init__(self, n: int, bias: bool = True, eps: float = 1e-5) -> None:
         super().__init__()
-        check_size(n=n)
-        self.eps = eps
+        checks.sizes(n=n)
+        self.eps = checks.number("eps", eps, least=0)
         self.weight = Parameter(np.ones(n, np.float32))
         self.bias = Parameter(np.zeros(n, np.float32)) if bias else None
 
@@ -109,17 +106,12 @@ class Dropout(Module):
 
     def __init__(self, p: float) -> None:
         super().__init__()
-        check_probability(p)
-        self.p = p
+        self.p = checks.probability("p", p)
 
     def forward(self, x: Tensor, rng: np.random.Generator | None = None) -> Tensor:
-        if not self.training or self.p == 0:
-            return x
+        rng = _check(self, rng)
         if rng is None:
-            raise TypeError(
-                "dropout in training needs a Generator: pass rng=np.random.default_rng(seed), or "
-                "switch it off with model.eval()"
-            )
+            return x
         return F.dropout(x, self.p, rng)
 
     def extra_repr(self) -> str:
@@ -137,47 +129,9 @@ class Identity(Module):
         return x
 
 
-def normal(shape: tuple[int, ...], std: float, seed: Seed) -> Array:
-    """Normal numbers of mean 0, float32, from a seed or a Generator."""
-    check_seed(seed)
-    if not _draws_weights.get():
-        return np.broadcast_to(np.float32(np.nan), shape)
-    draws = np.random.default_rng(seed).standard_normal(shape, dtype=np.float32)
-    draws *= np.float32(std)
-    return draws
-
-
-_draws_weights = ContextVar("_draws_weights", default=True)
-
-
-@contextlib.contextmanager
-def without_initial_weights() -> Iterator[None]:
-    """Modules made inside have no initial weights: for those that get others right away.
-
-    To draw them takes seconds in a large model. In their place is NaN, which takes neither time nor
-    memory, and shows where a weight was forgotten.
-    """
-    token = _draws_weights.set(False)
-    try:
-        yield
-    finally:
-        _draws_weights.reset(token)
-
-
-def check_size(**sizes: int) -> None:
-    """Raise unless every size, given by its name, is an integer of 1 or more."""
-    for name, size in sizes.items():
-        if isinstance(size, bool) or not isinstance(size, (int, np.integer)):
-            raise TypeError(f"{name} must be an integer, got {size!r}")
-        if size < 1:
-            raise ValueError(f"{name}={size} must be 1 or more")
-
-
-def check_seed(seed: Seed) -> None:
-    """Raise unless ``seed`` is an integer of 0 or more, or a Generator."""
-    if isinstance(seed, np.random.Generator):
-        return
-    if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)):
-        raise TypeError(f"seed must be an integer or a numpy.random.Generator, got {seed!r}")
-    if seed < 0:
-        raise ValueError(f"seed={seed} must be 0 or more")
+def _check(dropout: Dropout, rng: np.random.Generator | None) -> np.random.Generator | None:
+    """The generator to drop with, or None where nothing is dropped."""
+    if not dropout.training or dropout.p == 0:
+        return None
+    mend = "pass rng=np.random.default_rng(seed), or switch dropout off with model.eval()"
+    return checks.instance("rng of dropout in training", rng, np.random.Generator, mend)

@@ -6,14 +6,16 @@ from collections.abc import Iterable, Mapping
 
 import numpy as np
 
+from minigpt import checks
 from minigpt.autograd import Array
+from minigpt.checks import Seed
 from minigpt.nn.freezing import freeze
-from minigpt.nn.layers import Linear, Seed, check_seed
+from minigpt.nn.layers import Linear
 from minigpt.nn.lora_layer import LoRALinear
 from minigpt.nn.module import Module, Parameter
 from minigpt.nn.replacing import replace_modules
 
-ATTENTION = ("qkv_proj", "out_proj")  # the paper adapts attention alone (§4.2)
+ATTENTION = ("qkv_proj", "out_proj")  # the paper adapts attention only (§4.2)
 
 
 def add_lora(
@@ -26,7 +28,7 @@ def add_lora(
     """Put adapters beside the linear layers of these names, and freeze all else in the model.
 
     With ``add_lora(classifier.backbone)`` the classifier's head goes on learning. A Trainer made
-    afterwards moves the adapters alone; checkpoints hold the model with its adapters.
+    afterwards moves the adapters only; checkpoints hold the model with its adapters.
 
     Args:
         model: changed in place.
@@ -40,9 +42,8 @@ def add_lora(
         the names of the layers that have adapters now.
 
     Raises:
-        ValueError: a target is no layer's name, or rank or alpha is out of range, or there are
-            adapters already; nothing is changed then.
-        TypeError: a value of the wrong type.
+        ValueError: a target is not a linear layer's name, or has an adapter already, or rank or
+            alpha is out of range; nothing is changed then.
 
     Example:
         >>> from minigpt.models import GPT, GPTConfig
@@ -52,17 +53,7 @@ def add_lora(
         >>> sum(p.size for p in lora_parameters(model).values())  # 2 · (16 · 2 + 2 · 48)
         256
     """
-    if isinstance(targets, str):
-        raise TypeError(f"targets must be a list of names: got the str {targets!r}")
-    targets, known = list(targets), plain_linears(model)
-    chosen = [name for name in known if name.split(".")[-1] in targets]
-    unknown = set(targets) - {name.split(".")[-1] for name in chosen}
-    if unknown or not chosen:
-        names = sorted({name.split(".")[-1] for name in known})
-        raise ValueError(
-            f"targets={targets}: {'none' if not unknown else ', '.join(sorted(unknown))} is no "
-            f"linear layer of {type(model).__name__}, which has {', '.join(names) or 'none'}"
-        )
+    chosen = _check_targets(model, targets)
     alpha = rank if alpha is None else alpha
     put_adapters(model, {name: (rank, alpha) for name in chosen}, seed)
     freeze(model)
@@ -75,23 +66,15 @@ def put_adapters(model: Module, settings: Mapping[str, tuple[int, float]], seed:
     """Put adapters of such ranks and α beside the layers of these names; nothing is frozen.
 
     Raises:
-        ValueError, TypeError: a name is no plain linear layer's, or its matrix is another layer's
-            too, or rank or alpha do not fit; nothing is changed then.
+        ValueError: a name is not that of a linear layer without an adapter, its matrix is another
+            layer's too, or rank or alpha do not fit; nothing is changed then.
     """
-    check_seed(seed)
-    rng, known = np.random.default_rng(seed), plain_linears(model)
-    holders: dict[int, int] = {}
-    for _, module in model.named_modules():
-        for _, child in module.named_children():
-            if isinstance(child, Parameter):
-                holders[id(child)] = holders.get(id(child), 0) + 1
-    adapted: dict[int, Module] = {}
-    for name, (rank, alpha) in settings.items():
-        if name not in known:
-            raise ValueError(f"{name!r} is no linear layer without an adapter")
-        if holders[id(known[name].weight)] > 1:
-            raise ValueError(f"the matrix of {name!r} is another layer's too: it cannot be adapted")
-        adapted[id(known[name])] = LoRALinear(known[name], rank, alpha, seed=rng)
+    rng, known = np.random.default_rng(checks.seed(seed)), plain_linears(model)
+    _check_adaptable(model, known, settings)
+    adapted: dict[int, Module] = {
+        id(known[name]): LoRALinear(known[name], rank, alpha, seed=rng)
+        for name, (rank, alpha) in settings.items()
+    }
     replace_modules(model, adapted)
 
 
@@ -106,7 +89,7 @@ def lora_parameters(model: Module) -> dict[str, Parameter]:
 
 
 def lora_state_dict(model: Module) -> dict[str, Array]:
-    """A copy of the adapters alone, by name: what fine-tuning found, in a small file.
+    """A copy of the adapters only, by name: what fine-tuning found, in a small file.
 
     Goes back with :func:`load_lora_state_dict` into the same model with ``add_lora`` done to it.
     """
@@ -136,3 +119,30 @@ def plain_linears(model: Module) -> dict[str, Linear]:
         for name, module in model.named_modules()
         if name and isinstance(module, Linear) and not isinstance(module, LoRALinear)
     }
+
+
+def _check_targets(model: Module, targets: Iterable[str]) -> list[str]:
+    """The names of the model's linear layers that the targets mean."""
+    if isinstance(targets, str):
+        raise checks.wrong_type("targets", "a list of names", targets, f"pass [{targets!r}]")
+    targets, known = list(targets), plain_linears(model)
+    chosen = [name for name in known if name.split(".")[-1] in targets]
+    unknown = set(targets) - {name.split(".")[-1] for name in chosen}
+    if unknown or not chosen:
+        names = ", ".join(sorted({name.split(".")[-1] for name in known})) or "none"
+        expected = f"names of linear layers of {type(model).__name__}, which has {names}"
+        raise checks.wrong_value("targets", expected, sorted(unknown) or targets)
+    return chosen
+
+
+def _check_adaptable(model: Module, known: Mapping[str, Linear], names: Iterable[str]) -> None:
+    holders: dict[int, int] = {}
+    for _, module in model.named_modules():
+        for _, child in module.named_children():
+            if isinstance(child, Parameter):
+                holders[id(child)] = holders.get(id(child), 0) + 1
+    for name in names:
+        if name not in known:
+            raise ValueError(f"{name!r} is not a linear layer without an adapter")
+        if holders[id(known[name].weight)] > 1:
+            raise ValueError(f"the matrix of {name!r} is another layer's too: it cannot be adapted")

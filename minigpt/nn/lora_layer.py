@@ -7,7 +7,10 @@ import math
 import numpy as np
 
 import minigpt.functional as F
-from minigpt.nn.layers import Linear, Seed, check_size, normal
+from minigpt import checks
+from minigpt.checks import Seed
+from minigpt.nn.initial_weights import normal
+from minigpt.nn.layers import Linear
 from minigpt.nn.module import Module, Parameter
 from minigpt.tensor import Tensor
 
@@ -28,7 +31,7 @@ class LoRALinear(Linear):
         x: (..., n_in) -> (..., n_out);  lora_a (A): (n_in, r);  lora_b (B): (r, n_out)
 
     Raises:
-        ValueError, TypeError: rank or alpha out of range, or of the wrong type.
+        ValueError: rank or alpha out of range.
 
     Example:
         >>> import minigpt as mg
@@ -43,13 +46,9 @@ class LoRALinear(Linear):
         Module.__init__(self)
         self.weight, self.bias = linear.weight, linear.bias
         n_in, n_out = linear.weight.shape
-        check_rank_and_alpha(rank, alpha)
-        if rank > min(n_in, n_out):
-            raise ValueError(
-                f"rank={rank} is more than a matrix {(n_in, n_out)} has: choose "
-                f"rank={min(n_in, n_out)} or less"
-            )
-        self.alpha = float(alpha)
+        most, why = min(n_in, n_out), f"as the matrix is {(n_in, n_out)}"
+        rank = checks.integer("rank", rank, least=1, most=most, mend=why)
+        self.alpha = checks.number("alpha", alpha, above=0)
         dtype = linear.weight.dtype
         self.lora_a = Parameter(normal((n_in, rank), 1 / math.sqrt(n_in), seed).astype(dtype))
         self.lora_b = Parameter(np.zeros((rank, n_out), dtype))
@@ -61,17 +60,9 @@ class LoRALinear(Linear):
         return self.lora_a.shape[1]
 
     def forward(self, x: Tensor) -> Tensor:
-        low = F.linear(x, self.lora_a) * (self.alpha / self.rank)  # (…, n_in) -> (…, r)
-        return F.linear(x, self.weight, self.bias) + F.linear(low, self.lora_b)
+        low = F.linear(x, self.lora_a) * (self.alpha / self.rank)  # (..., n_in) -> (..., r)
+        high = F.linear(low, self.lora_b)  # (..., r) -> (..., n_out)
+        return F.linear(x, self.weight, self.bias) + high
 
     def extra_repr(self) -> str:
         return f"rank={self.rank}, alpha={self.alpha:g}"
-
-
-def check_rank_and_alpha(rank: int, alpha: float) -> None:
-    """Raise unless rank is an integer of 1 or more, and alpha a number above 0."""
-    check_size(rank=rank)
-    if isinstance(alpha, bool) or not isinstance(alpha, (int, float, np.number)):
-        raise TypeError(f"alpha must be a number, got {alpha!r}")
-    if not 0 < alpha < math.inf:
-        raise ValueError(f"alpha={alpha} must be a positive number")

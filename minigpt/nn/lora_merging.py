@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from minigpt.autograd import Array
-from minigpt.nn.layers import Linear, without_initial_weights
+from minigpt.nn.initial_weights import without_initial_weights
+from minigpt.nn.layers import Linear
 from minigpt.nn.lora import plain_linears, put_adapters
 from minigpt.nn.lora_layer import LoRALinear
 from minigpt.nn.module import Module, Parameter
@@ -40,8 +41,8 @@ def merge_lora(model: Module) -> dict[str, Adapter]:
         ValueError: the model has no adapters.
 
     Example:
-        >>> from minigpt.nn import MLP, add_lora
-        >>> model = MLP(4, seed=0)
+        >>> from minigpt.nn import MLP, BlockConfig, add_lora
+        >>> model = MLP(BlockConfig(n_embd=4, n_head=1), seed=0)
         >>> _ = add_lora(model, rank=1, targets=["up_proj"])
         >>> adapters = merge_lora(model)
         >>> type(model.up_proj).__name__, list(adapters)
@@ -72,7 +73,7 @@ def unmerge_lora(model: Module, adapters: Mapping[str, Adapter]) -> None:
     known = plain_linears(model)
     for name, (a, b, _) in adapters.items():
         if name not in known:
-            raise ValueError(f"{name!r} is no linear layer without an adapter")
+            raise ValueError(f"{name!r} is not a linear layer without an adapter")
         shape = known[name].weight.shape
         if shape != (a.shape[0], b.shape[1]):
             raise ValueError(

@@ -7,8 +7,10 @@ import math
 import numpy as np
 
 import minigpt.functional as F
+from minigpt import checks
 from minigpt.autograd import Array
-from minigpt.nn.layers import Seed, check_seed, check_size, normal
+from minigpt.checks import Seed
+from minigpt.nn.initial_weights import normal, orthogonal
 from minigpt.nn.module import Module, Parameter
 from minigpt.tensor import Tensor
 
@@ -42,9 +44,8 @@ class LSTM(Module):
 
     def __init__(self, n_in: int, n_hidden: int, *, seed: Seed) -> None:
         super().__init__()
-        check_size(n_in=n_in, n_hidden=n_hidden)
-        check_seed(seed)
-        rng = np.random.default_rng(seed)
+        checks.sizes(n_in=n_in, n_hidden=n_hidden)
+        rng = np.random.default_rng(checks.seed(seed))
         self.weight_ih = Parameter(normal((n_in, 4 * n_hidden), 1 / math.sqrt(n_in), rng))
         self.weight_hh = Parameter(np.hstack([orthogonal(n_hidden, rng) for _ in "ifgo"]))
         forget = np.repeat(np.array([0, 1, 0, 0], np.float32), n_hidden)
@@ -65,10 +66,3 @@ class LSTM(Module):
             mask: (B, T) booleans, False for padding, which leaves the state as it was.
         """
         return F.lstm(x, self.weight_ih, self.weight_hh, self.bias, h0, c0, mask)
-
-
-def orthogonal(n: int, rng: np.random.Generator) -> Array:
-    """(n, n) with orthonormal rows, drawn uniformly among these (Saxe et al. 2014)."""
-    q, r = np.linalg.qr(rng.standard_normal((n, n)))
-    # QR leaves the signs open: with R's diagonal positive the draw is uniform (Mezzadri 2007).
-    return (q * np.sign(np.diagonal(r))).astype(np.float32)

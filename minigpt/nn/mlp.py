@@ -4,67 +4,53 @@ from __future__ import annotations
 
 import numpy as np
 
+from minigpt import checks
+from minigpt.checks import Seed
 from minigpt.functional.activations import ACTIVATIONS
-from minigpt.nn.layers import Dropout, Linear, Seed, check_seed
+from minigpt.nn.config import TransformerConfig, check_config
+from minigpt.nn.layers import Dropout, Linear
 from minigpt.nn.module import Module
 from minigpt.tensor import Tensor
 
 
 class MLP(Module):
-    """y = f(x W_up + b_up) W_down + b_down, for each token alone.
+    """y = f(x W_up + b_up) W_down + b_down, for each token by itself.
 
     Args:
-        n_embd: the width of x and y.
-        n_inner: the width in between; 4·n_embd by default.
-        activation: f: "gelu_tanh" (GPT-2), "gelu_erf" (exact), "relu" (Vaswani et al. 2017), "silu"
-            or "tanh".
-        dropout: on y, before it joins the residual stream.
-        bias: whether the projections have biases.
-        std: standard deviation of the initial W_up; 1/√n_in of each projection by default.
-        out_std: that of W_down; the same as ``std`` by default.
+        config: a model's, a :class:`~minigpt.nn.BlockConfig`, or any object with what is read of
+            it: n_embd (the width of x and y), n_inner (the width in between; 4·n_embd where None),
+            activation (f), dropout (on y, before it joins the residual stream), bias, init_std and
+            residual_std (of the initial W_up and W_down).
         seed: of the projections, a number or a Generator.
 
     Shapes:
         x: (..., n_embd) -> (..., n_embd)
 
-    Raises:
-        ValueError: an activation of another name.
+    Example:
+        >>> from minigpt.nn import BlockConfig
+        >>> MLP(BlockConfig(n_embd=4, n_head=1, activation="relu"), seed=0).up_proj.weight.shape
+        (4, 16)
     """
 
-    def __init__(
-        self,
-        n_embd: int,
-        n_inner: int | None = None,
-        activation: str = "gelu_tanh",
-        dropout: float = 0.0,
-        bias: bool = True,
-        *,
-        std: float | None = None,
-        out_std: float | None = None,
-        seed: Seed,
-    ) -> None:
+    def __init__(self, config: TransformerConfig, *, seed: Seed) -> None:
         super().__init__()
-        check_activation(activation)
-        check_seed(seed)
-        rng = np.random.default_rng(seed)
-        n_inner = 4 * n_embd if n_inner is None else n_inner
-        self.activation = activation
-        self.up_proj = Linear(n_embd, n_inner, bias, std=std, seed=rng)
-        self.down_proj = Linear(
-            n_inner, n_embd, bias, std=std if out_std is None else out_std, seed=rng
-        )
-        self.dropout = Dropout(dropout)
+        _check(config)
+        c, rng = config, np.random.default_rng(checks.seed(seed))
+        n_inner = 4 * c.n_embd if c.n_inner is None else c.n_inner
+        self.activation = c.activation
+        self.up_proj = Linear(c.n_embd, n_inner, c.bias, std=c.init_std, seed=rng)
+        self.down_proj = Linear(n_inner, c.n_embd, c.bias, std=c.residual_std, seed=rng)
+        self.dropout = Dropout(c.dropout)
 
     def forward(self, x: Tensor, rng: np.random.Generator | None = None) -> Tensor:
-        hidden = ACTIVATIONS[self.activation](self.up_proj(x))  # (…, C) -> (…, n_inner)
-        return self.dropout(self.down_proj(hidden), rng)  # (…, n_inner) -> (…, C)
+        hidden = ACTIVATIONS[self.activation](self.up_proj(x))  # (..., C) -> (..., n_inner)
+        return self.dropout(self.down_proj(hidden), rng)  # (..., n_inner) -> (..., C)
 
     def extra_repr(self) -> str:
         return f"activation={self.activation!r}"
 
 
-def check_activation(activation: str) -> None:
-    """Raise unless there is an activation of that name."""
-    if activation not in ACTIVATIONS:
-        known = ", ".join(repr(name) for name in ACTIVATIONS)
-        raise ValueError(f"activation={activation!r} is not known: choose one of {known}")
+def _check(config: object) -> None:
+    check_config(
+        config, "n_embd", "n_inner", "activation", "dropout", "bias", "init_std", "residual_std"
+    )

@@ -3,16 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
+from minigpt import checks
 from minigpt.autograd import Array
 from minigpt.grad_mode import is_evaluating
 from minigpt.nn.description import Text, summary_table, tree
 from minigpt.tensor import Tensor
 
 ModuleType = TypeVar("ModuleType", bound="Module")
+
+# What is looked for on a model, and stands elsewhere.
+ELSEWHERE = {
+    "save": "a Trainer saves its model: trainer.save(path), and mg.load_model(path) reads it; "
+    "model.save_pretrained(folder) writes a GPT for other programs",
+    "load": "mg.load_model(path) makes the model that a checkpoint holds, "
+    "mg.GPT.from_pretrained(folder) that of a Hugging Face folder, and "
+    "model.load_state_dict(state) takes arrays by name",
+    "generate": "a Sampler writes: mg.Sampler(model, tokenizer).generate(prompt)",
+    "fit": "a Trainer trains: mg.Trainer(model, train_tokens, config=config).fit()",
+    "to": "model.astype(np.float64) converts every parameter; there is no other device",
+}
 
 
 class Parameter(Tensor):
@@ -59,7 +72,14 @@ class Module:
         self._in_training = mode
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
-        raise TypeError(f"{type(self).__name__} defines no forward()")
+        _check_defines_forward(self)
+
+    if not TYPE_CHECKING:  # for a type checker, an attribute that is not there stays an error
+
+        def __getattr__(self, name: str) -> Any:
+            kind = type(self).__name__
+            where = f": {ELSEWHERE[name]}" if name in ELSEWHERE else ""
+            raise AttributeError(f"{kind!r} object has no attribute {name!r}{where}")
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         return self.forward(*args, **kwargs)
@@ -146,38 +166,16 @@ class Module:
 
         Raises:
             ValueError: lists the missing, unexpected and misshapen (or mistyped) names.
-            TypeError: ``state`` is no mapping.
         """
-        if not isinstance(state, Mapping):
-            raise TypeError(
-                f"state must be a dict of arrays by name, got {type(state).__name__}: pass what "
-                "state_dict() gave"
-            )
         own = dict(self.named_parameters())
-        problems = []
-        if strict:
-            problems += [f"missing: {name} {own[name].shape}" for name in own if name not in state]
-            problems += [f"unexpected: {name}" for name in state if name not in own]
-        for name in own.keys() & state.keys():
-            array = np.asarray(state[name])
-            if array.shape != own[name].shape or array.dtype != own[name].dtype:
-                problems.append(
-                    f"misshapen: {name} is {array.dtype}{array.shape}, the module's "
-                    f"{own[name].dtype}{own[name].shape}"
-                )
-        if problems:
-            names = "1 name does" if len(problems) == 1 else f"{len(problems)} names do"
-            raise ValueError(
-                f"load_state_dict: {names} not fit {type(self).__name__}:\n  "
-                + "\n  ".join(sorted(problems))
-            )
+        _check_fits(self, own, state, strict)
         for name in own.keys() & state.keys():
             own[name].data[...] = state[name]
 
-    # ── looking at it ─────────────────────────────────────────────────────────────────────────
+    # ── inspecting it ─────────────────────────────────────────────────────────────────────────
 
     def extra_repr(self) -> str:
-        """What the module's line in ``repr`` says beside its shapes."""
+        """What the module's line in ``repr`` says besides its shapes."""
         return ""
 
     def __repr__(self) -> str:
@@ -197,3 +195,30 @@ def _found(name: str, value: Any) -> Iterator[tuple[str, Module | Parameter]]:
     elif isinstance(value, dict):
         for key, item in value.items():
             yield from _found(f"{name}.{key}", item)
+
+
+def _check_defines_forward(module: Module) -> None:
+    raise TypeError(f"{type(module).__name__} defines no forward()")
+
+
+def _check_fits(module: Module, own: Mapping[str, Parameter], state: Any, strict: bool) -> None:
+    if not isinstance(state, Mapping):
+        mend = "pass what state_dict() gave"
+        raise checks.wrong_type("state", "a dict of arrays by name", state, mend)
+    problems = []
+    if strict:
+        problems += [f"missing: {name} {own[name].shape}" for name in own if name not in state]
+        problems += [f"unexpected: {name}" for name in state if name not in own]
+    for name in own.keys() & state.keys():
+        array = np.asarray(state[name])
+        if array.shape != own[name].shape or array.dtype != own[name].dtype:
+            problems.append(
+                f"misshapen: {name} is {array.dtype}{array.shape}, the module's "
+                f"{own[name].dtype}{own[name].shape}"
+            )
+    if problems:
+        names = "1 name does" if len(problems) == 1 else f"{len(problems)} names do"
+        raise ValueError(
+            f"load_state_dict: {names} not fit {type(module).__name__}:\n  "
+            + "\n  ".join(sorted(problems))
+        )

@@ -1,15 +1,24 @@
 """Where a token stands: learned positions, sinusoidal ones (E4), or none, added to what it is.
 
-With "alibi" nothing is added either: attention itself goes by the distance of tokens.
+With "alibi" nothing is added either: attention itself depends on the distance of tokens.
 """
 
 from __future__ import annotations
 
 import minigpt.functional as F
+from minigpt import checks
 from minigpt.autograd import Array
-from minigpt.nn.layers import Seed, check_size, normal
+from minigpt.checks import Seed
+from minigpt.nn.initial_weights import normal
 from minigpt.nn.module import Module, Parameter
 from minigpt.tensor import Tensor
+
+POSITIONS = {
+    "learned": "GPT-2",
+    "sinusoidal": "Vaswani et al. 2017",
+    "alibi": "causal models only",
+    "none": "to study",
+}
 
 
 class LearnedPositions(Module):
@@ -28,11 +37,12 @@ class LearnedPositions(Module):
 
     def __init__(self, block_size: int, n_embd: int, *, std: float = 0.02, seed: Seed) -> None:
         super().__init__()
-        check_size(block_size=block_size, n_embd=n_embd)
+        checks.sizes(block_size=block_size, n_embd=n_embd)
+        std = checks.number("std", std, least=0)
         self.weight = Parameter(normal((block_size, n_embd), std, seed))
 
     def forward(self, x: Tensor, positions: Array) -> Tensor:
-        return x + F.embedding(positions, self.weight)
+        return x + F.embedding(positions, self.weight)  # (B, T, C) + (T or B, T, C)
 
 
 class SinusoidalPositions(Module):
@@ -49,7 +59,7 @@ class SinusoidalPositions(Module):
 
     def __init__(self, block_size: int, n_embd: int) -> None:
         super().__init__()
-        check_size(block_size=block_size, n_embd=n_embd)
+        checks.sizes(block_size=block_size, n_embd=n_embd)
         self.table = Tensor(F.sinusoidal_positions(block_size, n_embd))
 
     def forward(self, x: Tensor, positions: Array) -> Tensor:
@@ -57,7 +67,7 @@ class SinusoidalPositions(Module):
 
 
 class NoPositions(Module):
-    """y = x: attention alone cannot tell in which order the tokens come. To study that.
+    """y = x: attention by itself cannot tell in which order the tokens come. To study that.
 
     Shapes:
         x: (B, T, n_embd) -> (B, T, n_embd)
@@ -73,22 +83,7 @@ def make_positions(kind: str, block_size: int, n_embd: int, *, std: float, seed:
     Raises:
         ValueError: another kind, or sinusoidal ones of an odd width.
     """
-    check_positions(kind, n_embd)
+    checks.one_of("positions", kind, POSITIONS)
     if kind == "learned":
         return LearnedPositions(block_size, n_embd, std=std, seed=seed)
     return SinusoidalPositions(block_size, n_embd) if kind == "sinusoidal" else NoPositions()
-
-
-def check_positions(kind: str, n_embd: int, causal: bool = True) -> None:
-    """Raise unless there are positions of that kind, of that width."""
-    described = {
-        "learned": '"learned" (GPT-2)', "sinusoidal": '"sinusoidal"',
-        "alibi": '"alibi" (causal models alone)', "none": '"none" (to study)',
-    }  # fmt: skip
-    if kind not in described or (kind == "alibi" and not causal):
-        if not causal:
-            del described["alibi"]
-        *others, last = described.values()
-        raise ValueError(f"positions={kind!r}: expected {', '.join(others)} or {last}")
-    if kind == "sinusoidal" and n_embd % 2:
-        raise ValueError(f"n_embd={n_embd} must be even for sinusoidal positions")

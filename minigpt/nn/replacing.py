@@ -12,8 +12,8 @@ def replace_modules(model: Module, new: Mapping[int, Module]) -> None:
     """Put ``new[id(old)]`` wherever a module ``old`` is kept: in attributes, lists, tuples, dicts.
 
     Example:
-        >>> from minigpt.nn import MLP, Identity
-        >>> mlp = MLP(4, seed=0)
+        >>> from minigpt.nn import MLP, BlockConfig, Identity
+        >>> mlp = MLP(BlockConfig(n_embd=4, n_head=1), seed=0)
         >>> replace_modules(mlp, {id(mlp.up_proj): Identity()})
         >>> mlp.up_proj
         Identity()

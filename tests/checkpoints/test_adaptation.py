@@ -89,10 +89,14 @@ def test_checkpoints_of_plain_models_say_nothing_of_it(tmp_path: Path) -> None:
     ("part", "value", "message"),
     [
         ("lora", 3, "its low-rank adapters are not sound"),
-        ("lora", {"x": {"rank": 2, "alpha": 1}}, "'x' is no linear layer"),
+        ("lora", {"x": {"rank": 2, "alpha": 1}}, "'x' is not a linear layer"),
         ("lora", {"blocks.0.attention.qkv_proj": {"rank": 2}}, "its low-rank adapters are not so"),
         ("lora", {"blocks.0.attention.qkv_proj": {"rank": 4, "alpha": 1}}, "is not of rank=4"),
-        ("lora", {"blocks.0.attention.qkv_proj": {"rank": 2, "alpha": -1}}, "alpha=-1"),
+        (
+            "lora",
+            {"blocks.0.attention.qkv_proj": {"rank": 2, "alpha": -1}},
+            "alpha must be a number above 0: got -1",
+        ),
         ("lora", {"blocks.0.mlp.up_proj": {"rank": 10**9, "alpha": 1}}, "is not of rank=10000000"),
         ("lora", {}, "its parameters do not fit this model"),
         ("frozen", ["nothing"], "its frozen parameters are not the model's"),

@@ -2,7 +2,7 @@
 
 import pytest
 
-from minigpt.json_files import parse_json, read_json
+from minigpt.json_files import parse_json, read_json, read_object
 
 
 @pytest.mark.parametrize(
@@ -36,3 +36,7 @@ def test_a_file_is_read_whole_or_refused(tmp_path):
         read_json(tmp_path, 5)
     with pytest.raises(FileNotFoundError):
         read_json(tmp_path / "b.json", 5)
+    assert read_object(path, 100) == {"a": [1, None]}
+    path.write_text("[]")
+    with pytest.raises(ValueError, match="it is not a JSON object but a list"):
+        read_object(path, 100)

@@ -53,7 +53,7 @@ def test_names(tmp_path, monkeypatch, fetched, name):
 def test_what_is_neither(tmp_path, monkeypatch, fetched, name):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(
-        FileNotFoundError, match=r"no folder .*, and no model of that name: known are"
+        FileNotFoundError, match=r"no folder .*, and no model has that name: known are"
     ):
         pretrained_folder(name)
     assert fetched == []
@@ -67,7 +67,7 @@ def test_a_file_in_place_of_its_folder(tmp_path):
 
 @pytest.mark.parametrize("wrong", [None, 3, b"gpt2", ["gpt2"]])
 def test_what_is_no_path(wrong):
-    with pytest.raises(TypeError, match="folder_or_name must be a string or a path, got"):
+    with pytest.raises(TypeError, match="folder_or_name must be a str or a path: got"):
         pretrained_folder(wrong)
 
 
@@ -75,6 +75,6 @@ def test_without_the_extra_one_line_says_what_to_install(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setitem(sys.modules, "huggingface_hub", None)
     with pytest.raises(
-        ImportError, match=r'^\'gpt2\' is no folder here.*pip install "minigpt\[hf\]"$'
+        ImportError, match=r'^\'gpt2\' is not a folder here.*pip install "minigpt\[hf\]"$'
     ):
         GPT.from_pretrained("gpt2")

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
 from minigpt.interop import PretrainedError, SafetensorsFile, write_safetensors
-from minigpt.interop.json_files import MAX_BYTES
+from minigpt.interop.safetensors import MAX_BYTES
 from tests.interop.files import header_of, raw_file
 
 ARRAYS = {
@@ -173,8 +173,8 @@ def test_cut_off_anywhere(path, tmp_path):
 @pytest.mark.parametrize(
     ("length", "message"),
     [
-        (0, "its header is not JSON"),
-        (1, "its header is not JSON"),
+        (0, "its header: it is not JSON"),
+        (1, "its header: it is not JSON"),
         (2**63, "announces a header of 9,223"),
         (2**64 - 1, "cut off"),
         (10 << 30, "cut off"),
@@ -205,10 +205,10 @@ def test_a_header_too_long(tmp_path):
         (b"\xff\xfe", "not JSON in UTF-8"),
         (b"[" * 100_000, "nested too deeply"),
         (b'{"a":' * 100_000, "nested too deeply"),
-        (b'{"a": NaN}', "NaN is no number of JSON"),
-        (b'{"a": -Infinity}', "-Infinity is no number"),
-        (b'{"a": 1, "a": 1}', "the name 'a' is there twice"),
-        (b'{"a": {"dtype": "F32", "dtype": "F64"}}', "the name 'dtype' is there twice"),
+        (b'{"a": NaN}', "NaN is not a number of JSON"),
+        (b'{"a": -Infinity}', "-Infinity is not a number"),
+        (b'{"a": 1, "a": 1}', "the name 'a' stands twice in one object"),
+        (b'{"a": {"dtype": "F32", "dtype": "F64"}}', "the name 'dtype' stands twice"),
         (b'{"a": {"dtype":"F32","shape":[' + b"9" * 5000 + b'],"data_offsets":[0,4]}}', "a.*"),
         (b'{"__metadata__": []}', "__metadata__ are not strings"),
         (b'{"__metadata__": {"a": 1}}', "__metadata__ are not strings"),

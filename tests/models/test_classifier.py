@@ -181,12 +181,16 @@ class LargerEmbedding(Encoder):
 @pytest.mark.parametrize(
     ("source", "error", "message"),
     [
-        (trained(DECODER), TypeError, "model is a GPT, but the classifier's backbone a Encoder"),
+        (
+            trained(DECODER),
+            TypeError,
+            "model must be of the backbone's kind, Encoder: got GPT; make the classifier",
+        ),
         (Linear(2, 2, seed=0), TypeError, "must be an Encoder, a GPT or a TextClassifier"),
         (
             trained(EncoderConfig(**SIZES | {"n_head": 4})),
             ValueError,
-            "model has n_head=4, the classifier's backbone n_head=2: make the classifier with",
+            "model must have n_head=2, like the classifier's backbone: got 4; make the class",
         ),
         (LargerEmbedding(ENCODER), ValueError, r"unexpected: extra\.weight"),
         (trained(ENCODER).astype(np.float64), ValueError, "misshapen.*float64"),
@@ -210,12 +214,16 @@ def test_wrong_inputs(ids):
     mask[1] = False
     with pytest.raises(ValueError, match="row 1 of attention_mask is all padding"):
         model(ids, mask)
-    with pytest.raises(ValueError, match=r"labels have shape \(2,\), expected \(3,\)"):
+    with pytest.raises(
+        ValueError, match=r"labels must have shape \(3,\): got \(2,\): one for each text"
+    ):
         model.loss(ids, np.array([0, 1]))
     with pytest.raises(TypeError, match="labels must be integers"):
         model.loss(ids, np.zeros(3))
     for wrong in (5, -2):
-        with pytest.raises(IndexError, match="there are n_classes=5: 0 to 4, or -1 to leave"):
+        with pytest.raises(
+            IndexError, match="labels must be from 0 to 4, as n_classes=5, or -1 to leave"
+        ):
             model.loss(ids, np.array([0, 1, wrong]))
     with pytest.raises(ValueError, match="every target is ignore_index"):
         model.loss(ids, np.full(3, -1))
@@ -226,13 +234,21 @@ def test_wrong_inputs(ids):
 @pytest.mark.parametrize(
     ("changes", "error", "message"),
     [
-        ({"n_classes": 1}, ValueError, "n_classes=1 leaves nothing to tell apart"),
+        (
+            {"n_classes": 1},
+            ValueError,
+            "n_classes must be an integer of at least 2: got 1; with one class there is nothing",
+        ),
         ({"n_classes": 2.0}, TypeError, "n_classes must be an integer"),
-        ({"pooling": "max"}, ValueError, "pooling='max': expected one of first, last, mean"),
+        ({"pooling": "max"}, ValueError, 'pooling must be "first", "last" or "mean": got'),
         ({"backbone": DECODER, "pooling": "first"}, ValueError, "in a causal GPT sees no other"),
         ({"dropout": 1.0}, ValueError, "dropout"),
-        ({"backbone": 3}, TypeError, "must be an EncoderConfig or a GPTConfig: got int"),
-        ({"backbone": SIZES}, ValueError, "a backbone that is a dict needs it, one of Encoder"),
+        ({"backbone": 3}, TypeError, "must be an EncoderConfig or a GPTConfig: got 3"),
+        (
+            {"backbone": SIZES},
+            TypeError,
+            'backbone_model, as backbone is a dict, must be "Encoder" or "GPT": got None',
+        ),
         ({"backbone_model": "GPT"}, ValueError, "but backbone configures the Encoder"),
         (
             {"backbone": {"size": 3}, "backbone_model": "GPT"},
@@ -247,9 +263,9 @@ def test_wrong_configurations(changes, error, message):
 
 
 def test_wrong_config_and_seed():
-    with pytest.raises(TypeError, match="config must be a ClassifierConfig, got EncoderConfig"):
+    with pytest.raises(TypeError, match="config must be a ClassifierConfig: got"):
         TextClassifier(ENCODER)
-    with pytest.raises(ValueError, match="seed=-1"):
+    with pytest.raises(ValueError, match="seed must be an integer of at least 0: got -1"):
         TextClassifier(ClassifierConfig(ENCODER, 5), seed=-1)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import math
 from concurrent.futures import ThreadPoolExecutor
@@ -293,6 +294,17 @@ def test_attention_weights(any_gpt, ids):
     )
 
 
+def test_inspecting_drops_nothing_and_leaves_the_mode(make_gpt, ids):
+    model, plain = make_gpt(dropout=0.5), make_gpt()
+    for look in (GPT.attention_weights, GPT.hidden_states):
+        for found, again, expected in zip(
+            look(model, ids), look(model, ids), look(plain, ids), strict=True
+        ):
+            np.testing.assert_array_equal(found, again)
+            np.testing.assert_array_equal(found, expected)
+    assert model.training
+
+
 def test_repr_and_summary_show_the_model(make_gpt):
     model = make_gpt()
     first, *rest = repr(model).split("\n")
@@ -309,28 +321,40 @@ def test_repr_and_summary_show_the_model(make_gpt):
 @pytest.mark.parametrize(
     ("ids", "options", "error", "message"),
     [
-        ([1, 2], {}, ValueError, r"ids have shape \(2,\): expected \(batch, tokens\).*ids\[None"),
-        ([[]], {}, ValueError, r"ids have shape \(1, 0\)"),
+        ([1, 2], {}, ValueError,
+         r"ids must be .*\(batch, tokens\): got .* of shape \(2,\); .*ids\[None"),
+        ([[]], {}, ValueError, r"ids must be .*of shape \(1, 0\).*a token at least"),
         ([[1] * 13], {}, ValueError, "13 tokens do not fit the context, block_size=12"),
-        ([[13]], {}, IndexError, "ids holds 13, but the vocabulary has 13 entries, 0 to 12"),
-        ([[-1]], {}, IndexError, "ids holds -1"),
-        ([[1.0]], {}, TypeError, "ids must be integers, got float64"),
+        ([[13]], {}, IndexError,
+         "ids must be from 0 to .*, as the vocabulary has 13 entries: got 13"),
+        ([[-1]], {}, IndexError, "ids must be from 0 to .*got -1"),
+        (["a", "b"], {}, TypeError, r"ids must be integers.*; encode the text first"),
+        ([[1.0]], {}, TypeError, "ids must be integers: got a float64 array"),
         ([[1, 2]], {"attention_mask": np.ones((1, 3))}, ValueError,
-         r"attention_mask has shape \(1, 3\), expected \(1, 2\)"),
-        ([[1, 2]], {"attention_mask": np.array([[1, 2]])}, ValueError, "hold 1 .* and 0 .*only"),
-        ([[1, 2]], {"attention_mask": np.array([[1, np.nan]])}, ValueError, "hold 1 .* and 0"),
+         r"attention_mask must have shape \(1, 2\): got \(1, 3\)"),
+        ([[1, 2]], {"attention_mask": np.array([[1, 2]])}, ValueError,
+         r"must be 1 \(token\) and 0 \(padding\): got 2"),
+        ([[1, 2]], {"attention_mask": np.array([[1, np.nan]])}, ValueError,
+         r"must be 1 \(token\) and 0 \(padding\): got nan"),
         ([[1, 2]], {"positions": np.array([0, 12])}, IndexError,
-         "positions run from 0 to 12, .*block_size=12 places, 0 to 11"),
-        ([[1, 2]], {"positions": np.array([-1, 0])}, IndexError, "positions run from -1 to 0"),
+         "positions must be from 0 to 11, as block_size=12: got 0 to 12"),
+        ([[1, 2]], {"positions": np.array([-1, 0])}, IndexError,
+         "positions must be from 0 to 11.*got -1 to 0"),
         ([[1, 2]], {"positions": np.array([0])}, ValueError,
-         r"positions have shape \(1,\), expected \(2,\) or \(1, 2\)"),
-        ([[1, 2]], {"positions": np.zeros((2, 2), int)}, ValueError, r"shape \(2, 2\), expected"),
+         r"positions must have shape \(2,\) or \(1, 2\).*: got \(1,\)"),
+        ([[1, 2]], {"positions": np.zeros((2, 2), int)}, ValueError,
+         r"positions must have shape.*got \(2, 2\)"),
         ([[1, 2]], {"positions": np.array([0.0, 1.0])}, TypeError, "positions must be integers"),
     ],
 )  # fmt: skip
 def test_wrong_arguments(make_gpt, ids, options, error, message):
     with pytest.raises(error, match=message):
         make_gpt()(np.array(ids), **options)
+
+
+def test_a_text_is_to_be_encoded_first(make_gpt):
+    with pytest.raises(TypeError, match=r"ids must be .*: got 'to be'; encode the text first.*tok"):
+        make_gpt()("to be")
 
 
 @pytest.mark.parametrize(("seed", "error"), [(-1, ValueError), ("x", TypeError), (None, TypeError)])
@@ -344,10 +368,36 @@ def test_wrong_seeds(make_gpt, seed, error):
 
 @pytest.mark.parametrize("targets", [[[1, 13]], [[1, -2]]])
 def test_targets_outside_the_vocabulary(make_gpt, targets):
-    with pytest.raises(IndexError, match="targets holds"):
+    with pytest.raises(IndexError, match=r"targets (holds|must be from 0 to 12)"):
         make_gpt().loss(np.array([[1, 2]]), np.array(targets))
 
 
 def test_nothing_is_recorded_under_no_grad(any_gpt, ids):
     with no_grad():
         assert not any_gpt(ids).requires_grad
+
+
+# ── what is looked for where it is not ────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("save", r"trainer\.save\(path\).*mg\.load_model\(path\).*model\.save_pretrained"),
+        ("load", r"mg\.load_model\(path\).*from_pretrained\(folder\).*load_state_dict"),
+        ("generate", r"mg\.Sampler\(model, tokenizer\)\.generate"),
+        ("fit", r"mg\.Trainer\(model"),
+        ("to", r"model\.astype"),
+        ("blokcs", "^'GPT' object has no attribute 'blokcs'$"),
+    ],
+)
+def test_an_attribute_that_is_not_there_says_where_to_look(make_gpt, name, message):
+    model = make_gpt()
+    with pytest.raises(AttributeError, match=message):
+        getattr(model, name)
+    assert not hasattr(model, name)
+
+
+def test_a_model_can_be_copied(make_gpt, ids):
+    model = make_gpt()
+    np.testing.assert_array_equal(copy.deepcopy(model)(ids).data, model(ids).data)

@@ -134,7 +134,7 @@ def test_more_than_the_context_is_an_error(make_gpt, ids):
 @no_grad()
 def test_another_batch_is_an_error(make_gpt, ids):
     model = make_gpt()
-    with pytest.raises(ValueError, match="for 2 sequences, got a batch of 3"):
+    with pytest.raises(ValueError, match="for 2 sequences: got a batch of 3"):
         model(ids, cache=model.new_cache(2))
 
 
@@ -143,7 +143,7 @@ def test_the_mask_covers_what_the_cache_holds(make_gpt, ids):
     model = make_gpt()
     cache = model.new_cache(3)
     model(ids[:, :6], cache=cache)
-    with pytest.raises(ValueError, match=r"shape \(3, 4\), expected \(3, 10\).*in the cache"):
+    with pytest.raises(ValueError, match=r"shape \(3, 10\): got \(3, 4\).*in the cache"):
         model(ids[:, 6:], attention_mask=np.ones((3, 4)), cache=cache)
 
 

@@ -94,3 +94,28 @@ def test_a_row_of_padding_alone_is_finite(any_gpt, ids):
         logits.sum().backward()
     assert np.isfinite(logits.data).all()
     assert all(np.isfinite(p.grad).all() for p in any_gpt.parameters())
+
+
+def test_loss_weight_and_metrics_take_the_mask_that_loss_takes(any_gpt, ids):
+    filled, mask, _ = padded(ids, "right")
+    targets = np.where(mask, (filled + 1) % 13, -1)
+    assert any_gpt.loss_weight(filled, targets, mask) == sum(LENGTHS)
+    assert any_gpt.loss_weight(filled, targets=targets, attention_mask=mask) == sum(LENGTHS)
+    found = any_gpt.metrics(filled, targets, mask)
+    np.testing.assert_allclose(found["loss"], any_gpt.loss(filled, targets, mask).item(), rtol=1e-6)
+    likeliest = any_gpt(filled, mask).data.argmax(axis=-1)
+    assert found["accuracy"] == (likeliest == targets)[mask.astype(bool)].mean()
+
+
+@pytest.mark.parametrize("side", ["left", "right"])
+def test_what_is_inspected_follows_the_mask(any_gpt, ids, side):
+    filled, mask, _ = padded(ids, side)
+    for weights in any_gpt.attention_weights(filled, mask):
+        seen = weights[:, :, -1 if side == "left" else 0]
+        assert not seen[np.broadcast_to(~mask.astype(bool)[:, None], seen.shape)].any()
+    last = any_gpt.hidden_states(filled, mask)[-1]
+    from minigpt import Tensor
+
+    np.testing.assert_allclose(
+        any_gpt.unembed(Tensor(last)).data, any_gpt(filled, mask).data, atol=1e-5
+    )

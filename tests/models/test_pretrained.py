@@ -14,7 +14,7 @@ import pytest
 from minigpt import GPT, BPETokenizer, CharTokenizer, GPTConfig, Tensor
 from minigpt.functional import ACTIVATIONS
 from minigpt.interop import PretrainedError, SafetensorsFile, write_safetensors
-from minigpt.nn.layers import without_initial_weights
+from minigpt.nn.initial_weights import without_initial_weights
 from minigpt.optim import AdamW
 
 SIZES = {"vocab_size": 13, "block_size": 8, "n_layer": 2, "n_head": 2, "n_embd": 12}
@@ -138,9 +138,9 @@ def test_options_that_change_no_weight(folder):
 
 def test_arguments_are_not_blamed_on_the_file(folder):
     for arguments, error, message in (
-        ({"dropout": 1.5}, ValueError, r"^dropout=1\.5 must be a probability"),
-        ({"dropout": "0.1"}, TypeError, "^dropout must be a number"),
-        ({"recompute": 1}, TypeError, "^recompute must be True or False, got 1"),
+        ({"dropout": 1.5}, ValueError, r"^dropout must be a probability.*: got 1\.5"),
+        ({"dropout": "0.1"}, TypeError, "^dropout must be a probability.*: got '0.1'"),
+        ({"recompute": 1}, TypeError, "^recompute must be True or False: got 1"),
     ):
         with pytest.raises(error, match=message) as caught:
             GPT.from_pretrained(folder, **arguments)
@@ -208,20 +208,23 @@ def fails(folder, message):
         ({"n_embd": 14}, r"wte.weight is \(13, 12\).*; and 23 more"),
         ({"n_inner": 47}, r"h.0.mlp.c_fc.weight is \(12, 48\)"),
         ({"n_layer": 3}, r"h.2.ln_1.weight \(12,\) is missing.*; and 7 more"),
-        ({"n_layer": 1}, r"'transformer.h.1.ln_1.weight' is no parameter of a GPT-2"),
+        ({"n_layer": 1}, r"'transformer.h.1.ln_1.weight' is not a parameter of a GPT-2"),
         ({"tie_word_embeddings": False}, r"lm_head.weight \(13, 12\) is missing"),
         ({"n_layer": 10**12}, r"n_layer=1000000000000, the weights are 28 tensors in all"),
         ({"vocab_size": 10**12}, "wte.weight is"),
         ({"n_head": 5}, "by minigpt's names, n_embd=12 is not divisible by n_head=5"),
-        ({"n_layer": 0}, "n_layer=0 must be 1 or more"),
-        ({"n_layer": "2"}, "n_layer must be an integer, got '2'"),
-        ({"n_layer": True}, "n_layer must be an integer, got True"),
-        ({"n_embd": 12.0}, r"n_embd must be an integer, got 12\.0"),
-        ({"vocab_size": None}, "vocab_size must be an integer, got None"),
-        ({"layer_norm_epsilon": 0}, "layer_norm_eps=0 must be a positive number"),
+        ({"n_layer": 0}, "n_layer must be an integer of at least 1: got 0"),
+        ({"n_layer": "2"}, "n_layer must be an integer of at least 1: got '2'"),
+        ({"n_layer": True}, "n_layer must be an integer of at least 1: got True"),
+        ({"n_embd": 12.0}, r"n_embd must be an integer of at least 1: got 12\.0"),
+        ({"vocab_size": None}, "vocab_size must be an integer of at least 1: got None"),
+        ({"layer_norm_epsilon": 0}, "layer_norm_eps must be a number above 0: got 0"),
         ({"layer_norm_epsilon": "tiny"}, "layer_norm_eps must be a number"),
         ({"tie_word_embeddings": 1}, "tie_head must be True or False"),
-        ({key: 2 for key in ("resid_pdrop", "embd_pdrop", "attn_pdrop")}, "dropout=2 must be"),
+        (
+            {key: 2 for key in ("resid_pdrop", "embd_pdrop", "attn_pdrop")},
+            "dropout must be a probability.*: got 2",
+        ),
         ({"model_type": "gpt_neo"}, "model_type='gpt_neo'"),
     ],
 )
@@ -234,7 +237,7 @@ def test_tensors_that_do_not_fit(folder):
     arrays = tensors(folder)
     path = folder / "model.safetensors"
     write_safetensors(path, arrays | {"h.0.crossattention.c_attn.weight": np.ones(3)})
-    fails(folder, "'h.0.crossattention.c_attn.weight' is no parameter of a GPT-2")
+    fails(folder, "'h.0.crossattention.c_attn.weight' is not a parameter of a GPT-2")
     write_safetensors(path, {k: v for k, v in arrays.items() if "ln_f.bias" not in k})
     fails(folder, r"ln_f.bias \(12,\) is missing")
     write_safetensors(path, arrays | {"wte.weight": np.ones((13, 12), np.float32)})
@@ -301,7 +304,9 @@ def test_options_of_no_gpt2_are_refused_before_anything_is_written(tmp_path, opt
 def test_a_model_that_is_not_what_its_config_says(tmp_path):
     model = small()
     model.extra = small().final_norm
-    with pytest.raises(ValueError, match=r"no GPT as its config describes it: extra.bias, extra.w"):
+    with pytest.raises(
+        ValueError, match=r"not the GPT that its config describes: extra.bias, extra.w"
+    ):
         model.save_pretrained(tmp_path)
     assert list(tmp_path.iterdir()) == []
 
@@ -345,6 +350,14 @@ def test_tokenizers_that_do_not_fit(tmp_path):
 
 
 # ── looking inside ────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_checkpoint_is_read_by_load_model(tmp_path):
+    (tmp_path / "step-00000100.npz").write_bytes(b"")
+    with pytest.raises(PretrainedError, match=r"no config.json: .* by mg\.load_model\(folder\)"):
+        GPT.from_pretrained(tmp_path)
+    with pytest.raises(PretrainedError, match=r"it is a file: .* by mg\.load_model\(path\)"):
+        GPT.from_pretrained(tmp_path / "step-00000100.npz")
 
 
 def test_hidden_states():

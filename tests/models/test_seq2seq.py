@@ -243,13 +243,18 @@ def test_cross_attention_weights(model, sources, targets):
     [
         (np.zeros((3, 10), int), None, {}, ValueError, "do not fit the context, source_block_size"),
         (None, np.zeros((3, 9), int), {}, ValueError, "do not fit the context, target_block_size"),
-        (np.full((3, 6), 13), None, {}, IndexError, "source_ids holds 13.* 13 entries"),
-        (None, np.full((3, 5), 11), {}, IndexError, "target_ids holds 11.* 11 entries"),
+        (np.full((3, 6), 13), None, {}, IndexError,
+         "source_ids must be from 0 to .*13 entries: got 13"),
+        (None, np.full((3, 5), 11), {}, IndexError,
+         "target_ids must be from 0 to .*11 entries: got 11"),
         (np.zeros((2, 6), int), None, {}, ValueError,
-         r"source_ids have shape \(2, 6\), target_ids \(3, 5\): other rows"),
-        (None, None, {"source_mask": MASK[:, :5]}, ValueError, r"source_mask has shape \(3, 5\)"),
-        (None, None, {"source_mask": 2 * MASK}, ValueError, "source_mask must hold 1"),
-        (None, None, {"target_mask": MASK}, ValueError, r"target_mask has shape \(3, 6\)"),
+         r"target_ids must have a row for each source: got \(3, 5\) for source_ids \(2, 6\)"),
+        (None, None, {"source_mask": MASK[:, :5]}, ValueError,
+         r"source_mask must have shape \(3, 6\): got \(3, 5\)"),
+        (None, None, {"source_mask": 2 * MASK}, ValueError,
+         r"source_mask must be 1 \(token\) and 0 \(padding\): got 2"),
+        (None, None, {"target_mask": MASK}, ValueError,
+         r"target_mask must have shape \(3, 5\): got \(3, 6\)"),
         (np.zeros((3, 6)), None, {}, TypeError, "source_ids must be integers"),
     ],
 )  # fmt: skip
@@ -264,9 +269,17 @@ def test_wrong_arguments(sources, targets, source, target, masks, error, message
     ("changes", "error", "message"),
     [
         ({"share_embeddings": True}, ValueError, "source_vocab_size=13 and target_vocab_size=11"),
-        ({"label_smoothing": 1.0}, ValueError, r"label_smoothing=1\.0 must be a probability"),
-        ({"n_decoder_layer": 0}, ValueError, "n_decoder_layer=0 must be 1 or more"),
-        ({"norm": "none"}, ValueError, "norm='none'"),
+        (
+            {"label_smoothing": 1.0},
+            ValueError,
+            r"label_smoothing must be a probability.*: got 1\.0",
+        ),
+        (
+            {"n_decoder_layer": 0},
+            ValueError,
+            "n_decoder_layer must be an integer of at least 1: got 0",
+        ),
+        ({"norm": "none"}, ValueError, "norm must be .*: got 'none'"),
         ({"target_block_size": 2.0}, TypeError, "target_block_size must be an integer"),
     ],
 )
@@ -276,9 +289,9 @@ def test_wrong_configurations(changes, error, message):
 
 
 def test_wrong_config_and_seed():
-    with pytest.raises(TypeError, match="config must be a Seq2SeqConfig, got dict"):
+    with pytest.raises(TypeError, match="config must be a Seq2SeqConfig: got"):
         EncoderDecoder(SIZES)
-    with pytest.raises(ValueError, match="seed=-1"):
+    with pytest.raises(ValueError, match="seed must be an integer of at least 0: got -1"):
         small(seed=-1)
 
 

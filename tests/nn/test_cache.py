@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from minigpt import Tensor, no_grad
-from minigpt.nn import CausalSelfAttention, KeyValueCache
+from minigpt.nn import BlockConfig, CausalSelfAttention, KeyValueCache
 
 
 def filled(rng) -> KeyValueCache:
@@ -101,7 +101,7 @@ def test_overflow_and_another_batch_are_errors_that_change_nothing(rng):
     new = np.ones((3, 2, 3, 4), np.float32)
     with pytest.raises(ValueError, match=r"holds 4 of 6 tokens: 3 more do not fit.*capacity"):
         cache.extend(0, new, new)
-    with pytest.raises(ValueError, match="for 3 sequences, got a batch of 2"):
+    with pytest.raises(ValueError, match="for 3 sequences: got a batch of 2"):
         cache.extend(0, new[:2, :, :1], new[:2, :, :1])
     assert cache.length == 4
     np.testing.assert_array_equal(cache.keys, before)
@@ -110,9 +110,9 @@ def test_overflow_and_another_batch_are_errors_that_change_nothing(rng):
 @pytest.mark.parametrize(
     ("size", "error", "message"),
     [
-        ({"capacity": 0}, ValueError, "capacity=0 must be 1 or more"),
-        ({"batch_size": -1}, ValueError, "batch_size=-1"),
-        ({"n_layer": 1.0}, TypeError, r"n_layer must be an integer, got 1\.0"),
+        ({"capacity": 0}, ValueError, "capacity must be an integer of at least 1: got 0"),
+        ({"batch_size": -1}, ValueError, "batch_size must be an integer of at least 1: got -1"),
+        ({"n_layer": 1.0}, TypeError, r"n_layer must be an integer of at least 1: got 1\.0"),
     ],
 )
 def test_wrong_sizes(size, error, message):
@@ -124,7 +124,7 @@ def test_wrong_sizes(size, error, message):
 @pytest.mark.parametrize("causal", [True, False])
 def test_attention_over_a_cache_sees_what_came_before(rng, causal):
     """Not causal, in one go: as an encoder would use it."""
-    attention = CausalSelfAttention(8, 2, causal=causal, seed=0)
+    attention = CausalSelfAttention(BlockConfig(8, 2, causal=causal), seed=0)
     x = Tensor(rng.standard_normal((2, 5, 8)).astype(np.float32))
     with no_grad():
         cache = KeyValueCache(1, 2, 2, 5, 4)

@@ -94,10 +94,15 @@ def test_an_encoder_s_stack_and_post_norm():
 @pytest.mark.parametrize(
     ("module", "n_blocks", "error", "message"),
     [
-        (Linear(2, 2, seed=0), 1, TypeError, "Linear has no blocks: pass a GPT"),
-        (small(), 4, ValueError, "n_blocks=4 must be 0 to 3"),
-        (small(), -1, ValueError, "n_blocks=-1 must be 0 to 3"),
-        (small(), True, TypeError, "n_blocks must be an integer, got True"),
+        (
+            Linear(2, 2, seed=0),
+            1,
+            TypeError,
+            "module must be a module with blocks: got a Linear; pass a GPT",
+        ),
+        (small(), 4, ValueError, "n_blocks must be an integer from 0 to 3: got 4"),
+        (small(), -1, ValueError, "n_blocks must be an integer from 0 to 3: got -1"),
+        (small(), True, TypeError, "n_blocks must be an integer from 0 to 3: got True"),
     ],
 )
 def test_wrong_arguments(module, n_blocks, error, message):

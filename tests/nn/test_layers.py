@@ -13,6 +13,7 @@ from minigpt.functional import plain
 from minigpt.nn import (
     MLP,
     Block,
+    BlockConfig,
     CausalSelfAttention,
     Dropout,
     Embedding,
@@ -75,7 +76,7 @@ def test_the_same_seed_gives_the_same_weights():
     for make in (
         lambda seed: Linear(3, 4, seed=seed),
         lambda seed: Embedding(3, 4, seed=seed),
-        lambda seed: Block(4, 2, seed=seed),
+        lambda seed: Block(BlockConfig(4, 2), seed=seed),
     ):
         once, again, other = make(3).state_dict(), make(3).state_dict(), make(4).state_dict()
         generated = make(np.random.default_rng(3)).state_dict()
@@ -87,7 +88,10 @@ def test_the_same_seed_gives_the_same_weights():
 
 def test_dropout_in_training_alone_and_with_a_generator_alone():
     layer, x = Dropout(0.5), inputs(10, 10)
-    with pytest.raises(TypeError, match=r"pass rng=np\.random\.default_rng.*model\.eval\(\)"):
+    with pytest.raises(
+        TypeError,
+        match=r"rng of dropout in training must be a Generator.*; pass rng=.*model\.eval\(\)",
+    ):
         layer(x)
     y = layer(x, np.random.default_rng(0))
     assert ((y.data == 0) | (y.data == 2 * x.data)).all()
@@ -118,7 +122,7 @@ def test_positions():
 @pytest.mark.parametrize("name", F.ACTIVATIONS)
 @pytest.mark.parametrize("bias", [True, False])
 def test_mlp(name, bias):
-    mlp = randomised(MLP(4, 6, activation=name, bias=bias, seed=0))
+    mlp = randomised(MLP(BlockConfig(4, 1, n_inner=6, activation=name, bias=bias), seed=0))
     x = inputs(2, 3, 4, dtype=np.float64)
     expected = plain.feed_forward(
         x,
@@ -127,12 +131,12 @@ def test_mlp(name, bias):
         F.ACTIVATIONS[name],
     )
     np.testing.assert_allclose(mlp(x).data, expected.data, rtol=1e-12)
-    assert MLP(4, seed=0).up_proj.weight.shape == (4, 16)
+    assert MLP(BlockConfig(4, 1), seed=0).up_proj.weight.shape == (4, 16)
 
 
 @pytest.mark.parametrize("causal", [True, False])
 def test_self_attention(causal):
-    attention = randomised(CausalSelfAttention(6, 3, causal=causal, seed=0))
+    attention = randomised(CausalSelfAttention(BlockConfig(6, 3, causal=causal), seed=0))
     x = inputs(2, 4, 6, dtype=np.float64)
     mask = np.array([[1, 1, 1, 1], [1, 1, 0, 0]], bool)[:, None, None]
     qkv = plain.linear(x, attention.qkv_proj.weight, attention.qkv_proj.bias)
@@ -142,7 +146,7 @@ def test_self_attention(causal):
 
 
 def test_the_attention_weights_are_those_that_the_output_is_made_with():
-    attention = randomised(CausalSelfAttention(6, 3, seed=0))
+    attention = randomised(CausalSelfAttention(BlockConfig(6, 3), seed=0))
     x = inputs(2, 4, 6, dtype=np.float64)
     weights = attention.weights(x)
     assert weights.shape == (2, 3, 4, 4)
@@ -156,7 +160,7 @@ def test_the_attention_weights_are_those_that_the_output_is_made_with():
 
 @pytest.mark.parametrize("norm", ["pre", "post"])
 def test_block(norm):
-    block = randomised(Block(4, 2, norm=norm, seed=0))
+    block = randomised(Block(BlockConfig(4, 2, norm=norm), seed=0))
     x = inputs(2, 3, 4, dtype=np.float64)
     if norm == "pre":
         h = x + block.attention(block.attention_norm(x))
@@ -169,7 +173,9 @@ def test_block(norm):
 
 @pytest.mark.parametrize("norm", ["pre", "post"])
 def test_a_whole_block_passes_gradcheck(norm):
-    block = randomised(Block(4, 2, n_inner=5, norm=norm, dropout=0.2, eps=1e-2, seed=0))
+    block = randomised(
+        Block(BlockConfig(4, 2, n_inner=5, norm=norm, dropout=0.2, layer_norm_eps=1e-2), seed=0)
+    )
     x = inputs(1, 3, 4, dtype=np.float64)
     x.requires_grad = True
 
@@ -179,8 +185,44 @@ def test_a_whole_block_passes_gradcheck(norm):
     assert gradcheck(run, [x, *block.parameters()])
 
 
+class Shift(Module):
+    """A part of one's own that takes x, and nothing else."""
+
+    def forward(self, x):
+        return x + 1
+
+
+class ShiftByChance(Module):
+    def forward(self, x, mask=None, rng=None):
+        return x + rng.random() + (0 if mask is None else 1)
+
+
+def test_parts_of_ones_own_are_given_a_generator_only_where_they_take_one():
+    block, x = Block(BlockConfig(4, 2, dropout=0.5), seed=0), inputs(1, 3, 4)
+    block.attention, block.mlp = Shift(), ShiftByChance()
+    h = x + block.attention_norm(x) + 1
+    chance = np.random.default_rng(2).random()
+    expected = (h + block.mlp_norm(h) + chance).data
+    np.testing.assert_allclose(block(x, rng=np.random.default_rng(2)).data, expected, rtol=1e-6)
+    with pytest.raises(TypeError, match="mask"):  # not left out without a word
+        block(x, np.ones((1, 1, 1, 3), bool), rng=np.random.default_rng(2))
+
+
+def test_a_block_is_made_from_any_object_that_has_what_it_reads():
+    from types import SimpleNamespace
+
+    fields = {"n_embd": 4, "n_head": 2, "n_inner": None, "activation": "relu", "norm": "post"}
+    fields |= {"dropout": 0.0, "bias": False, "layer_norm_eps": 1e-5, "init_std": 0.1}
+    own = SimpleNamespace(**fields, residual_std=0.1, causal=True, residual=True, slopes=None)
+    block, x = Block(own, seed=0), inputs(1, 3, 4)
+    np.testing.assert_array_equal(block(x).data, Block(BlockConfig(**fields), seed=0)(x).data)
+    del own.slopes
+    with pytest.raises(TypeError, match=r"config must be a configuration, with .*slopes"):
+        Block(own, seed=0)
+
+
 def test_dropout_in_a_block_is_everywhere_and_ends_with_eval():
-    block, x = Block(8, 2, dropout=0.5, seed=0), inputs(1, 6, 8)
+    block, x = Block(BlockConfig(8, 2, dropout=0.5), seed=0), inputs(1, 6, 8)
     runs = [block(x, rng=np.random.default_rng(seed)).data for seed in (0, 0, 1)]
     np.testing.assert_array_equal(runs[0], runs[1])
     assert (runs[0] != runs[2]).any()
@@ -199,23 +241,42 @@ def test_dropout_in_a_block_is_everywhere_and_ends_with_eval():
 @pytest.mark.parametrize(
     ("make", "error", "message"),
     [
-        (lambda: Linear(0, 2, seed=0), ValueError, "n_in=0 must be 1 or more"),
-        (lambda: Linear(2, 2.0, seed=0), TypeError, r"n_out must be an integer, got 2\.0"),
-        (lambda: Linear(True, 2, seed=0), TypeError, "n_in must be an integer, got True"),
-        (lambda: Embedding(-1, 2, seed=0), ValueError, "n=-1 must be 1 or more"),
-        (lambda: LayerNorm("4"), TypeError, "n must be an integer, got '4'"),
-        (lambda: Dropout(1), ValueError, "p=1 must be a probability"),
-        (lambda: MLP(4, activation="swish", seed=0), ValueError, "'swish'.*'gelu_erf'"),
-        (lambda: Block(4, 2, norm="rms", seed=0), ValueError, "norm='rms': expected \"pre\""),
-        (lambda: CausalSelfAttention(8, 4, slopes=np.ones(3), seed=0), ValueError,
-         r"slopes have shape \(3,\), with causal=True: expected one for each of the 4 heads"),
-        (lambda: CausalSelfAttention(8, 4, causal=False, slopes=np.ones(4), seed=0), ValueError,
-         r"with causal=False: expected .*causal=True, as distances count back in time"),
-        (lambda: CausalSelfAttention(130, 4, seed=0), ValueError,
+        (lambda: Linear(0, 2, seed=0), ValueError, "n_in must be an integer of at least 1: got 0"),
+        (lambda: Linear(2, 2.0, seed=0), TypeError,
+         r"n_out must be an integer of at least 1: got 2\.0"),
+        (lambda: Linear(True, 2, seed=0), TypeError,
+         "n_in must be an integer of at least 1: got True"),
+        (lambda: Embedding(-1, 2, seed=0), ValueError,
+         "n must be an integer of at least 1: got -1"),
+        (lambda: LayerNorm("4"), TypeError, "n must be an integer of at least 1: got '4'"),
+        (lambda: Dropout(1), ValueError, "p must be a probability.*: got 1"),
+        (lambda: Linear(2, 2, std=math.nan, seed=0), ValueError,
+         "std must be a number of at least 0"),
+        (lambda: Embedding(2, 2, std="x", seed=0), TypeError, "std must be a number .*: got 'x'"),
+        (lambda: LayerNorm(4, eps=math.nan), ValueError,
+         "eps must be a number of at least 0: got n"),
+        (lambda: LayerNorm(4, eps=None), TypeError, "eps must be a number of at least 0: got None"),
+        (lambda: BlockConfig(4, 1, activation="swish"), ValueError,
+         'activation must be "gelu_tanh", "gelu_erf", .* or "tanh": got \'swish\''),
+        (lambda: BlockConfig(4, 1, activation=[]), TypeError, r"activation must be .*: got \[\]"),
+        (lambda: BlockConfig(4, 2, norm="rms"), ValueError,
+         r'norm must be "pre" \(GPT-2\), .* or "none" \(to study\): got \'rms\''),
+        (lambda: BlockConfig(8, 4, causal=False, alibi_scale=1), ValueError,
+         "causal must be True with an alibi_scale: got False; distances count back in time"),
+        (lambda: BlockConfig(8, 4, alibi_scale=-1), ValueError,
+         "alibi_scale must be a number above 0"),
+        (lambda: BlockConfig(130, 4), ValueError,
          "n_embd=130 is not divisible by n_head=4: choose n_embd=128 or n_head=5"),
-        (lambda: CausalSelfAttention(7, 2, seed=0), ValueError, "choose n_embd=6 or n_head=7"),
-        (lambda: CausalSelfAttention(4, 8, seed=0), ValueError, "choose n_embd=8$"),
-        (lambda: CausalSelfAttention(4, 2, dropout=2, seed=0), ValueError, "dropout=2 must be"),
+        (lambda: BlockConfig(7, 2), ValueError, "choose n_embd=6 or n_head=7"),
+        (lambda: BlockConfig(4, 8), ValueError, "choose n_embd=8$"),
+        (lambda: BlockConfig(10**12 + 39, 7), ValueError, f"choose n_embd={10**12 + 34}$"),
+        (lambda: BlockConfig(4, 2, dropout=2), ValueError,
+         "dropout must be a probability.*: got 2"),
+        (lambda: Block(8, seed=0), TypeError,
+         r"config must be a configuration, with norm, .*: got 8; make one: BlockConfig\(n_embd=…"),
+        (lambda: MLP(BlockConfig, seed=0), TypeError, "got the class BlockConfig; make one"),
+        (lambda: CausalSelfAttention(BlockConfig(4, 2), -1, seed=0), ValueError,
+         "layer must be an"),
     ],
 )  # fmt: skip
 def test_wrong_sizes(make, error, message):
@@ -229,16 +290,20 @@ def test_wrong_sizes(make, error, message):
         lambda seed: Linear(2, 2, seed=seed),
         lambda seed: Embedding(2, 2, seed=seed),
         lambda seed: LearnedPositions(2, 2, seed=seed),
-        lambda seed: MLP(4, seed=seed),
-        lambda seed: CausalSelfAttention(4, 2, seed=seed),
-        lambda seed: Block(4, 2, seed=seed),
+        lambda seed: MLP(BlockConfig(4, 1), seed=seed),
+        lambda seed: CausalSelfAttention(BlockConfig(4, 2), seed=seed),
+        lambda seed: Block(BlockConfig(4, 2), seed=seed),
     ],
 )
 @pytest.mark.parametrize(
     ("seed", "error", "message"),
     [
-        (-1, ValueError, "seed=-1 must be 0 or more"),
-        ("x", TypeError, "seed must be an integer or a numpy.random.Generator, got 'x'"),
+        (-1, ValueError, "seed must be an integer of at least 0: got -1"),
+        (
+            "x",
+            TypeError,
+            "seed must be an integer of at least 0: got 'x'; or pass a numpy.random.Generator",
+        ),
         (None, TypeError, "got None"),
         (True, TypeError, "got True"),
     ],

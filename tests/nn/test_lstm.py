@@ -47,8 +47,8 @@ def test_forward_is_the_operation(rng):
 @pytest.mark.parametrize(
     ("sizes", "error", "message"),
     [
-        ((0, 3), ValueError, "n_in=0 must be 1 or more"),
-        ((3, 2.0), TypeError, "n_hidden must be an integer, got 2.0"),
+        ((0, 3), ValueError, "n_in must be an integer of at least 1: got 0"),
+        ((3, 2.0), TypeError, "n_hidden must be an integer of at least 1: got 2.0"),
     ],
 )
 def test_wrong_sizes(sizes, error, message):

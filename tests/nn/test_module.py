@@ -180,7 +180,9 @@ def test_loading_a_part():
 
 
 def test_a_state_is_a_mapping():
-    with pytest.raises(TypeError, match="a dict of arrays by name, got list"):
+    with pytest.raises(
+        TypeError, match=r"a dict of arrays by name: got \[1\]; pass what state_dict"
+    ):
         Everything().load_state_dict([1])
 
 

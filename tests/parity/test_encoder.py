@@ -7,7 +7,7 @@ import pytest
 
 from minigpt import Tensor
 from minigpt.models import Encoder, EncoderConfig
-from minigpt.nn import Block
+from minigpt.nn import Block, BlockConfig
 
 torch = pytest.importorskip("torch", reason='torch is not installed: pip install -e ".[parity]"')
 
@@ -23,7 +23,10 @@ MASK = np.arange(7) < LENGTHS[:, None]
 @pytest.mark.parametrize("activation", ["relu", "gelu_erf"])
 @pytest.mark.parametrize("bias", [True, False])
 def test_block(rng, dtype, norm, activation, bias):
-    ours = Block(12, 3, 20, activation, norm, bias=bias, causal=False, seed=1).astype(dtype)
+    ours = Block(
+        BlockConfig(12, 3, n_inner=20, activation=activation, norm=norm, bias=bias, causal=False),
+        seed=1,
+    ).astype(dtype)
     theirs = torch.nn.TransformerEncoderLayer(
         12, 3, 20, dropout=0, activation=activation.removesuffix("_erf"), batch_first=True,
         norm_first=norm == "pre", bias=bias, dtype=getattr(torch, dtype),

@@ -7,7 +7,7 @@ import pytest
 
 from minigpt import Tensor
 from minigpt.models import EncoderDecoder, Seq2SeqConfig
-from minigpt.nn import CrossAttention, DecoderBlock
+from minigpt.nn import BlockConfig, CrossAttention, DecoderBlock
 
 torch = pytest.importorskip("torch", reason='torch is not installed: pip install -e ".[parity]"')
 
@@ -22,7 +22,7 @@ FUTURE = ~torch.tril(torch.ones(5, 5, dtype=torch.bool))  # PyTorch marks what i
 
 @pytest.mark.parametrize("dtype", TOLERANCE)
 def test_cross_attention(rng, dtype):
-    ours = CrossAttention(12, 3, seed=0).astype(dtype)
+    ours = CrossAttention(BlockConfig(12, 3), seed=0).astype(dtype)
     theirs = torch.nn.MultiheadAttention(12, 3, batch_first=True, dtype=getattr(torch, dtype))
     reference.load(reference.cross_attention("", theirs), ours.state_dict())
     arrays = [rng.standard_normal((3, n, 12)).astype(dtype) for n in (5, 6)]
@@ -52,7 +52,9 @@ def test_cross_attention(rng, dtype):
 @pytest.mark.parametrize("norm", ["pre", "post"])
 @pytest.mark.parametrize("bias", [True, False])
 def test_decoder_block(rng, dtype, norm, bias):
-    ours = DecoderBlock(12, 3, 20, "relu", norm, bias=bias, seed=1).astype(dtype)
+    ours = DecoderBlock(
+        BlockConfig(12, 3, n_inner=20, activation="relu", norm=norm, bias=bias), seed=1
+    ).astype(dtype)
     theirs = torch.nn.TransformerDecoderLayer(
         12, 3, 20, dropout=0, batch_first=True, norm_first=norm == "pre", bias=bias,
         dtype=getattr(torch, dtype),
