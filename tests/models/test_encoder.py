@@ -119,7 +119,7 @@ def test_metrics(model, ids, targets):
     [
         (np.full((3, 10), -1), ValueError, "every target is ignore_index"),
         (np.zeros((3, 9), int), ValueError, r"targets have shape \(3, 9\), ids \(3, 10\)"),
-        (np.full((3, 10), 13), IndexError, "targets holds 13"),
+        (np.full((3, 10), 13), IndexError, "targets must be from 0 to 12, as the vocabulary has 13 entries: got 13"),
         (np.zeros((3, 10)), TypeError, "targets must be integers, got float64"),
     ],
 )

@@ -344,7 +344,7 @@ def test_wrong_seeds(make_gpt, seed, error):
 
 @pytest.mark.parametrize("targets", [[[1, 13]], [[1, -2]]])
 def test_targets_outside_the_vocabulary(make_gpt, targets):
-    with pytest.raises(IndexError, match="targets holds"):
+    with pytest.raises(IndexError, match="targets must be from 0 to 12, as the vocabulary has 13"):
         make_gpt().loss(np.array([[1, 2]]), np.array(targets))
 
 
