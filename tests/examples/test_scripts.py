@@ -23,7 +23,7 @@ from minigpt.training import TrainingDiverged, evaluate
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLES = ROOT / "examples"
 SCRIPTS = [
-    path.stem for path in sorted(EXAMPLES.glob("*.py")) if "__main__" in path.read_text("utf-8")
+    path.stem for path in sorted(EXAMPLES.glob("*.py")) if "Parser(__" in path.read_text("utf-8")
 ]
 TEXT = "to be or not to be, that is the question\n" * 50
 SMALL = "--data text.txt --n-layer 1 --n-head 2 --n-embd 8 --block-size 8 --workers 1 --quiet"
