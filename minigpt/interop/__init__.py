@@ -6,7 +6,7 @@ ways), ``hub`` (a folder, or a name to fetch). ``GPT.from_pretrained`` and ``sav
 them together.
 
 And GGUF: ``quantization`` (weights in a few bits each), ``gguf_values`` and ``gguf`` (the file that
-holds them).
+holds them), ``smollm2`` (a published one).
 """
 
 from minigpt.interop.errors import HubError, PretrainedError
@@ -14,6 +14,7 @@ from minigpt.interop.gguf import GGUFFile
 from minigpt.interop.hub import pretrained_folder
 from minigpt.interop.quantization import dequantize, quantize
 from minigpt.interop.safetensors import SafetensorsFile, write_safetensors
+from minigpt.interop.smollm2 import find_smollm2
 
 __all__ = [
     "GGUFFile",
@@ -21,6 +22,7 @@ __all__ = [
     "PretrainedError",
     "SafetensorsFile",
     "dequantize",
+    "find_smollm2",
     "pretrained_folder",
     "quantize",
     "write_safetensors",
