@@ -9,7 +9,8 @@ name means two levels of scales. Dettmers et al. 2022, "LLM.int8()", §2, explai
 
 Each format is the layout of one block, written as a NumPy type; ``dequantize_…``, the equation; and
 for three of them ``quantize_…``, its inverse. These work on many blocks at once. Scales are stored
-in float16, and computed with in float32.
+in float16 and computed with in float32; the bounds on errors given below leave out what rounding
+them costs, up to 2⁻¹¹ of a weight.
 """
 
 from __future__ import annotations
