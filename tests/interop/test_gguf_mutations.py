@@ -1,0 +1,158 @@
+"""Damaged GGUF files: an error or another sound file; never a crash, a hang, or memory for nothing.
+
+``MINIGPT_MUTATIONS=10000`` damages so many files instead of two thousand.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import random
+import time
+import tracemalloc
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from minigpt.interop import GGUFFile, PretrainedError, find_smollm2
+from minigpt.interop.quantization import FORMATS
+from tests.interop.gguf_files import EVERY_VALUE, Tensor, gguf, random_blocks, value, write
+
+MUTATIONS = int(os.environ.get("MINIGPT_MUTATIONS", "2000"))
+SECONDS = 2.0
+SPARE = 1_000_000  # bytes beyond the file's size and what its numbers take in float32
+
+# What a careless reader may trip over, in four bytes or eight.
+INTEGERS = [0, 1, 2, 7, 8, 9, 31, 32, 255, 2**16, 2**31 - 1, 2**31, 2**32 - 1]
+LONG = [2**32, 2**48, 2**61, 2**62, 2**63 - 1, 2**63, 2**64 - 32, 2**64 - 8, 2**64 - 1]
+
+
+def change_a_byte(content: bytearray, at: int, draw: random.Random) -> None:
+    content[at] = draw.choice([0, 255, draw.randrange(256), content[at] ^ 1 << draw.randrange(8)])
+
+
+def change_an_integer(content: bytearray, at: int, draw: random.Random) -> None:
+    n_bytes = draw.choice([4, 8])
+    there = int.from_bytes(content[at : at + n_bytes], "little")
+    near = [there + 1, there - 1, 2 * there, len(content), len(content) - at]
+    number = draw.choice(INTEGERS + near + LONG * (n_bytes == 8)) % 256**n_bytes
+    content[at : at + n_bytes] = number.to_bytes(n_bytes, "little")
+
+
+def cut(content: bytearray, at: int, draw: random.Random) -> None:
+    del content[at:]
+
+
+def leave_out(content: bytearray, at: int, draw: random.Random) -> None:
+    del content[at : at + draw.choice([1, 4, 8, draw.randrange(1, 200)])]
+
+
+def put_in(content: bytearray, at: int, draw: random.Random) -> None:
+    content[at:at] = draw.choice([bytes, draw.randbytes])(draw.choice([1, 4, 8, 100]))
+
+
+def repeat(content: bytearray, at: int, draw: random.Random) -> None:
+    content[at:at] = content[at : at + draw.randrange(1, 200)]
+
+
+def copy_over(content: bytearray, at: int, draw: random.Random) -> None:
+    start, length = draw.randrange(len(content)), draw.randrange(1, 100)
+    content[at : at + length] = content[start : start + length]
+
+
+MUTATORS: list[Callable[[bytearray, int, random.Random], None]] = [
+    change_a_byte, change_an_integer, change_an_integer, cut, leave_out, put_in, repeat, copy_over,
+]  # fmt: skip
+
+
+def mutated(content: bytes, header_bytes: int, draw: random.Random) -> bytes:
+    """The content with one to four changes, most of them in the header."""
+    changed = bytearray(content)
+    for _ in range(draw.choice([1, 1, 1, 2, 4])):
+        if changed:
+            end = min(header_bytes if draw.random() < 0.9 else len(changed), len(changed))
+            draw.choice(MUTATORS)(changed, draw.randrange(end), draw)
+    return bytes(changed)
+
+
+def is_sound(path: Path, content_bytes: int, memory_map: bool) -> bool:
+    """Open a file and read everything in it: whether all of it could be read."""
+    start = time.process_time()
+    try:
+        with traced(content_bytes + SPARE):
+            file = GGUFFile(path, memory_map)
+        for name, tensor in file.tensors.items():
+            numbers = math.prod(tensor.shape)
+            assert numbers < 8 * content_bytes
+            with traced(8 * numbers + SPARE):
+                assert file.read(name).shape == tensor.shape
+    except PretrainedError as error:
+        assert str(error).startswith(f"{path}: ") and len(str(error)) < 600
+        return False
+    finally:
+        assert time.process_time() - start < SECONDS
+    return True
+
+
+@contextmanager
+def traced(most: int) -> Iterator[None]:
+    """What is done here takes at most so many bytes of memory."""
+    tracemalloc.start()
+    try:
+        yield
+    finally:
+        taken = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        assert taken <= most, f"{taken:,} bytes, {most:,} are the most"
+
+
+def test_damaged_files_do_no_harm(tmp_path, rng):
+    everything = {
+        name: Tensor(name, (2, 256), random_blocks(name, (2, 256), rng).tobytes())
+        for name in FORMATS
+    }
+    aligned = EVERY_VALUE | {"general.alignment": value("uint32", 64)}
+    one = {"w": Tensor("F32", (4, 8), rng.normal(size=(4, 8)).astype("<f4").tobytes())}
+    originals = [  # with the bytes of their headers
+        (gguf(everything, EVERY_VALUE), 1500),
+        (gguf(everything, aligned, alignment=64), 1500),
+        (gguf(one, {}, version=2), 100),
+        (gguf({}, EVERY_VALUE), 900),
+    ]
+    draw = random.Random(0)
+    sound = 0
+    for i in range(MUTATIONS):
+        content = mutated(*draw.choice(originals), draw)
+        try:
+            path = write(tmp_path / f"{i % 2}.gguf", content)
+            mapped = os.name != "nt" and i % 4 < 2  # Windows does not let such a file be replaced
+            sound += is_sound(path, len(content), mapped)
+        except BaseException:
+            print(f"file {i}, kept as {write(tmp_path / f'damaged-{i}.gguf', content)}")
+            raise
+    assert 0.1 < sound / MUTATIONS < 0.5  # the changes are neither too mild nor too wild
+
+
+def test_damaged_headers_of_a_published_file(tmp_path):
+    try:
+        published = find_smollm2()
+    except FileNotFoundError as error:
+        pytest.skip(str(error))
+    header_bytes = min(tensor.start for tensor in GGUFFile(published).tensors.values())
+    with open(published, "rb") as file:
+        header = file.read(header_bytes)
+    draw = random.Random(0)
+    path = tmp_path / "damaged.gguf"
+    for _ in range(MUTATIONS // 200):
+        with open(path, "wb") as file:
+            file.write(mutated(header, header_bytes, draw))
+            file.truncate(published.stat().st_size)  # zeros, which take no place on the disk
+        start = time.process_time()
+        try:
+            with traced(10 * header_bytes):  # a short text is some 60 bytes as a str
+                GGUFFile(path)
+        except PretrainedError as error:
+            assert len(str(error)) < 600
+        assert time.process_time() - start < SECONDS
