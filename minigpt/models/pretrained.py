@@ -17,8 +17,7 @@ from minigpt.interop.hub import CONFIG, pretrained_folder
 from minigpt.models.config import GPTConfig
 from minigpt.nn.layers import without_initial_weights
 from minigpt.nn.module import Module
-
-END_OF_TEXT = "<|endoftext|>"  # GPT-2's token between texts
+from minigpt.tokenizers.special import END_OF_TEXT
 
 ModelType = TypeVar("ModelType", bound="Pretrained")
 

@@ -15,8 +15,8 @@ from typing import Any
 
 import numpy as np
 
+from minigpt import checks
 from minigpt.datasets import Completion
-from minigpt.datasets.blocks import positive_int
 from minigpt.sampling import Sampler
 from minigpt.sampling.ids import pad_left
 
@@ -174,7 +174,7 @@ def complete(
     """
     from tqdm import tqdm  # only here: it takes time to import
 
-    batch_size = positive_int("batch_size", batch_size)
+    batch_size = checks.integer("batch_size", batch_size, least=1)
     lengths = [len(prompt) for prompt in prompts]
     max_new_tokens = checked_room(lengths, max_new_tokens, model.config.block_size)
     sampler = Sampler(model)

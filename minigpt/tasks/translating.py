@@ -7,9 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from minigpt.datasets import PairBatches
-from minigpt.datasets.blocks import positive_int
-from minigpt.datasets.sequences import Sequences
+from minigpt import checks
+from minigpt.datasets import PairBatches, Sequences
 from minigpt.sampling import Sampler
 from minigpt.tasks.answering import END, special_id
 
@@ -95,7 +94,7 @@ def translate(
 
     if isinstance(sources, (str, bytes)):
         raise TypeError("sources must be a list of strings: write [source]")
-    config, batch_size = model.config, positive_int("batch_size", batch_size)
+    config, batch_size = model.config, checks.integer("batch_size", batch_size, least=1)
     read = Sequences([tokenizer.encode(source) for source in sources], "sources")
     if not read.lengths.all():
         raise ValueError(f"sources[{read.lengths.argmin()}] is empty: there is nothing to read")
