@@ -11,6 +11,7 @@ import dataclasses
 import io
 import json
 import os
+import re
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
@@ -19,6 +20,7 @@ from typing import Any, NoReturn, TypeVar
 
 import numpy as np
 
+from minigpt import checks
 from minigpt.atomic import replacing
 
 FILES = ("train.jsonl", "test.jsonl")
@@ -26,23 +28,18 @@ T = TypeVar("T")
 
 
 def check_sizes(n_train: int, n_test: int, seed: int) -> np.random.Generator:
-    """The generator of ``seed``, when the numbers are such as ``make_cases`` takes.
+    """The generator of ``seed``, if the numbers are such as ``make_cases`` takes.
 
     Raises:
-        TypeError: one of them is no int.
-        ValueError: a size below 1, or a negative seed.
+        ValueError: a size is below 1, or the seed is negative.
 
     Example:
         >>> check_sizes(20000, 0, seed=0)
         Traceback (most recent call last):
-        ValueError: n_test=0 must be at least 1
+        ValueError: n_test must be an integer of at least 1: got 0
     """
-    for name, value, least in (("n_train", n_train, 1), ("n_test", n_test, 1), ("seed", seed, 0)):
-        if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
-            raise TypeError(f"{name} must be an int: got {type(value).__name__} {value!r}")
-        if value < least:
-            raise ValueError(f"{name}={value} must be at least {least}")
-    return np.random.default_rng(int(seed))
+    checks.sizes(n_train=n_train, n_test=n_test)
+    return np.random.default_rng(checks.integer("seed", seed, least=0))
 
 
 def check_supply(n_train: int, n_test: int, supply: int, what: str) -> None:
@@ -130,7 +127,7 @@ def run_command(
         parts = make_cases(arguments.train, arguments.test, arguments.seed)
         write_parts(output, parts)
         if not arguments.quiet:
-            if isinstance(sys.stdout, io.TextIOWrapper):  # a console that has no Chinese
+            if isinstance(sys.stdout, io.TextIOWrapper):  # a console without Chinese
                 sys.stdout.reconfigure(errors="backslashreplace")
             print(f"{len(parts[0]):,} training cases, {len(parts[1]):,} test cases: {output}")
             print(*describe(*parts), sep="\n", flush=True)
@@ -138,8 +135,9 @@ def run_command(
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except (OSError, ValueError) as error:
-        message = str(error).replace("n_train=", "--train=").replace("n_test=", "--test=")
-        print(f"{script}: error: {message.replace('seed=', '--seed=')}", file=sys.stderr)
+        # Arguments of make_cases by the names that they have on the command line.
+        message = re.sub(r"\b(?:n_)?(train|test|seed)\b(?= must|=)", r"--\1", str(error))
+        print(f"{script}: error: {message}", file=sys.stderr)
         return 2 if isinstance(error, ValueError) else 1
     except KeyboardInterrupt:
         print(f"{script}: stopped by Ctrl-C", file=sys.stderr)

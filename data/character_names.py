@@ -69,7 +69,6 @@ def make_cases(
     and part of ``train[:1000]``. The test is a plain random sample.
 
     Raises:
-        TypeError: a size or the seed is no int.
         ValueError: a size below 1, a negative seed, or more cases than there are families.
 
     Example:

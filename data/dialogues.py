@@ -46,7 +46,6 @@ def make_cases(
     """Training and test conversations; the user of the test speaks in phrasings of their own.
 
     Raises:
-        TypeError: a size or the seed is no int.
         ValueError: a size below 1, or a negative seed.
 
     Example:

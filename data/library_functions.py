@@ -16,6 +16,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from case_files import check_sizes, run_command, shuffled
+from minigpt import checks
 from minigpt.datasets import get_corpus
 
 END = "<|end|>"  # a special token of the tokenizer, which ends a function
@@ -39,7 +40,6 @@ def make_cases(
     A tenth of the modules is for the test. A function that the library holds twice counts once.
 
     Raises:
-        TypeError: a size or the seed is no int.
         ValueError: a size below 1, a negative seed, or more functions than there are.
     """
     rng = check_sizes(n_train, n_test, seed)
@@ -69,7 +69,7 @@ def functions(modules: Iterable[str], max_chars: int = MAX_CHARS) -> Iterator[st
     r"""The functions at the top of the modules and the methods of the classes there, dedented.
 
     What does not compile by itself is left out: a string over several lines that stands farther to
-    the left than its method, and the few modules that are no valid Python (lib2to3 keeps Python 2).
+    the left than its method, and the few modules that are not valid Python (as in lib2to3).
 
     Example:
         >>> list(functions(["class A:\n    def f(self):\n        pass  # as it is\n"]))
@@ -105,17 +105,13 @@ def compiles(source: str) -> bool:
     The source is compiled and never run. Nothing but white space and comments would be accepted
     too, and says nothing: it counts as False.
 
-    Raises:
-        TypeError: the source is no str.
-
     Example:
         >>> compiles("def f(x):\n    return x\n"), compiles("def f(x)\n    return x\n")
         (True, False)
         >>> compiles("return 1"), compiles("# nothing"), compiles("")
         (False, False, False)
     """
-    if not isinstance(source, str):
-        raise TypeError(f"source must be a str: got {type(source).__name__}")
+    checks.text("source", source)
     if len(source) > LONGEST_SAMPLE:
         return False
     tree = parse(source)

@@ -91,7 +91,6 @@ def make_cases(n_train: int, n_test: int, seed: int) -> tuple[list[MatchReport],
     """Training and test reports; none is in both, or twice.
 
     Raises:
-        TypeError: a size or the seed is no int.
         ValueError: a size below 1, or a negative seed.
 
     Example:

@@ -7,6 +7,8 @@ and 一十 is 十 where the number begins with it. 二 is never 两, as where fi
 
 from __future__ import annotations
 
+from minigpt import checks
+
 LARGEST = 99_999_999
 
 DIGITS = "零一二三四五六七八九"
@@ -146,7 +148,4 @@ def chinese_date(year: int, month: int, day: int) -> str:
 
 def check_number(n: int) -> None:
     """Refuse what the two languages are not written for here."""
-    if isinstance(n, bool) or not isinstance(n, int):
-        raise TypeError(f"n must be an int: got {type(n).__name__} {n!r}")
-    if not 0 <= n <= LARGEST:
-        raise ValueError(f"n={n} must be from 0 to {LARGEST:,}")
+    checks.integer("n", n, least=0, most=LARGEST)

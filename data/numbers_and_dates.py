@@ -59,7 +59,6 @@ def make_cases(
     """Training and test cases, as many of each of the kinds; no target is in both.
 
     Raises:
-        TypeError: a size or the seed is no int.
         ValueError: a size below 1, a negative seed, more cases than there are days, or an unknown
             kind.
 

@@ -75,7 +75,6 @@ def make_cases(
         sentences: the least and the most of a story, each number in between as likely.
 
     Raises:
-        TypeError: a size or the seed is no int.
         ValueError: a size below 1, a negative seed, another depth, or too few sentences for one.
 
     Example:

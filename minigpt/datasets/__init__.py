@@ -1,28 +1,26 @@
 """Real text, token files, and batches.
 
-Reading order: ``text`` (bytes to characters), ``corpora`` (names and paths), ``token_files``,
-``split``, ``blocks`` (a stream cut to size), ``resumable``, ``batches`` and its three kinds; for
-examples of different lengths, ``sequences``, ``example_batches``, ``pairs``, ``completions``,
-``labelled``, ``masking``; and ``curriculum``, one after the other.
+Reading order: ``corpora`` (text out of Python itself, files and folders), ``token_stream`` (the
+ids of a text, its training and validation parts), ``token_files`` (streams on disk), ``batches``
+(what a model trains on).
 """
 
-from minigpt.datasets.batches import Batches
-from minigpt.datasets.completions import Completion, CompletionBatches
-from minigpt.datasets.corpora import Corpus, corpora, get_corpus, iter_text, load_text
-from minigpt.datasets.curriculum import Curriculum
-from minigpt.datasets.download import cache_folder
-from minigpt.datasets.epoch_batches import EpochBatches
+from minigpt.datasets.batches.blocks import Batches
+from minigpt.datasets.batches.completions import Completion, CompletionBatches
+from minigpt.datasets.batches.curriculum import Curriculum
+from minigpt.datasets.batches.epoch import EpochBatches
+from minigpt.datasets.batches.examples import ExampleBatches
+from minigpt.datasets.batches.labelled import LabelledBatches
+from minigpt.datasets.batches.masking import MaskedBatches, masked
+from minigpt.datasets.batches.pairs import PairBatches
+from minigpt.datasets.batches.random import RandomBatches
+from minigpt.datasets.batches.resumable import ResumableBatches
+from minigpt.datasets.batches.sequences import Sequences
+from minigpt.datasets.batches.sequential import SequentialBatches
+from minigpt.datasets.batches.stream import StreamBatches
+from minigpt.datasets.corpora.corpora import Corpus, corpora, get_corpus, iter_text, load_text
+from minigpt.datasets.corpora.download import cache_folder
 from minigpt.datasets.errors import CorpusError, TextError, TokenFileError
-from minigpt.datasets.example_batches import ExampleBatches
-from minigpt.datasets.labelled import LabelledBatches
-from minigpt.datasets.masking import MaskedBatches, masked
-from minigpt.datasets.pairs import PairBatches
-from minigpt.datasets.random_batches import RandomBatches
-from minigpt.datasets.resumable import ResumableBatches
-from minigpt.datasets.sequences import Sequences
-from minigpt.datasets.sequential_batches import SequentialBatches
-from minigpt.datasets.split import split_point, train_val_split
-from minigpt.datasets.stream_batches import StreamBatches
 from minigpt.datasets.token_files import (
     TokenWriter,
     open_tokens,
@@ -30,6 +28,7 @@ from minigpt.datasets.token_files import (
     token_writer,
     write_tokens,
 )
+from minigpt.datasets.token_stream import split_point, train_val_split
 
 __all__ = [
     "Batches",

@@ -17,9 +17,9 @@ from typing import IO, Any
 
 import numpy as np
 
+from minigpt import checks
 from minigpt.atomic import replacing
 from minigpt.autograd import Array
-from minigpt.datasets.blocks import positive_int
 from minigpt.datasets.errors import TokenFileError
 
 MAGIC = b"\x93NUMPY\x01\x00"
@@ -39,9 +39,8 @@ def token_dtype(vocab_size: int) -> np.dtype[Any]:
         >>> token_dtype(65536).itemsize, token_dtype(65537).itemsize
         (2, 4)
     """
-    vocab_size = positive_int("vocab_size", vocab_size)
-    if vocab_size > 2**32:
-        raise ValueError(f"vocab_size={vocab_size:,} is more than uint32 ids can tell apart: 2**32")
+    mend = "uint32 ids cannot tell more apart"
+    vocab_size = checks.integer("vocab_size", vocab_size, least=1, most=2**32, mend=mend)
     return np.dtype("<u2" if vocab_size <= 2**16 else "<u4")
 
 
@@ -59,11 +58,10 @@ class TokenWriter:
         """Append a list or a (n,) array of ids."""
         array = np.asarray(ids if isinstance(ids, (np.ndarray, list)) else list(ids))
         if array.ndim != 1:
-            raise ValueError(f"ids must be 1-D: got shape {array.shape}")
+            raise checks.wrong_value("ids", "1-D", array)
         if array.size == 0:
             return
-        if array.dtype.kind not in "iu":
-            raise TypeError(f"ids must be integers: got dtype {array.dtype}")
+        array = checks.integers("ids", array)
         wrong = (array < 0) | (array >= self.vocab_size)
         if wrong.any():
             place = int(np.argmax(wrong))
@@ -155,7 +153,7 @@ def open_tokens(path: str | os.PathLike[str]) -> np.memmap[Any, np.dtype[Any]]:
         dtype, count, offset = _read_header(file, path)
         expected = offset + count * dtype.itemsize
         if size != expected:
-            what = "it is cut off" if size < expected else "there is more behind the tokens"
+            what = "it is cut off" if size < expected else "there is more after the tokens"
             raise TokenFileError(
                 f"{path} has {size:,} bytes, but its header tells of {count:,} tokens, "
                 f"{expected:,} bytes: {what}; write it again"
@@ -200,15 +198,15 @@ def _read_header(file: IO[bytes], path: Path) -> tuple[np.dtype[Any], int, int]:
 def _pieces(ids: Any) -> Iterator[Any]:
     """Arrays out of an array, an iterable of arrays, or an iterable of ints."""
     if isinstance(ids, (str, bytes)):
-        raise TypeError(f"ids must be integers: got {type(ids).__name__}; encode the text first")
+        raise checks.wrong_type("ids", "integers", ids, "encode the text first")
     if isinstance(ids, np.ndarray):
         if ids.ndim != 1:
-            raise ValueError(f"ids must be 1-D: got shape {ids.shape}")
+            raise checks.wrong_value("ids", "1-D", ids)
         for start in range(0, len(ids), IDS_AT_A_TIME):
             yield ids[start : start + IDS_AT_A_TIME]
         return
     if not isinstance(ids, Iterable):
-        raise TypeError(f"ids must be integers, one after the other: got {type(ids).__name__}")
+        raise checks.wrong_type("ids", "integers, one after the other", ids)
     iterator = iter(ids)
     first = list(islice(iterator, 1))
     if first and isinstance(first[0], (np.ndarray, list, tuple)):

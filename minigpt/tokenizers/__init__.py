@@ -1,16 +1,15 @@
 """Text to ids and back.
 
-Reading order: ``base`` (what a tokenizer can do), ``char`` (a token is a character); ``bpe_plain``
-(byte-pair encoding on one page), ``patterns`` (words), ``bpe_training``, ``bpe_merging`` and
-``bpe_words`` (the same, fast), ``bpe``; then tokenizers out of files: ``byte_alphabet``,
-``bpe_description``, ``gpt2_files``, ``huggingface``, ``loading``.
+Reading order: ``base`` (what a tokenizer can do), ``special`` (tokens that are not text), ``char``
+(a token is a character), ``bpe`` (a token is a string of bytes: first the algorithm on one page),
+``files`` (tokenizers saved and loaded, ours and others').
 """
 
 from minigpt.tokenizers.base import Tokenizer
-from minigpt.tokenizers.bpe import BPETokenizer
+from minigpt.tokenizers.bpe.tokenizer import BPETokenizer
 from minigpt.tokenizers.char import CharTokenizer
-from minigpt.tokenizers.files import TokenizerFileError
-from minigpt.tokenizers.loading import load_tokenizer, tokenizer_from_dict
+from minigpt.tokenizers.files.loading import load_tokenizer, tokenizer_from_dict
+from minigpt.tokenizers.files.reading import TokenizerFileError
 
 __all__ = [
     "BPETokenizer",

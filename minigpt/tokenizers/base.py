@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import warnings
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from itertools import islice
 from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
 
+from minigpt import checks
 from minigpt.atomic import replacing
 from minigpt.autograd import Array
 
 IDS_PER_ARRAY = 65_536
+LONGEST_PATH = 255  # characters of a text that may be meant as the path of a file
+NAME_OF_A_TEXT_FILE = re.compile(r"\S+\.(?:txt|text|md|rst|tex|log|csv|tsv|jsonl?|html?|xml|py)")
 
 
 class Tokenizer(ABC):
@@ -86,3 +91,102 @@ def id_dtype(vocab_size: int) -> np.dtype[Any]:
         (dtype('uint8'), dtype('uint16'))
     """
     return np.min_scalar_type(max(vocab_size - 1, 0))
+
+
+# ── what comes from outside, checked ──────────────────────────────────────────────────────────
+
+
+def check_text(text: object) -> str:
+    """``text`` if it is a str."""
+    mend = ""
+    if isinstance(text, (bytes, bytearray)):
+        mend = "decode it first: text.decode('utf-8')"
+    elif isinstance(text, os.PathLike):
+        mend = "read it first: minigpt.datasets.load_text(path)"
+    return checks.text("text", text, mend)
+
+
+def check_texts(texts: object) -> Iterator[str]:
+    """The texts of an iterable, or the one text that came, each checked to be a str."""
+    if isinstance(texts, Iterable) and not isinstance(texts, (str, bytes, bytearray)):
+        return map(check_text, texts)
+    return iter([check_text(texts)])
+
+
+def check_texts_to_learn_from(texts: object) -> Iterator[str]:
+    """As :func:`check_texts`, and one text is not the path of a file.
+
+    A text without white space that is a file here, with a suffix or in a folder, is refused; one
+    that only looks like the name of a text file gets a warning. In a list no text is taken for a
+    path.
+    """
+    if isinstance(texts, str) and len(texts) <= LONGEST_PATH and not re.search(r"\s", texts):
+        mend = f"read it first: minigpt.datasets.load_text({texts!r})"
+        if re.search(r".[./\\].", texts) and os.path.isfile(texts):
+            raise checks.wrong_value(
+                "text", "the text itself", texts, f"that is a file here, {mend}"
+            )
+        if NAME_OF_A_TEXT_FILE.fullmatch(texts):
+            warnings.warn(
+                f"the text to learn from is {texts!r}: if that is the name of a file, {mend}",
+                stacklevel=3,
+            )
+    return check_texts(texts)
+
+
+def check_ids(ids: Iterable[int] | Array, vocab_size: int) -> Array:
+    """``ids`` as a 1-D int64 array, each 0 <= id < vocab_size.
+
+    Example:
+        >>> check_ids([1, 2], vocab_size=3)
+        array([1, 2])
+    """
+    given: object = ids
+    if isinstance(given, (str, bytes)) or not isinstance(given, Iterable):
+        mend = f"for one id, pass [{given!r}]" if isinstance(given, (int, np.integer)) else ""
+        raise checks.wrong_type("ids", "a sequence of integers", given, mend)
+    listed = ids if isinstance(ids, (np.ndarray, list)) else list(ids)
+    array = checks.regular("ids", listed, "one sequence of integers")
+    if array.ndim != 1:
+        mend = "decode it row by row" if array.ndim > 1 else "for one id, pass a list of it"
+        raise checks.wrong_value("ids", "one sequence of integers", array, mend)
+    if array.size == 0:
+        return np.empty(0, np.int64)
+    if array.dtype == object and all(type(i) is int for i in array.tolist()):
+        wrong = np.ones(len(array), dtype=bool)  # ints that no 64-bit type holds
+    else:
+        array = checks.integers("ids", array)
+        wrong = (array < 0) | (array >= vocab_size)
+    if wrong.any():
+        place = int(np.argmax(wrong))
+        raise ValueError(
+            f"id {checks.shown(array[place])} at position {place:,} is not in the vocabulary: "
+            f"ids run from 0 to {vocab_size - 1:,}"
+        )
+    return array.astype(np.int64, copy=False)
+
+
+def check_description(
+    data: Mapping[str, Any], types: Mapping[str, type | tuple[type, ...]], kind: str, version: int
+) -> None:
+    """``data`` has exactly the keys of ``types``, each value of its type, and is of this version.
+
+    Raises:
+        ValueError: it is not so: descriptions come out of files.
+    """
+    if set(data) != set(types):
+        missing = sorted(set(types) - set(data))
+        unexpected = sorted(map(checks.shown, set(data) - set(types)))[:5]
+        found = {"missing": missing, "unexpected": unexpected}
+        wrong = [f"{what} {', '.join(keys)}" for what, keys in found.items() if keys]
+        raise ValueError(f"the tokenizer's keys are wrong: {'; '.join(wrong)}")
+    for key, wanted in types.items():
+        if not isinstance(data[key], wanted) or isinstance(data[key], bool):
+            names = [t.__name__ for t in (wanted if isinstance(wanted, tuple) else (wanted,))]
+            expected = checks.article(" or ".join(names)).replace("NoneType", "None")
+            raise checks.wrong_value(f"{key} of the tokenizer", expected, data[key])
+    if data["type"] != kind:
+        raise checks.wrong_value("type of the tokenizer", repr(kind), data["type"])
+    if data["version"] != version:
+        mend = "a later minigpt wrote it: upgrade"
+        raise checks.wrong_value("version of the tokenizer", str(version), data["version"], mend)

@@ -3,24 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
+from minigpt import checks
 from minigpt.autograd import Array
-from minigpt.tokenizers.base import Tokenizer, id_dtype
-from minigpt.tokenizers.checks import (
-    check_characters,
-    check_keys,
-    check_special_names,
+from minigpt.tokenizers.base import (
+    Tokenizer,
+    check_description,
+    check_ids,
     check_text,
     check_texts,
+    check_texts_to_learn_from,
+    id_dtype,
 )
-from minigpt.tokenizers.ids import check_ids
-from minigpt.tokenizers.special import SpecialTokens
+from minigpt.tokenizers.special import SpecialTokens, check_name, check_names
 
 CHARACTERS_AT_A_TIME = 1 << 18  # bounds the scratch memory of encoding, and fits the caches
 CODE_POINTS_NAMED = 5  # unknown characters that an error names
+DESCRIPTION: dict[str, type | tuple[type, ...]] = {
+    "type": str,
+    "version": int,
+    "characters": str,
+    "unknown_token": (str, type(None)),
+    "special_tokens": list,
+}
 
 
 class CharTokenizer(Tokenizer):
@@ -31,7 +40,6 @@ class CharTokenizer(Tokenizer):
     token is never recognised in a text: it only stands for a character.
 
     Raises:
-        TypeError: characters or names are not strings.
         ValueError: there are no characters, they are not distinct and sorted, one is a lone
             surrogate, or a token's name is taken.
 
@@ -49,8 +57,8 @@ class CharTokenizer(Tokenizer):
     def __init__(
         self, characters: str, unknown_token: str | None = None, special_tokens: Iterable[str] = ()
     ) -> None:
-        self.characters = check_characters(characters)
-        self.unknown_token, self.special_tokens = check_special_names(
+        self.characters = _check_characters(characters)
+        self.unknown_token, self.special_tokens = _check_special(
             unknown_token, special_tokens, self.characters
         )
         after = len(self.characters)
@@ -77,12 +85,15 @@ class CharTokenizer(Tokenizer):
     ) -> CharTokenizer:
         """The tokenizer of all characters of a text, or of the texts of an iterable.
 
+        A path is not a text: read the file first, ``train(load_text("a-file.txt"))``. The name of
+        a file that is here is refused; in a list, ``train(["a-file.txt"])``, it is only text.
+
         Raises:
-            TypeError: a text is not a str.
-            ValueError: there is no character, or a lone surrogate, which is not one.
+            ValueError: there is no character, a lone surrogate, which is not one, or the text is
+                the path of a file.
         """
         characters: set[str] = set()
-        for piece in check_texts(text_or_iterable):
+        for piece in check_texts_to_learn_from(text_or_iterable):
             characters.update(piece)
         if not characters:
             raise ValueError("text is empty: a tokenizer needs at least one character")
@@ -97,7 +108,6 @@ class CharTokenizer(Tokenizer):
         """The ids of ``text``, one for each character or allowed special token.
 
         Raises:
-            TypeError: ``text`` is not a str.
             ValueError: characters that are not known (the first few are named, with their places),
                 or a special token that is not allowed.
         """
@@ -139,7 +149,6 @@ class CharTokenizer(Tokenizer):
         """The text of ``ids``; special tokens and the unknown token as their names, or left out.
 
         Raises:
-            TypeError: ids are not integers.
             ValueError: an id is not below vocab_size, or the array is not 1-D.
         """
         array = check_ids(ids, self.vocab_size)
@@ -169,25 +178,7 @@ class CharTokenizer(Tokenizer):
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> CharTokenizer:
         """The tokenizer that :meth:`to_dict` described; ValueError where it is not sound."""
-        check_keys(
-            data,
-            {
-                "type": str,
-                "version": int,
-                "characters": str,
-                "unknown_token": (str, type(None)),
-                "special_tokens": list,
-            },
-        )
-        if data["type"] != cls.type_name:
-            raise ValueError(
-                f"type of the tokenizer must be {cls.type_name!r}: got {data['type']!r}"
-            )
-        if data["version"] != cls.version:
-            raise ValueError(
-                f"version={data['version']!r:.20} of the tokenizer is not known: "
-                f"this minigpt reads version {cls.version}"
-            )
+        check_description(data, DESCRIPTION, cls.type_name, cls.version)
         try:
             return cls(data["characters"], data["unknown_token"], data["special_tokens"])
         except TypeError as error:
@@ -249,3 +240,43 @@ def _code_points(text: str) -> Array:
     if text.isascii():
         return np.frombuffer(text.encode("ascii"), dtype=np.uint8)
     return np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype="<u4")
+
+
+# ── what a character tokenizer is made from, checked ──────────────────────────────────────────
+
+
+def _check_characters(characters: object) -> str:
+    """``characters`` if it is a str of distinct characters in the order of their code points."""
+    characters = checks.text("characters", characters)
+    if not characters:
+        raise ValueError("characters must not be empty")
+    for character in characters:
+        if "\ud800" <= character <= "\udfff":
+            raise ValueError(
+                f"{character!r} (U+{ord(character):04X}) is a lone surrogate, not a character: "
+                "read the text as strict UTF-8"
+            )
+    for before, after in pairwise(characters):
+        if before >= after:
+            raise ValueError(
+                f"characters must be distinct and sorted by code point: {after!r} comes after "
+                f"{before!r}; CharTokenizer.train(characters) sorts them"
+            )
+    return characters
+
+
+def _check_special(
+    unknown_token: object, special_tokens: object, characters: str
+) -> tuple[str | None, tuple[str, ...]]:
+    """The names of the unknown and the special tokens: different, and none a known character."""
+    unknown = None if unknown_token is None else check_name(unknown_token, "unknown_token")
+    special = check_names(special_tokens)
+    named = [("unknown_token", unknown), *(("special_tokens", name) for name in special)]
+    for argument, name in named:
+        if name is not None and len(name) == 1 and name in characters:
+            mend = "it is one of the characters; choose a name such as '<unk>'"
+            raise checks.wrong_value(argument, "a new name", name, mend)
+    if unknown in special:
+        mend = "it is given twice, as unknown_token too"
+        raise checks.wrong_value("special_tokens", "different names", unknown, mend)
+    return unknown, special

@@ -5,6 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Generator, Iterable, Iterator, Mapping
 
+from minigpt import checks
+
+END_OF_TEXT = "<|endoftext|>"  # GPT-2's token between texts
+LONGEST_NAME = 256  # characters
 Part = tuple["str | int", int]  # a text without special tokens or a token's id, and where it starts
 
 
@@ -24,30 +28,6 @@ class SpecialTokens:
         longest_first = sorted(self.id_of, key=lambda name: (-len(name), name))
         self._longest = len(longest_first[0]) if longest_first else 0
         self._pattern = re.compile("|".join(map(re.escape, longest_first)))
-
-    def check_allowed(self, allowed_special: str | Collection[str]) -> frozenset[str]:
-        """``allowed_special`` as a set: ``"all"``, or a collection of special tokens."""
-        if isinstance(allowed_special, str):
-            if allowed_special == "all":
-                return frozenset(self.id_of)
-            raise ValueError(
-                f"allowed_special={allowed_special!r} must be 'all' or a set of special tokens: "
-                f"did you mean {{{allowed_special!r}}}?"
-            )
-        try:
-            allowed = frozenset(allowed_special)
-        except TypeError:
-            raise TypeError(
-                "allowed_special must be 'all' or a set of special tokens: "
-                f"got {type(allowed_special).__name__} {allowed_special!r}"
-            ) from None
-        unknown = sorted(repr(name) for name in allowed - self.id_of.keys())
-        if unknown:
-            raise ValueError(
-                f"allowed_special names {', '.join(unknown)}, but the special tokens are "
-                f"{', '.join(map(repr, self.id_of)) or 'none'}"
-            )
-        return allowed
 
     def split(self, text: str, allowed: frozenset[str]) -> Iterator[Part]:
         """The text as parts: plain strings, and ids where an allowed special token stands.
@@ -94,3 +74,50 @@ class SpecialTokens:
             yield text[done:certain], start + done
             done = certain
         return done
+
+    def check_allowed(self, allowed_special: str | Collection[str]) -> frozenset[str]:
+        """``allowed_special`` as a set: ``"all"``, or a collection of special tokens."""
+        expected = "'all' or a set of special tokens"
+        if isinstance(allowed_special, str):
+            if allowed_special == "all":
+                return frozenset(self.id_of)
+            mend = f"did you mean {{{allowed_special!r:.80}}}?"
+            raise checks.wrong_value("allowed_special", expected, allowed_special, mend)
+        try:
+            allowed = frozenset(allowed_special)
+        except TypeError:
+            raise checks.wrong_type("allowed_special", expected, allowed_special) from None
+        unknown = sorted(checks.shown(name) for name in allowed - self.id_of.keys())
+        if unknown:
+            raise ValueError(
+                f"allowed_special names {', '.join(unknown)}, but the special tokens are "
+                f"{', '.join(map(repr, self.id_of)) or 'none'}"
+            )
+        return allowed
+
+
+def check_names(names: object, argument: str = "special_tokens") -> tuple[str, ...]:
+    """The names of tokens: different strings that a text can hold."""
+    expected = "a list of strings"
+    if isinstance(names, (str, bytes)):
+        raise checks.wrong_type(argument, expected, names, f"did you mean [{names!r:.80}]?")
+    if not isinstance(names, Iterable):
+        raise checks.wrong_type(argument, expected, names)
+    checked: dict[str, None] = {}
+    for name in names:
+        if check_name(name, argument) in checked:
+            raise checks.wrong_value(argument, "different names", name, "it is given twice")
+        checked[name] = None
+    return tuple(checked)
+
+
+def check_name(name: object, argument: str) -> str:
+    """The name of a token, a string of characters."""
+    name = checks.text(argument, name)
+    if not 1 <= len(name) <= LONGEST_NAME:
+        expected = f"1 to {LONGEST_NAME} characters long"
+        raise checks.wrong_value(argument, expected, name, f"it has {len(name):,}")
+    if any("\ud800" <= character <= "\udfff" for character in name):
+        mend = "it holds a lone surrogate, which is not a character"
+        raise checks.wrong_value(argument, "text", name, mend)
+    return name

@@ -76,12 +76,12 @@ def test_no_case_is_in_both_parts(generator, seed):
 @pytest.mark.parametrize(
     ("arguments", "error", "message"),
     [
-        ((0, 5, 0), ValueError, "n_train=0 must be at least 1"),
-        ((5, -1, 0), ValueError, "n_test=-1 must be at least 1"),
-        ((5, 5, -1), ValueError, "seed=-1 must be at least 0"),
-        ((5.0, 5, 0), TypeError, "n_train must be an int: got float 5.0"),
-        ((5, True, 0), TypeError, "n_test must be an int: got bool True"),
-        ((5, 5, None), TypeError, "seed must be an int: got NoneType None"),
+        ((0, 5, 0), ValueError, "n_train must be an integer of at least 1: got 0"),
+        ((5, -1, 0), ValueError, "n_test must be an integer of at least 1: got -1"),
+        ((5, 5, -1), ValueError, "seed must be an integer of at least 0: got -1"),
+        ((5.0, 5, 0), TypeError, "n_train must be an integer of at least 1: got 5.0"),
+        ((5, True, 0), TypeError, "n_test must be an integer of at least 1: got True"),
+        ((5, 5, None), TypeError, "seed must be an integer of at least 0: got None"),
     ],
 )
 def test_wrong_sizes(generator, arguments, error, message):
@@ -123,9 +123,9 @@ def test_files(generator, tmp_path, monkeypatch, capsys):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ("--train 0", "--train=0 must be at least 1"),
-        ("--test -3", "--test=-3 must be at least 1"),
-        ("--seed -1", "--seed=-1 must be at least 0"),
+        ("--train 0", "--train must be an integer of at least 1: got 0"),
+        ("--test -3", "--test must be an integer of at least 1: got -3"),
+        ("--seed -1", "--seed must be an integer of at least 0: got -1"),
         ("--train many", "argument --train: invalid int value: 'many'"),
         ("--train 900000 --test 1", "and there are 803,534 days and numbers: ask for fewer"),
         ("--output file", "--output file is a file: name a folder"),
@@ -165,7 +165,9 @@ def test_as_a_command(tmp_path):
     assert sorted(os.listdir(tmp_path / "stories")) == ["test.jsonl", "train.jsonl"]
     wrong = command("--train", "0")
     assert wrong.returncode == 2
-    assert wrong.stderr == "place_stories.py: error: --train=0 must be at least 1\n"
+    assert (
+        wrong.stderr == "place_stories.py: error: --train must be an integer of at least 1: got 0\n"
+    )
 
 
 def test_a_console_without_chinese(tmp_path, monkeypatch):

@@ -121,7 +121,7 @@ def test_the_recursion_limit_is_left_alone():
 
 
 def test_compiles_takes_text():
-    with pytest.raises(TypeError, match="source must be a str: got bytes"):
+    with pytest.raises(TypeError, match="source must be a str: got b"):
         compiles(b"x = 1")
 
 

@@ -113,10 +113,10 @@ def test_years_and_ordinals_by_hand():
 @pytest.mark.parametrize(
     ("n", "error", "message"),
     [
-        (-1, ValueError, "n=-1 must be from 0 to 99,999,999"),
-        (LARGEST + 1, ValueError, "n=100000000 must be from 0"),
-        (True, TypeError, "n must be an int: got bool True"),
-        (3.0, TypeError, "n must be an int: got float"),
+        (-1, ValueError, "n must be an integer from 0 to 99999999: got -1"),
+        (LARGEST + 1, ValueError, "n must be an integer from 0 to 99999999: got 100000000"),
+        (True, TypeError, "n must be an integer from 0 to 99999999: got True"),
+        (3.0, TypeError, "n must be an integer from 0 to 99999999: got 3.0"),
     ],
 )
 def test_numbers_that_there_are_no_words_for(n, error, message):

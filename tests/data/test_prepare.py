@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from minigpt.datasets import load_text, open_tokens, train_val_split
-from minigpt.datasets import text as text_module
+from minigpt.datasets.corpora import text as text_module
 from minigpt.tokenizers import CharTokenizer, load_tokenizer
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -138,7 +138,7 @@ def test_files_are_replaced_only_when_asked(
         (["macbeth.txt", "--suffix", ".txt"], "suffixes are for folders"),
         (["macbeth.txt", "--frobnicate"], "unrecognized arguments: --frobnicate"),
         (["macbeth.txt", "--output", "macbeth.txt"], "is a file: name a folder"),
-        (["macbeth.txt", "--unknown-token", "T"], "'T' is one of the characters"),
+        (["macbeth.txt", "--unknown-token", "T"], "got 'T'; it is one of the characters"),
         (["folder", "--output", "folder/out"], "is inside folder: name a folder outside"),
         (["folder"], "folder holds no files"),
         (["empty.txt"], "empty.txt holds no text: it is empty"),

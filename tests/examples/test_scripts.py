@@ -356,7 +356,11 @@ def test_the_run_of_somebody_else_is_kept(run, trained, tiny, script):
         ("train", "--step 2", "unrecognized arguments: --step 2"),
         ("train", f"{SMALL} --n-embd 9", "n_embd=9 is not divisible by n_head=2"),
         ("train", f"{SMALL} --block-size 500", "use more text or a smaller block_size"),
-        ("train", f"{SMALL} --val-fraction 0", "val_fraction=0.0 must be between 0 and 1"),
+        (
+            "train",
+            f"{SMALL} --val-fraction 0",
+            "val_fraction must be a number above 0 and below 1: got 0.0",
+        ),
         ("train", "--data half", "half lacks val.npy: run data/prepare.py again"),
         ("train", "--resume --output none", "none"),
         ("train", "--resume --output r --data other.txt", "characters that the tokenizer does not"),

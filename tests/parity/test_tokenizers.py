@@ -19,9 +19,9 @@ from hypothesis import strategies as st
 
 import minigpt as mg
 from minigpt.datasets import load_text
-from minigpt.tokenizers.bpe_plain import merge, single_bytes
-from minigpt.tokenizers.byte_alphabet import from_printable
-from minigpt.tokenizers.patterns import SplitPattern
+from minigpt.tokenizers.bpe.patterns import SplitPattern
+from minigpt.tokenizers.bpe.plain import merge, single_bytes
+from minigpt.tokenizers.files.byte_alphabet import from_printable
 
 tiktoken = pytest.importorskip(
     "tiktoken", reason="compares with tiktoken: pip install -e '.[parity]'"

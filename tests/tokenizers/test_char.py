@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minigpt.tokenizers import CharTokenizer, load_tokenizer
+from minigpt.tokenizers import BPETokenizer, CharTokenizer, load_tokenizer
 
 CHARACTERS = st.characters(exclude_categories=["Cs"])
 TEXT = st.text(CHARACTERS, min_size=1)
@@ -144,8 +144,8 @@ def test_a_special_token_that_is_not_allowed() -> None:
     [
         (END, ValueError, r"did you mean \{'<\|endoftext\|>'\}"),
         ({"<eos>"}, ValueError, r"names '<eos>', but the special tokens are '<\|endoftext\|>'"),
-        (None, TypeError, "must be 'all' or a set of special tokens: got NoneType"),
-        (5, TypeError, "must be 'all' or a set of special tokens: got int"),
+        (None, TypeError, "must be 'all' or a set of special tokens: got None"),
+        (5, TypeError, "must be 'all' or a set of special tokens: got 5"),
     ],
 )
 def test_wrong_allowed_special(allowed: Any, error: type[Exception], message: str) -> None:
@@ -163,16 +163,16 @@ def test_wrong_allowed_special(allowed: Any, error: type[Exception], message: st
         ([-1], ValueError, "id -1 at position 0"),
         ([2**70], ValueError, "is not in the vocabulary"),
         (np.array([2**63], np.uint64), ValueError, "is not in the vocabulary"),
-        ([0.0], TypeError, "ids must be integers: got dtype float64"),
-        ([True], TypeError, "ids must be integers: got dtype bool"),
+        ([0.0], TypeError, "ids must be integers: got a float64"),
+        ([True], TypeError, "ids must be integers: got a bool"),
         (["a"], TypeError, "ids must be integers"),
         ([None], TypeError, "ids must be integers"),
-        ("abc", TypeError, "must be a sequence of integers: got str"),
+        ("abc", TypeError, "must be a sequence of integers: got 'abc'"),
         (1, TypeError, r"for one id, pass \[1\]"),
-        (None, TypeError, "must be a sequence of integers: got NoneType"),
-        (np.zeros((2, 3), int), ValueError, r"got shape \(2, 3\); decode it row by row"),
-        ([[0, 1], [2]], ValueError, "rows of different lengths"),
-        (np.array(1), ValueError, r"got shape \(\)"),
+        (None, TypeError, "must be a sequence of integers: got None"),
+        (np.zeros((2, 3), int), ValueError, r"of shape \(2, 3\); decode it row by row"),
+        ([[0, 1], [2]], ValueError, "rows of one length"),
+        (np.array(1), ValueError, r"of shape \(\); for one id"),
     ],
 )
 def test_wrong_ids(ids: Any, error: type[Exception], message: str) -> None:
@@ -202,11 +202,11 @@ def test_ids_of_any_kind() -> None:
 @pytest.mark.parametrize(
     ("text", "error", "message"),
     [
-        (b"abc", TypeError, r"got bytes; decode it first: text\.decode\('utf-8'\)"),
-        (None, TypeError, "text must be a str: got NoneType"),
-        (7, TypeError, "text must be a str: got int"),
-        (["a", b"b"], TypeError, "got bytes"),
-        (Path("a.txt"), TypeError, "text must be a str: got .*Path"),
+        (b"abc", TypeError, r"got b'abc'; decode it first: text\.decode\('utf-8'\)"),
+        (None, TypeError, "text must be a str: got None"),
+        (7, TypeError, "text must be a str: got \\d"),
+        (["a", b"b"], TypeError, "got b'b'; decode"),
+        (Path("a.txt"), TypeError, "text must be a str: got a Posix|WindowsPath; read it first"),
         ("", ValueError, "text is empty"),
         ([], ValueError, "text is empty"),
         (["", ""], ValueError, "text is empty"),
@@ -237,18 +237,26 @@ def test_wrong_texts_to_encode(text: Any) -> None:
             r"'a' comes after 'b'; CharTokenizer\.train\(characters\) sorts them",
         ),
         (("aa",), ValueError, "must be distinct and sorted"),
-        ((["a", "b"],), TypeError, "characters must be a str: got list"),
-        (("ab", "b"), ValueError, "unknown_token 'b' is one of the characters"),
-        (("ab", ""), ValueError, "unknown_token must be 1 to 256 characters long: got 0"),
-        (("ab", 5), TypeError, "unknown_token must be a str: got int 5"),
-        (("ab", "<u>", ["<u>"]), ValueError, "special_tokens '<u>' is given twice"),
-        (("ab", None, ["<a>", "<a>"]), ValueError, "special_tokens '<a>' is given twice"),
+        ((["a", "b"],), TypeError, "characters must be a str: got .*a"),
+        (
+            ("ab", "b"),
+            ValueError,
+            "unknown_token must be a new name: got 'b'; it is one of the characters",
+        ),
+        (("ab", ""), ValueError, "unknown_token must be 1 to 256 characters long: got ''"),
+        (("ab", 5), TypeError, "unknown_token must be a str: got 5"),
+        (("ab", "<u>", ["<u>"]), ValueError, "'<u>'; it is given twice"),
+        (("ab", None, ["<a>", "<a>"]), ValueError, "'<a>'; it is given twice"),
         (("ab", None, "<a>"), TypeError, r"did you mean \['<a>'\]"),
-        (("ab", None, 5), TypeError, "must be a list of strings: got int"),
-        (("ab", None, [5]), TypeError, "special_tokens must be a str: got int 5"),
-        (("ab", None, ["a"]), ValueError, "special_tokens 'a' is one of the characters"),
+        (("ab", None, 5), TypeError, "must be a list of strings: got 5"),
+        (("ab", None, [5]), TypeError, "special_tokens must be a str: got 5"),
+        (
+            ("ab", None, ["a"]),
+            ValueError,
+            "special_tokens must be a new name: got 'a'; it is one of the characters",
+        ),
         (("ab", None, ["\ud800x"]), ValueError, "holds a lone surrogate"),
-        (("ab", None, ["x" * 257]), ValueError, "got 257"),
+        (("ab", None, ["x" * 257]), ValueError, "long: got .*; it has 257"),
     ],
 )
 def test_wrong_parts(arguments: tuple[Any, ...], error: type[Exception], message: str) -> None:
@@ -288,3 +296,35 @@ def test_training_on_pieces_and_lines(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text("to be\nor not", encoding="utf-8")
     with open(tmp_path / "a.txt", encoding="utf-8") as file:
         assert CharTokenizer.train(file) == CharTokenizer.train("to be\nor not")
+
+
+# ── a path where text is expected ─────────────────────────────────────────────────────────────────
+
+
+def learn_bpe(text: Any) -> object:
+    return BPETokenizer.train(text, 256, progress=False)
+
+
+@pytest.mark.parametrize("train", [CharTokenizer.train, learn_bpe])
+def test_the_path_of_a_file_is_not_a_text(
+    train: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a-file.txt").write_text("some text", encoding="utf-8")
+    for path in ("a-file.txt", str(tmp_path / "a-file.txt")):
+        with pytest.raises(ValueError, match="that is a file here, read it first"):
+            train(path)
+    assert train(["a-file.txt"]) == train(iter("a-file.txt"))  # in a list it is only text
+    with pytest.warns(UserWarning, match=r"is 'misspelt\.txt': if that is the name of a file"):
+        train("misspelt.txt")
+
+
+@pytest.mark.parametrize("text", ["data", "a/b", "v1.2", "one.txt two.txt", "a.txt\n", ".", "e.g."])
+def test_a_real_text_is_never_taken_for_a_path(
+    text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, recwarn: pytest.WarningsRecorder
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "data").touch()  # of that name, but without a suffix
+    (tmp_path / "one.txt two.txt").touch()
+    assert CharTokenizer.train(text).characters == "".join(sorted(set(text)))
+    assert not recwarn.list

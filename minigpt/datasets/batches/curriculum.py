@@ -1,0 +1,86 @@
+"""Batches from easy to hard, one stage after the other."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterable, Mapping
+from itertools import accumulate
+from typing import Any
+
+from minigpt import checks
+from minigpt.autograd import Array
+from minigpt.datasets.batches.resumable import ResumableBatches
+
+
+class Curriculum(ResumableBatches):
+    """So many batches of each stage, in order: what comes first makes the rest learnable.
+
+    Bengio et al. 2009, "Curriculum Learning". An epoch is all stages once. A stage that asks for
+    more batches than its own epoch has goes on with its next epoch.
+
+    Args:
+        stages: (batches, how many of them), the easy ones first.
+
+    Raises:
+        ValueError: there are no stages, or a number is below 1.
+
+    Example:
+        >>> from minigpt.datasets import Completion, CompletionBatches
+        >>> def copies(n: int) -> CompletionBatches:  # of n letters
+        ...     lesson = Completion.read([*range(n), 9]) + Completion.say([*range(n)])
+        ...     return CompletionBatches([lesson], batch_size=1, seed=0)
+        >>> batches = Curriculum([(copies(1), 2), (copies(4), 1)])
+        >>> [ids.shape for ids, targets in batches]
+        [(1, 2), (1, 2), (1, 8)]
+    """
+
+    kind = "curriculum"
+
+    def __init__(self, stages: Iterable[tuple[ResumableBatches, int]]) -> None:
+        super().__init__()
+        self._stages: list[ResumableBatches] = []
+        counts = []
+        for i, stage in enumerate(stages):
+            if not (isinstance(stage, tuple) and len(stage) == 2):
+                raise checks.wrong_type(f"stages[{i}]", "(batches, how many)", stage)
+            batches, count = stage
+            if not isinstance(batches, ResumableBatches):
+                raise checks.wrong_type(
+                    f"the first of stages[{i}]", "batches, such as CompletionBatches", batches
+                )
+            self._stages.append(batches)
+            counts.append(checks.integer(f"the number of stages[{i}]", count, least=1))
+        if not counts:
+            raise ValueError("stages is empty: pass at least one, as (batches, how many)")
+        self._counts, self._ends = counts, list(accumulate(counts))
+
+    @property
+    def batches_per_epoch(self) -> int:
+        """Batches of all stages together."""
+        return self._ends[-1]
+
+    def __repr__(self) -> str:
+        stages = (f"{n:,} of {b!r}" for n, b in zip(self._counts, self._stages, strict=True))
+        return f"{type(self).__name__}({', '.join(stages)})"
+
+    def _batch_at(self, position: int) -> tuple[Array, ...]:
+        return self._stages[bisect_right(self._ends, position)].next_batch()
+
+    def _identity(self) -> dict[str, Any]:
+        return {"kind": self.kind, "counts": self._counts}
+
+    def _random_state(self) -> dict[str, Any]:
+        return {"stages": [batches.state_dict() for batches in self._stages]}
+
+    def _load_random_state(self, state: Mapping[str, Any]) -> None:
+        stages = state["stages"]
+        if not (isinstance(stages, list) and len(stages) == len(self._stages)):
+            raise ValueError(f"stages of the state must be a list of {len(self._stages)} states")
+        before = [batches.state_dict() for batches in self._stages]
+        try:
+            for batches, own in zip(self._stages, stages, strict=True):
+                batches.load_state_dict(own)
+        except (TypeError, ValueError):
+            for batches, own in zip(self._stages, before, strict=True):
+                batches.load_state_dict(own)
+            raise

@@ -1,0 +1,156 @@
+r"""Where a text is split into words, before byte-pair encoding: no token spans two of them.
+
+A pattern is a regular expression; each of its matches is a word. GPT-2's (Radford et al., 2019,
+``encoder.py``) takes, in this order: an English contraction ('s, 'll), letters, digits, or other
+signs, each with one space in front; then white space, without its last character where a word
+follows, to which that belongs. GPT-4's (tiktoken, ``cl100k_base``) also knows contractions in
+capitals, puts digits in threes, lets any one sign stand before letters, and ends at new lines.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import starmap
+from typing import Any
+
+from minigpt import checks
+from minigpt.chunks import text_chunks
+
+BLOCK_CHARACTERS = 1 << 17  # of a long text, split at a time
+LONGEST_PATTERN = 10_000  # characters
+
+
+@dataclass(frozen=True)
+class NamedPattern:
+    """A pattern with what is known about it; {L}, {N} and {S} are letters, digits, white space.
+
+    ``boundary`` matches where no word goes across, and where a word that ends or begins would do so
+    too if the text ended or began there. So a long text can be cut there, and each part split by
+    itself.
+    """
+
+    words: str
+    boundary: str
+
+
+NAMED = {
+    "gpt2": NamedPattern(
+        words=r"'(?:[sdmt]|ll|ve|re)| ?[{L}]+| ?[{N}]+| ?[^{S}{L}{N}]+|[{S}]+(?![^{S}])|[{S}]+",
+        boundary=r"(?<=[{L}])(?=[^{L}])|(?<=[{N}])(?=[^{N}])|(?<=[^{S}])(?=[{S}])",
+    ),
+    "gpt4": NamedPattern(
+        words=r"'(?i:[sdmt]|ll|ve|re)|[^\r\n{L}{N}]?[{L}]+|[{N}]{{1,3}}| ?[^{S}{L}{N}]+[\r\n]*"
+        r"|[{S}]*[\r\n]+|[{S}]+(?![^{S}])|[{S}]+",
+        # A sign may be followed by the new lines of its word.
+        boundary=r"(?<=[{L}])(?=[^{L}])|(?<=[{N}])(?=[^{N}])|(?<=[^{S}])(?=[^\r\n\S])",
+    ),
+}
+# The engine of the standard library is faster, but does not know \p{L}: it is good for ASCII.
+UNICODE = {"L": r"\p{L}", "N": r"\p{N}", "S": r"\s"}
+ASCII = {"L": "A-Za-z", "N": "0-9", "S": r"\t-\r "}
+
+
+class SplitPattern:
+    r"""Splits texts into words: ``"gpt2"``, ``"gpt4"``, a regular expression, or None (no split).
+
+    The regular expression is of the package ``regex``. What it leaves out between two matches is a
+    word too, so that nothing of a text is lost.
+
+    Raises:
+        ValueError: the pattern is not a regular expression, or longer than 10,000 characters.
+
+    Example:
+        >>> SplitPattern("gpt2").split("I'll be 42  today")
+        ['I', "'ll", ' be', ' 42', ' ', ' today']
+        >>> SplitPattern(r"\d").split("a1bc23")
+        ['a', '1', 'bc', '2', '3']
+    """
+
+    def __init__(self, pattern: str | None) -> None:
+        _check_pattern(pattern)
+        self.pattern = pattern
+        self._words: Any = None
+        self._ascii_words: Any = None
+        self._boundary: Any = None
+        if pattern in NAMED:
+            named = NAMED[pattern]
+            import regex  # not before it is needed: importing it takes a while
+
+            self._words = regex.compile(named.words.format(**UNICODE))
+            self._ascii_words = re.compile(named.words.format(**ASCII))
+            # (?r) searches from the end: the last boundary is wanted.
+            self._boundary = regex.compile("(?r)" + named.boundary.format(**UNICODE))
+        elif pattern is not None:
+            self._words = _compile(pattern)
+
+    def split(self, text: str) -> list[str]:
+        """The words of ``text``; joined they are ``text``."""
+        if not text:
+            return []
+        if self._words is None:
+            return [text]
+        if self._ascii_words is not None:  # a named pattern: every character is in some word
+            words: list[str] = (self._ascii_words if text.isascii() else self._words).findall(text)
+            return words
+        words, done = [], 0
+        for match in self._words.finditer(text):
+            words += [text[done : match.start()], match.group()]
+            done = match.end()
+        return [word for word in (*words, text[done:]) if word]
+
+    def blocks(self, pieces: Iterable[tuple[Any, int]]) -> Iterator[str]:
+        """The pieces' concatenation in blocks whose words, one after the other, are its words.
+
+        A piece comes with the place in the whole where it begins, for errors.
+
+        A block has about 100,000 characters, and more only where a word is longer. Where to cut is
+        known for the named patterns; with another pattern, and with None, all is one block.
+        """
+        searched: list[str] = []  # no boundary in here
+        for text in text_chunks(starmap(_check_characters, pieces), BLOCK_CHARACTERS):
+            if self._boundary is not None:
+                before = searched[-1][-1:] if searched else ""
+                found = self._boundary.search(before + text)
+                if found is not None and (cut := found.start() - len(before)) >= 0:
+                    yield "".join(searched) + text[:cut]
+                    searched, text = [], text[cut:]
+            searched.append(text)
+        if searched:
+            yield "".join(searched)
+
+
+def _compile(pattern: str) -> Any:
+    import regex
+
+    try:
+        return regex.compile(pattern)
+    except (regex.error, OverflowError, RecursionError) as error:
+        raise ValueError(
+            f"pattern {pattern!r:.80} is neither {' nor '.join(map(repr, NAMED))} nor a regular "
+            f"expression: {error}"
+        ) from None
+
+
+def _check_pattern(pattern: object) -> None:
+    if pattern is not None and not isinstance(pattern, str):
+        names = ", ".join(map(repr, NAMED))
+        expected = f"{names}, a regular expression as a str, or None"
+        raise checks.wrong_type("pattern", expected, pattern)
+    if pattern is not None and len(pattern) > LONGEST_PATTERN:
+        expected = f"at most {LONGEST_PATTERN:,} characters long"
+        raise checks.wrong_value("pattern", expected, pattern, f"it has {len(pattern):,}")
+
+
+def _check_characters(text: Any, start: int) -> str:
+    """``text``, which begins at ``start`` of the whole, if it has an encoding in UTF-8."""
+    if not text.isascii():
+        try:
+            text.encode("utf-8")
+        except UnicodeEncodeError as error:
+            raise ValueError(
+                f"text holds U+{ord(text[error.start]):04X} at position {start + error.start:,}: a "
+                "lone surrogate is not a character; read the text as strict UTF-8"
+            ) from None
+    return text

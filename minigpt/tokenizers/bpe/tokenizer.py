@@ -1,0 +1,263 @@
+"""Byte-level byte-pair encoding, the tokenizer of GPT-2: any text, and no token is unknown.
+
+A text becomes UTF-8, whose bytes are the first 256 tokens; frequent pairs of tokens become one.
+"""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from minigpt.autograd import Array
+from minigpt.tokenizers.base import Tokenizer, check_ids, check_text, check_texts
+from minigpt.tokenizers.bpe.patterns import SplitPattern
+from minigpt.tokenizers.bpe.plain import Pair
+from minigpt.tokenizers.bpe.training import learn
+from minigpt.tokenizers.bpe.vocabulary import check_merges, check_special, check_vocab
+from minigpt.tokenizers.bpe.words import WordIds
+from minigpt.tokenizers.files.description import describe, read_description
+from minigpt.tokenizers.files.gpt2 import read_gpt2, write_gpt2
+from minigpt.tokenizers.files.reading import TokenizerFileError
+from minigpt.tokenizers.special import SpecialTokens
+
+
+class BPETokenizer(Tokenizer):
+    """Tokens that are strings of bytes, merged from single ones (Sennrich et al., 2016, §3.2).
+
+    A text is split into words by ``pattern``; each word begins as its bytes in UTF-8, and as long
+    as there is a pair of neighbours among ``merges``, the one that stands first there is merged.
+    ``plain`` has this as an equation.
+
+    Args:
+        vocab: the bytes of each id, 0 … n − 1, with all single bytes among them.
+        merges: pairs of tokens, the first learned first.
+        special_tokens: names, or names with their ids. A name that is not in ``vocab`` comes after
+            it. Special tokens are never merged or split; see :class:`Tokenizer`.
+        pattern: ``"gpt2"``, ``"gpt4"``, a regular expression (package ``regex``) whose matches are
+            the words, or None to split nothing. What it leaves out is a word too.
+
+    Attributes:
+        vocab: id to bytes, with the special tokens.
+        merges: the pairs of bytes.
+        special_tokens: name to id.
+        pattern: as given.
+
+    Raises:
+        ValueError: ids have gaps, tokens are there twice, bytes are missing, a merge names an
+            unknown token, a special token is an ordinary one, or the pattern is wrong.
+
+    Example:
+        >>> tokenizer = BPETokenizer.train("low lower lowest " * 9, 260, progress=False)
+        >>> tokenizer.merges
+        [(b'o', b'w'), (b'l', b'ow'), (b' ', b'low'), (b' low', b'e')]
+        >>> tokenizer.encode("lowest"), tokenizer.decode([257, 101, 115, 116])
+        ([257, 101, 115, 116], 'lowest')
+    """
+
+    type_name = "bpe"
+    version = 1
+
+    def __init__(
+        self,
+        vocab: Mapping[int, bytes],
+        merges: Iterable[Pair],
+        special_tokens: Iterable[str] | Mapping[str, int] = (),
+        pattern: str | None = "gpt2",
+    ) -> None:
+        self.vocab = check_vocab(vocab)
+        id_of = {token: token_id for token_id, token in self.vocab.items()}
+        self.merges = check_merges(merges, id_of)
+        self.special_tokens = check_special(special_tokens, self.vocab, self.merges)
+        self._split_pattern = SplitPattern(pattern)
+        for name, token_id in sorted(self.special_tokens.items(), key=lambda item: item[1]):
+            self.vocab[token_id] = name.encode("utf-8")
+        self._special = SpecialTokens(self.special_tokens)
+        self._is_special = np.zeros(len(self.vocab), dtype=bool)
+        self._is_special[list(self.special_tokens.values())] = True
+        self._word_ids = WordIds(self.vocab, self.merges)
+
+    @classmethod
+    def train(
+        cls,
+        text_or_iterable: str | Iterable[str],
+        vocab_size: int,
+        special_tokens: Iterable[str] = (),
+        pattern: str | None = "gpt2",
+        progress: bool = True,
+    ) -> BPETokenizer:
+        """The tokenizer whose merges are learned from a text, or the texts of an iterable.
+
+        The texts of an iterable, such as an open file, are taken as one, cut into pieces. Special
+        tokens in it are left out, and no pair is counted across them. Ids: the bytes are
+        0 … 255, then come the merges as they are learned, and the special tokens last. Of equally
+        frequent pairs the lexicographically greater one is merged first.
+
+        Args:
+            text_or_iterable: what to learn from; the memory used grows with its different words.
+            vocab_size: how many tokens; fewer, with a warning, where the text has no more pairs.
+            special_tokens: names of tokens such as ``<|endoftext|>``.
+            pattern: as for the class.
+            progress: show a bar.
+
+        A path is not a text: read the file first, ``train(load_text("a-file.txt"), …)``. The name
+        of a file that is here is refused; in a list it is only text.
+
+        Raises:
+            ValueError: the text is empty, holds a lone surrogate or is the path of a file,
+                ``vocab_size`` has no room for the bytes and the special tokens, or the pattern is
+                wrong.
+        """
+        vocab, merges, names = learn(
+            text_or_iterable, vocab_size, special_tokens, SplitPattern(pattern), progress
+        )
+        tokenizer = cls(vocab, merges, names, pattern)
+        if tokenizer.vocab_size < vocab_size:
+            warnings.warn(
+                f"the vocabulary has {tokenizer.vocab_size:,} tokens, not vocab_size="
+                f"{vocab_size:,}: each word of the text is one token already; train on more text",
+                stacklevel=2,
+            )
+        return tokenizer
+
+    @classmethod
+    def from_gpt2(
+        cls,
+        vocab_json: str | os.PathLike[str],
+        merges_txt: str | os.PathLike[str],
+        special_tokens: Iterable[str] = (),
+    ) -> BPETokenizer:
+        """The tokenizer of GPT-2's two files, with the ids that it has there.
+
+        A token that no merge makes is special where ``special_tokens`` has it, or its name tells,
+        as ``<|endoftext|>``. Names that the files do not have get the ids after the last.
+
+        Raises:
+            FileNotFoundError: one of the files is not there.
+            TokenizerFileError: a file is damaged, or the two do not fit together.
+        """
+        names = list(special_tokens)
+        vocab, merges, special = read_gpt2(Path(vocab_json), Path(merges_txt), names)
+        try:
+            return cls(vocab, merges, list(dict.fromkeys([*special, *names])))
+        except (TypeError, ValueError) as error:
+            raise TokenizerFileError(
+                f"{vocab_json} and {merges_txt} do not hold a tokenizer: {error}"
+            ) from None
+
+    def to_gpt2(self, folder: str | os.PathLike[str]) -> None:
+        """Write ``vocab.json`` and ``merges.txt``, and what Transformers needs beside them.
+
+        That is ``tokenizer_config.json``, which names the class and the special tokens:
+        ``AutoTokenizer.from_pretrained(folder)`` then gives the same ids.
+
+        Raises:
+            ValueError: the pattern is not GPT-2's, which readers of those files assume, or a
+                special token's name would be read as the bytes of a token.
+            OSError: a file cannot be written.
+        """
+        if self.pattern != "gpt2":
+            raise ValueError(
+                f"pattern={self.pattern!r:.80} cannot be told in GPT-2's files, whose readers "
+                "split as 'gpt2' does: use save(path)"
+            )
+        write_gpt2(Path(folder), self.vocab, self.merges, self.special_tokens)
+
+    @property
+    def pattern(self) -> str | None:
+        """How a text is split into words."""
+        return self._split_pattern.pattern
+
+    @property
+    def vocab_size(self) -> int:
+        """Bytes, merges and special tokens."""
+        return len(self.vocab)
+
+    def encode(self, text: str, allowed_special: str | Collection[str] = ()) -> list[int]:
+        """The ids of ``text``.
+
+        Raises:
+            ValueError: ``text`` holds a special token that is not allowed, or a lone surrogate.
+        """
+        ids: list[int] = self.encode_array(text, allowed_special).tolist()
+        return ids
+
+    def encode_array(self, text: str, allowed_special: str | Collection[str] = ()) -> Array:
+        """The ids of ``text`` as a (tokens,) array of the smallest unsigned type."""
+        arrays = self.encode_arrays([check_text(text)], allowed_special)
+        return np.concatenate([np.empty(0, self._word_ids.dtype), *arrays])
+
+    def encode_iterable(
+        self, iterable: Iterable[str], allowed_special: str | Collection[str] = ()
+    ) -> Iterator[int]:
+        """The ids of the pieces' concatenation, wherever it is cut into pieces.
+
+        Memory holds a block of some 100,000 characters at a time, and more where a word is longer:
+        about 100 bytes for each of its characters. With ``"gpt2"`` and ``"gpt4"`` that is a longer
+        run of letters, digits, other signs or white space; with another pattern, or None, all text
+        between two special tokens is one block.
+        """
+        for ids in self.encode_arrays(iterable, allowed_special):
+            yield from ids.tolist()
+
+    def encode_arrays(
+        self, iterable: Iterable[str], allowed_special: str | Collection[str] = ()
+    ) -> Iterator[Array]:
+        """The same ids as :meth:`encode_iterable`, one array for each block."""
+        allowed = self._special.check_allowed(allowed_special)
+        parts = self._special.split_iterable(check_texts(iterable), allowed)
+        for is_text, run in groupby(parts, key=lambda part: isinstance(part[0], str)):
+            if not is_text:
+                yield np.array([part for part, _ in run], dtype=self._word_ids.dtype)
+                continue
+            for block in self._split_pattern.blocks(run):
+                yield self._word_ids.join(self._split_pattern.split(block))
+
+    def decode(self, ids: Iterable[int] | Array, skip_special_tokens: bool = False) -> str:
+        """The text of ``ids``; bytes that are not a whole character become U+FFFD.
+
+        Raises:
+            ValueError: an id is not below vocab_size, or the array is not 1-D.
+        """
+        array = check_ids(ids, self.vocab_size)
+        if skip_special_tokens:
+            array = array[~self._is_special[array]]
+        joined = b"".join(map(self.vocab.__getitem__, array.tolist()))
+        return joined.decode("utf-8", errors="replace")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Everything that makes this tokenizer, JSON-able; bytes as GPT-2's files write them."""
+        return {
+            "type": self.type_name,
+            "version": self.version,
+            **describe(self.vocab, self.merges, self.special_tokens, self.pattern),
+        }
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> BPETokenizer:
+        """The tokenizer that :meth:`to_dict` described; ValueError where it is not sound."""
+        parts = read_description(data, cls.type_name, cls.version)
+        try:
+            return cls(*parts)
+        except TypeError as error:
+            raise ValueError(str(error)) from None
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, BPETokenizer):
+            return NotImplemented
+        return self.to_dict() == other.to_dict()
+
+    def __hash__(self) -> int:
+        return hash((self.vocab_size, tuple(self.merges), self.pattern))
+
+    def __repr__(self) -> str:
+        special = f", special_tokens={list(self.special_tokens)}" if self.special_tokens else ""
+        return (
+            f"BPETokenizer(vocab_size={self.vocab_size}, merges={len(self.merges)}{special}, "
+            f"pattern={self.pattern!r:.80})"
+        )

@@ -1,0 +1,70 @@
+"""The ids of words, each computed once and kept.
+
+A text repeats its words: of Shakespeare's 300,000, one in twenty is a new one.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Iterable, Mapping, Sequence
+
+import numpy as np
+
+from minigpt.autograd import Array
+from minigpt.tokenizers.base import id_dtype
+from minigpt.tokenizers.bpe.merging import Merger
+from minigpt.tokenizers.bpe.plain import Pair
+from minigpt.tokenizers.bpe.whole_tokens import whole_tokens
+
+CACHED_WORDS = 1 << 16
+LONGEST_CACHED = 64  # characters: longer words rarely come again
+
+
+class WordIds(dict[str, bytes]):
+    """A dict from words to their ids, which computes those that are not there yet.
+
+    The ids are the bytes of an array, so that a text's are its words' joined. The number of words
+    is limited.
+
+    Args:
+        vocab: the bytes of each id.
+        merges: the pairs that are merged, the first learned first.
+
+    Example:
+        >>> vocab = dict(enumerate([*(bytes([byte]) for byte in range(256)), b"he", b"hey"]))
+        >>> WordIds(vocab, [(b"h", b"e"), (b"he", b"y")]).join(["they", "hey"])
+        array([116, 257, 257], dtype=uint16)
+    """
+
+    def __init__(self, vocab: Mapping[int, bytes], merges: Sequence[Pair]) -> None:
+        super().__init__()
+        id_of = {token: token_id for token_id, token in vocab.items()}
+        pairs = [(id_of[a], id_of[b]) for a, b in merges]
+        merged = [id_of[a + b] for a, b in merges]
+        self.dtype = id_dtype(len(vocab))
+        self._id_of_byte = [id_of[bytes([byte])] for byte in range(256)]
+        self._merge = Merger(pairs, merged)
+        whole = whole_tokens(pairs, merged, len(vocab))
+        self._whole = {vocab[i]: self._as_bytes([i]) for i in merged if whole[i]}
+
+    def join(self, words: Iterable[str]) -> Array:
+        """The ids of words, one after the other.
+
+        Shapes:
+            (tokens,), of the smallest unsigned type
+        """
+        return np.frombuffer(b"".join(map(self.__getitem__, words)), dtype=self.dtype)
+
+    def __missing__(self, word: str) -> bytes:
+        data = word.encode("utf-8")
+        ids = self._whole.get(data)
+        if ids is None:
+            ids = self._as_bytes(self._merge([self._id_of_byte[byte] for byte in data]))
+        if len(word) <= LONGEST_CACHED:
+            if len(self) >= CACHED_WORDS:
+                self.clear()  # the frequent words are soon back
+            self[word] = ids
+        return ids
+
+    def _as_bytes(self, ids: list[int]) -> bytes:
+        return array(self.dtype.char, ids).tobytes()

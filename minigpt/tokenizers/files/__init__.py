@@ -1,0 +1,6 @@
+"""Tokenizers in files, which are never trusted.
+
+Reading order: ``reading`` (files of bounded size), ``byte_alphabet`` (bytes as printable
+characters), ``description`` (our own JSON), ``gpt2`` (``vocab.json`` and ``merges.txt``),
+``tokenizer_json`` (Hugging Face's), ``loading`` (whichever of them it is).
+"""

@@ -1,0 +1,79 @@
+"""Tokenizers out of files, which are never trusted."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from minigpt import checks
+from minigpt.tokenizers.base import Tokenizer
+from minigpt.tokenizers.bpe.tokenizer import BPETokenizer
+from minigpt.tokenizers.char import CharTokenizer
+from minigpt.tokenizers.files.gpt2 import added_names
+from minigpt.tokenizers.files.reading import TokenizerFileError, read_json
+from minigpt.tokenizers.files.tokenizer_json import read_tokenizer_json
+
+# A new kind of tokenizer is one more entry here.
+TOKENIZER_TYPES: dict[str, type[Tokenizer]] = {
+    BPETokenizer.type_name: BPETokenizer,
+    CharTokenizer.type_name: CharTokenizer,
+}
+
+
+def tokenizer_from_dict(data: Mapping[str, Any]) -> Tokenizer:
+    """The tokenizer that ``to_dict()`` described.
+
+    Raises:
+        ValueError: its type is not known, or something in it is not sound.
+
+    Example:
+        >>> tokenizer = tokenizer_from_dict(CharTokenizer.train("abc").to_dict())
+        >>> tokenizer.encode("cab")
+        [2, 0, 1]
+    """
+    if not isinstance(data, Mapping):
+        raise checks.wrong_type("a tokenizer's description", "a dict", data)
+    if "type" not in data:
+        known = ", ".join(map(repr, TOKENIZER_TYPES))
+        raise ValueError(f"the tokenizer's description has no 'type': known are {known}")
+    kind = data["type"]
+    if not isinstance(kind, str) or kind not in TOKENIZER_TYPES:
+        raise checks.wrong_value("type of the tokenizer", " or ".join(TOKENIZER_TYPES), kind)
+    return TOKENIZER_TYPES[kind].from_dict(dict(data))
+
+
+def load_tokenizer(path: str | os.PathLike[str]) -> Tokenizer:
+    """The tokenizer that ``save(path)`` wrote, or a byte-level BPE of Hugging Face's.
+
+    The latter is a ``tokenizer.json``, or a folder that has one, or else ``vocab.json`` and
+    ``merges.txt``.
+
+    Raises:
+        FileNotFoundError: there is no such file or folder.
+        TokenizerFileError: it is not a tokenizer's file, or damaged (an OSError and a ValueError),
+            or a tokenizer that this library does not have.
+    """
+    file_path = Path(path)
+    if file_path.is_dir():
+        return _load_folder(file_path)
+    data = read_json(file_path)
+    try:
+        if isinstance(data, dict) and "type" not in data and "model" in data:
+            return BPETokenizer(*read_tokenizer_json(data))
+        return tokenizer_from_dict(data)
+    except (ValueError, TypeError) as error:
+        raise TokenizerFileError(f"{file_path} does not hold a tokenizer: {error}") from None
+
+
+def _load_folder(folder: Path) -> Tokenizer:
+    if (folder / "tokenizer.json").exists():
+        return load_tokenizer(folder / "tokenizer.json")
+    files = folder / "vocab.json", folder / "merges.txt"
+    if missing := [file.name for file in files if not file.exists()]:
+        raise TokenizerFileError(
+            f"{folder} has neither tokenizer.json nor {' and '.join(missing)}: "
+            "pass the tokenizer's JSON file"
+        )
+    return BPETokenizer.from_gpt2(*files, special_tokens=added_names(folder))

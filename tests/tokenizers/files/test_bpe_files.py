@@ -1,0 +1,399 @@
+"""BPE tokenizers in files: our own, GPT-2's two, Hugging Face's one; sound, damaged and hostile."""
+
+from __future__ import annotations
+
+import copy
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from minigpt.tokenizers import (
+    BPETokenizer,
+    TokenizerFileError,
+    load_tokenizer,
+    tokenizer_from_dict,
+)
+from minigpt.tokenizers.files import reading as files_module
+from minigpt.tokenizers.files.byte_alphabet import BYTE_OF, from_printable, printable
+
+END = "<|endoftext|>"
+TEXT = "the cat's hat, the rat's mat — 漢字 漢字 😀😀\n" * 3
+TOKENIZER = BPETokenizer.train(TEXT, 280, [END, "末"], progress=False)
+GOOD = TOKENIZER.to_dict()
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+)
+
+
+def gpt2_files(folder: Path) -> tuple[Path, Path]:
+    TOKENIZER.to_gpt2(folder)
+    return folder / "vocab.json", folder / "merges.txt"
+
+
+@given(st.binary(max_size=40))
+def test_bytes_as_printable_characters_and_back(data: bytes) -> None:
+    text = printable(data)
+    assert len(text) == len(data) and not any(c.isspace() for c in text) and text.isprintable()
+    assert from_printable(text) == data
+
+
+def test_the_alphabet_of_the_published_file(gpt2_folder: Path) -> None:
+    vocab = json.loads((gpt2_folder / "vocab.json").read_text(encoding="utf-8"))
+    assert {token for token, i in vocab.items() if i < 256} == set(BYTE_OF)
+    for character in "\x00 \n\xa0\xad漢":
+        with pytest.raises(ValueError, match="stands for no byte in GPT-2's alphabet"):
+            from_printable(f"a{character}")
+
+
+# ── our own file ──────────────────────────────────────────────────────────────────────────────────
+
+
+def changed(key: str, value: Any) -> dict[str, Any]:
+    return {**GOOD, key: value}
+
+
+N = len(GOOD["vocab"])
+DAMAGED = [
+    ({k: v for k, v in GOOD.items() if k != "merges"}, "missing merges"),
+    (changed("more", 1), "unexpected 'more'"),
+    (changed("version", 2), "version of the tokenizer must be 1: got 2"),
+    (changed("version", True), "version of the tokenizer must be an int: got True"),
+    (changed("pattern", 5), "pattern of the tokenizer must be a str or None"),
+    (changed("pattern", "("), "nor a regular expression"),
+    (changed("vocab", {}), "vocab of the tokenizer must be a list: got {}"),
+    (changed("vocab", []), "vocab lacks 256 of the 256 single bytes"),
+    (changed("vocab", [*GOOD["vocab"], 5]), rf"vocab\[{N}\] of the tokenizer must be a str: got 5"),
+    (changed("vocab", [*GOOD["vocab"], "a b"]), r"holds ' ' \(U\+0020\), which stands for no byte"),
+    (changed("vocab", [*GOOD["vocab"], ""]), "must be at least one byte"),
+    (changed("vocab", [*GOOD["vocab"], "t"]), f"ids 116 and {N} of vocab are both b't'"),
+    (changed("vocab", GOOD["vocab"][:270]), "needs the token b'.*', which is not in vocab"),
+    (changed("merges", [*GOOD["merges"], "a"]), "must be two tokens with a space between: got 'a'"),
+    (changed("merges", [*GOOD["merges"], "a  b"]), "must be two tokens with a space between"),
+    (changed("merges", [*GOOD["merges"], ["a", "b"]]), "must be a str: got \\['a', 'b'\\]"),
+    (changed("merges", [*GOOD["merges"], "z q"]), "needs the token b'zq', which is not in vocab"),
+    (changed("merges", GOOD["merges"] * 2), "are both"),
+    (changed("special_tokens", [END]), "special_tokens of the tokenizer must be a dict: got"),
+    (changed("special_tokens", {END: 278.0}), "must be an integer: got 278.0"),
+    (changed("special_tokens", {END: 5}), r"special token '<\|endoftext\|>' has id 278 in vocab"),
+    (changed("special_tokens", {"<new>": 10**9}), "must go on from the vocabulary's"),
+    (changed("special_tokens", {"": 280}), "must be 1 to 256 characters long"),
+]
+
+
+@pytest.mark.parametrize(("data", "message"), DAMAGED)
+def test_damaged_descriptions(tmp_path: Path, data: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message) as caught:
+        tokenizer_from_dict(data)
+    assert len(str(caught.value)) < 400
+    (tmp_path / "t.json").write_text(json.dumps(data), encoding="utf-8")
+    with pytest.raises(TokenizerFileError, match=message):
+        load_tokenizer(tmp_path / "t.json")
+
+
+@given(value=JSON, key=st.sampled_from([*GOOD]), place=st.integers(0, 300), inside=st.booleans())
+def test_any_value_in_any_place_is_refused_or_sound(
+    value: Any, key: str, place: int, inside: bool
+) -> None:
+    data = copy.deepcopy(GOOD)
+    if inside and isinstance(data[key], list):
+        data[key][place % len(data[key])] = value
+    else:
+        data[key] = value
+    try:
+        tokenizer = tokenizer_from_dict(data)
+    except ValueError:
+        return
+    assert tokenizer.decode(tokenizer.encode(TEXT)) == TEXT
+
+
+def test_a_key_that_stands_twice(tmp_path: Path) -> None:
+    text = json.dumps(GOOD).replace('"version": 1', '"version": 1, "version": 1')
+    (tmp_path / "t.json").write_text(text, encoding="utf-8")
+    with pytest.raises(TokenizerFileError, match="the name 'version' stands twice"):
+        load_tokenizer(tmp_path / "t.json")
+
+
+# ── vocab.json and merges.txt ─────────────────────────────────────────────────────────────────────
+
+
+def test_gpt2s_own_files(gpt2_folder: Path, tmp_path: Path) -> None:
+    published = gpt2_folder / "vocab.json", gpt2_folder / "merges.txt"
+    tokenizer = BPETokenizer.from_gpt2(*published)
+    assert tokenizer.vocab_size == 50_257 and tokenizer.special_tokens == {END: 50_256}
+    assert len(tokenizer.merges) == 50_000 and tokenizer.pattern == "gpt2"
+    assert tokenizer.encode("Hello world") == [15496, 995]  # as the paper's encoder has it
+    assert load_tokenizer(gpt2_folder) == tokenizer
+    tokenizer.to_gpt2(tmp_path)
+    written = tmp_path / "vocab.json", tmp_path / "merges.txt"
+    for ours, theirs in zip(written, published, strict=True):
+        if ours.suffix == ".json":
+            assert json.loads(ours.read_bytes()) == json.loads(theirs.read_bytes())
+        else:
+            assert ours.read_bytes().split() == theirs.read_bytes().split()
+    assert BPETokenizer.from_gpt2(*written) == tokenizer
+
+
+def test_written_and_read(tmp_path: Path) -> None:
+    files = gpt2_files(tmp_path / "new" / "folder")
+    assert load_tokenizer(files[0].parent) == TOKENIZER
+    assert BPETokenizer.from_gpt2(*files, special_tokens=["末"]) == TOKENIZER
+    vocab_json, merges_txt = map(str, files)
+    more = BPETokenizer.from_gpt2(vocab_json, merges_txt, special_tokens=["末", "<pad>"])
+    assert more.special_tokens == {END: 278, "末": 279, "<pad>": 280}
+    assert more.encode(f"the{END}<pad>末", "all")[-3:] == [278, 280, 279]
+
+
+def test_windows_line_ends_are_no_damage(tmp_path: Path) -> None:
+    files = gpt2_files(tmp_path)
+    files[1].write_bytes(files[1].read_bytes().replace(b"\n", b"\r\n"))
+    assert load_tokenizer(tmp_path) == TOKENIZER
+
+
+def test_what_gpt2s_files_cannot_say(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="pattern='gpt4' cannot be told in GPT-2's files"):
+        BPETokenizer.train(TEXT, 260, pattern="gpt4", progress=False).to_gpt2(tmp_path)
+    with pytest.raises(ValueError, match="special token 'Ġ' cannot be told from the bytes"):
+        BPETokenizer(TOKENIZER.vocab, TOKENIZER.merges, ["Ġ"]).to_gpt2(tmp_path)
+    assert list(tmp_path.iterdir()) == []
+    (tmp_path / "file").touch()
+    with pytest.raises(OSError, match="file"):
+        TOKENIZER.to_gpt2(tmp_path / "file")
+
+
+def rewrite(path: Path, change: Any) -> None:
+    data = json.loads(path.read_text(encoding="utf-8"))
+    path.write_text(json.dumps(change(data)), encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda v: [], r"vocab\.json: the vocabulary must be an object: got list"),
+        (lambda v: {**v, "t": "5"}, "the id of 't' must be an int: got '5'"),
+        (lambda v: {**v, "t": True}, "the id of 't' must be an int: got True"),
+        (lambda v: {**v, "t": 5.0}, "the id of 't' must be an int: got 5.0"),
+        (lambda v: {**v, "t": 0}, "two tokens have the id 0: 't' is one of them"),
+        (lambda v: {**v, "t": 10**12}, "ids of vocab must be 0 to 279: 116 is missing"),
+        (lambda v: {**v, "t": -1}, "-1 is negative"),
+        (lambda v: {**v, "<x>": 281}, "280 is missing"),
+        (lambda v: {**v, "zq": 280}, "token 'zq' is made by no merge: are merges missing"),
+        (lambda v: {k: i for k, i in v.items() if i != 279}, None),  # a special token less
+        (lambda v: {k: i for k, i in v.items() if i != 256}, "the 279 ids of vocab must be 0"),
+    ],
+)
+def test_damaged_vocab_json(tmp_path: Path, change: Any, message: str | None) -> None:
+    files = gpt2_files(tmp_path)
+    (tmp_path / "tokenizer_config.json").unlink()
+    rewrite(files[0], change)
+    if message is None:
+        assert load_tokenizer(tmp_path).vocab_size == 279
+        return
+    with pytest.raises(TokenizerFileError, match=message):
+        BPETokenizer.from_gpt2(*files, special_tokens=["末"])
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda t: "", "made by no merge: are merges missing"),
+        (lambda t: t + "a\n", r"merges\.txt: line 24 must be two tokens with a space between"),
+        (lambda t: t + "a b c\n", "line 24 must be two tokens"),
+        (lambda t: t + "a 漢\n", r"holds '漢' \(U\+6F22\), which stands for no byte"),
+        (lambda t: t + "z q\n", "needs the token b'zq', which is not in vocab"),
+        (lambda t: t + t.split("\n")[1], "are both"),
+        (lambda t: t[: t.rindex("\n", 0, -1)], "made by no merge"),
+        (lambda t: t.replace("\n", " "), "made by no merge"),
+    ],
+)
+def test_damaged_merges_txt(tmp_path: Path, change: Any, message: str) -> None:
+    files = gpt2_files(tmp_path)
+    files[1].write_text(change(files[1].read_text(encoding="utf-8")), encoding="utf-8")
+    with pytest.raises(TokenizerFileError, match=message):
+        BPETokenizer.from_gpt2(*files, special_tokens=["末"])
+
+
+@pytest.mark.parametrize("name", ["vocab.json", "merges.txt"])
+def test_files_that_are_cut_short(tmp_path: Path, name: str) -> None:
+    files = gpt2_files(tmp_path)
+    content = (tmp_path / name).read_bytes()
+    for length in range(0, len(content) - 1, 7):
+        (tmp_path / name).write_bytes(content[:length])
+        with pytest.raises(TokenizerFileError):
+            BPETokenizer.from_gpt2(*files, special_tokens=["末"])
+
+
+def test_files_that_are_not_there_or_too_large(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = gpt2_files(tmp_path)
+    with pytest.raises(FileNotFoundError):
+        BPETokenizer.from_gpt2(tmp_path / "none.json", files[1])
+    with pytest.raises(FileNotFoundError):
+        BPETokenizer.from_gpt2(files[0], tmp_path / "none.txt")
+    with pytest.raises(TokenizerFileError, match="not a regular file"):
+        BPETokenizer.from_gpt2(tmp_path, files[1])
+    files[1].unlink()
+    with pytest.raises(TokenizerFileError, match=r"has neither tokenizer\.json nor merges\.txt"):
+        load_tokenizer(tmp_path)
+    monkeypatch.setattr(files_module, "MAX_FILE_BYTES", 100)
+    with pytest.raises(TokenizerFileError, match="bytes, 100 are the most"):
+        BPETokenizer.from_gpt2(*files)
+
+
+@pytest.mark.parametrize("config", [[], {"added_tokens_decoder": []}])
+def test_a_damaged_tokenizer_config(tmp_path: Path, config: Any) -> None:
+    gpt2_files(tmp_path)
+    (tmp_path / "tokenizer_config.json").write_text(json.dumps(config), encoding="utf-8")
+    with pytest.raises(TokenizerFileError, match="must be an object"):
+        load_tokenizer(tmp_path)
+
+
+# ── tokenizer.json ────────────────────────────────────────────────────────────────────────────────
+
+BYTE_LEVEL = {
+    "type": "ByteLevel",
+    "add_prefix_space": False,
+    "trim_offsets": True,
+    "use_regex": True,
+}
+NO_REGEX = {**BYTE_LEVEL, "use_regex": False}
+ADDED = {"id": 278, "content": END, "special": True, "lstrip": False, "rstrip": False,
+         "single_word": False, "normalized": False}  # fmt: skip
+
+
+def split(regex: str, behavior: str = "Isolated", invert: bool = False) -> dict[str, Any]:
+    first = {"type": "Split", "pattern": {"Regex": regex}, "behavior": behavior, "invert": invert}
+    return {"type": "Sequence", "pretokenizers": [first, NO_REGEX]}
+
+
+def hugging_face() -> dict[str, Any]:
+    """What Hugging Face would write of our tokenizer."""
+    special = set(TOKENIZER.special_tokens.values())
+    return {
+        "version": "1.0",
+        "truncation": None,
+        "padding": None,
+        "added_tokens": [ADDED, {**ADDED, "id": 279, "content": "末"}],
+        "normalizer": None,
+        "pre_tokenizer": BYTE_LEVEL,
+        "post_processor": BYTE_LEVEL,
+        "decoder": BYTE_LEVEL,
+        "model": {
+            "type": "BPE", "dropout": None, "unk_token": None, "fuse_unk": False,
+            "continuing_subword_prefix": "", "end_of_word_suffix": None,
+            "byte_fallback": False, "ignore_merges": False,
+            "vocab": {printable(t): i for i, t in TOKENIZER.vocab.items() if i not in special},
+            "merges": [f"{printable(a)} {printable(b)}" for a, b in TOKENIZER.merges],
+        },
+    }  # fmt: skip
+
+
+def test_a_tokenizer_json(tmp_path: Path) -> None:
+    data = hugging_face()
+    path = tmp_path / "tokenizer.json"
+    path.write_text(json.dumps(data), encoding="utf-8")
+    assert load_tokenizer(path) == load_tokenizer(tmp_path) == TOKENIZER
+    data["model"]["merges"] = [merge.split() for merge in data["model"]["merges"]]
+    data["model"]["vocab"][END] = 278  # the special tokens may be there too
+    data["post_processor"] = data["decoder"] = None
+    del data["model"]["type"]  # as in GPT-2's, which is older
+    path.write_text(json.dumps(data), encoding="utf-8")
+    assert load_tokenizer(path) == TOKENIZER
+
+
+@pytest.mark.parametrize(
+    ("pre_tokenizer", "pattern"),
+    [
+        (NO_REGEX, None),
+        (split(r"\w+"), r"\w+"),
+        (split(r"\p{N}{1,3}|\P{N}+"), r"\p{N}{1,3}|\P{N}+"),
+    ],
+)
+def test_its_patterns(tmp_path: Path, pre_tokenizer: Any, pattern: str | None) -> None:
+    path = tmp_path / "t.json"
+    path.write_text(json.dumps({**hugging_face(), "pre_tokenizer": pre_tokenizer}), "utf-8")
+    tokenizer = load_tokenizer(path)
+    assert isinstance(tokenizer, BPETokenizer) and tokenizer.pattern == pattern
+
+
+def with_model(**changes: Any) -> dict[str, Any]:
+    return {"model": {**hugging_face()["model"], **changes}}
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"surprise": 1}, "'surprise' of tokenizer.json is not known"),
+        ({"truncation": {"max_length": 5}}, "truncation of tokenizer.json is {'max_length': 5}"),
+        ({"padding": {"strategy": "x"}}, "padding of tokenizer.json is"),
+        ({"normalizer": {"type": "NFC"}}, "normalizer of tokenizer.json is {'type': 'NFC'}: only"),
+        ({"pre_tokenizer": None}, "pre_tokenizer of tokenizer.json must be an object with a type"),
+        ({"pre_tokenizer": {"type": "Metaspace"}}, "pre_tokenizer of .*Metaspace"),
+        ({"pre_tokenizer": {**BYTE_LEVEL, "add_prefix_space": True}}, "'add_prefix_space': True"),
+        ({"pre_tokenizer": split("a", "Removed")}, "pre_tokenizer of .* 'Removed'"),
+        ({"pre_tokenizer": split("a", "Removed", True)}, "pre_tokenizer of .* 'Removed'"),
+        ({"pre_tokenizer": split("(")}, "nor a regular expression"),
+        ({"pre_tokenizer": {"type": "Sequence", "pretokenizers": [BYTE_LEVEL]}}, "'Sequence'"),
+        ({"post_processor": {"type": "RobertaProcessing"}}, "post_processor of .*Roberta"),
+        ({"post_processor": {"type": "TemplateProcessing", "single": [
+            {"SpecialToken": {"id": "<s>"}}, {"Sequence": {"id": "A"}}]}}, "TemplateProcessing"),
+        ({"decoder": {"type": "WordPiece"}}, "decoder of tokenizer.json is {'type': 'WordPiece'}"),
+        ({"model": {"type": "Unigram"}}, "model of tokenizer.json is {'type': 'Unigram'}"),
+        ({"model": None}, "model of tokenizer.json must be an object with a type: got None"),
+        (with_model(dropout=0.1), "dropout=0.1 of the model is not known here"),
+        (with_model(unk_token="<unk>"), "unk_token='<unk>' of the model"),
+        (with_model(end_of_word_suffix="</w>"), "end_of_word_suffix='</w>'"),
+        (with_model(byte_fallback=True), "byte_fallback=True of the model"),
+        (with_model(ignore_merges=True), "ignore_merges=True of the model"),
+        (with_model(novelty=1), "novelty=1 of the model"),
+        (with_model(vocab=[]), "must have a vocab"),
+        (with_model(merges={}), "must have a vocab"),
+        (with_model(merges=[5]), r"merges\[0\] must be two tokens: got 5"),
+        (with_model(merges=[["a"]]), r"merges\[0\] must be two tokens"),
+        (with_model(merges=[]), "made by no merge"),
+        ({"added_tokens": {}}, "added_tokens must be a list of objects"),
+        ({"added_tokens": [5]}, "added_tokens must be a list of objects"),
+        ({"added_tokens": [{"id": 3}]}, "an added token must have a content and an id"),
+        ({"added_tokens": [{**ADDED, "id": True}]}, "an added token must have a content and an id"),
+        ({"added_tokens": [{**ADDED, "special": False}]}, "is not special, which is not known"),
+        ({"added_tokens": [{**ADDED, "lstrip": True}]}, "lstrip of added token '<|endoftext|>' is"),
+        ({"added_tokens": [ADDED, ADDED]}, "added token '<|endoftext|>' is there twice"),
+        ({"added_tokens": [{**ADDED, "id": 300}]}, "must be 0 to 278: 278 is missing"),
+        ({"added_tokens": [{**ADDED, "id": 5}]}, "two tokens have the id 5"),
+        ({"added_tokens": [{**ADDED, "content": "t"}]}, "'t' has id 278, and 116 in the model"),
+    ],
+)  # fmt: skip
+def test_what_a_tokenizer_json_may_not_say(tmp_path: Path, changes: Any, message: str) -> None:
+    path = tmp_path / "tokenizer.json"
+    path.write_text(json.dumps({**hugging_face(), **changes}), encoding="utf-8")
+    with pytest.raises(TokenizerFileError) as caught:
+        load_tokenizer(path)
+    assert re.search(message.replace("|", r"\|"), str(caught.value)), caught.value
+    assert len(str(caught.value)) < 500
+
+
+@given(
+    value=JSON, key=st.sampled_from(sorted(hugging_face())), inside=st.booleans(), data=st.data()
+)
+def test_any_value_in_a_tokenizer_json_is_refused_or_sound(
+    tmp_path_factory: pytest.TempPathFactory, value: Any, key: str, inside: bool, data: Any
+) -> None:
+    described = hugging_face()
+    part = described[key]
+    if inside and isinstance(part, dict):
+        described[key] = {**part, data.draw(st.sampled_from(sorted(part))): value}
+    else:
+        described[key] = value
+    path = tmp_path_factory.mktemp("hostile") / "t.json"
+    path.write_text(json.dumps(described), encoding="utf-8")
+    try:
+        tokenizer = load_tokenizer(path)
+    except TokenizerFileError:
+        return
+    assert tokenizer.decode(tokenizer.encode(TEXT)) == TEXT
