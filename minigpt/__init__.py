@@ -13,31 +13,63 @@ Example:
     ['to be or not to be']
 """
 
-from minigpt import (
-    checkpoints,
-    datasets,
-    functional,
-    interop,
-    metrics,
-    models,
-    nn,
-    optim,
-    sampling,
-    tasks,
-    tokenizers,
-    training,
-)
-from minigpt.checkpoints import load_model
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from minigpt import functional, nn, optim
 from minigpt.grad_mode import no_grad
 from minigpt.gradcheck import gradcheck
-from minigpt.models import GPT, GPTConfig
+from minigpt.models.gpt import GPT, GPTConfig
 from minigpt.optim import SGD, Adam, AdamW, clip_grad_norm
-from minigpt.sampling import Sampler
 from minigpt.tensor import Tensor
-from minigpt.tokenizers import BPETokenizer, CharTokenizer, Tokenizer, load_tokenizer
-from minigpt.training import History, Trainer, TrainerConfig
+
+if TYPE_CHECKING:
+    from minigpt import (
+        checkpoints,
+        datasets,
+        interop,
+        metrics,
+        models,
+        sampling,
+        tasks,
+        tokenizers,
+        training,
+    )
+    from minigpt.checkpoints import load_model
+    from minigpt.sampling import Sampler
+    from minigpt.tokenizers import BPETokenizer, CharTokenizer, Tokenizer, load_tokenizer
+    from minigpt.training import History, Trainer, TrainerConfig
 
 __version__ = "0.1.0"
+
+# Rooms that are not needed to make a model are loaded when they are first asked for.
+_ROOM_OF = {
+    "load_model": "checkpoints",
+    "Sampler": "sampling",
+    "BPETokenizer": "tokenizers",
+    "CharTokenizer": "tokenizers",
+    "Tokenizer": "tokenizers",
+    "load_tokenizer": "tokenizers",
+    "History": "training",
+    "Trainer": "training",
+    "TrainerConfig": "training",
+}
+_ROOMS = {"datasets", "interop", "metrics", "models", "tasks", *_ROOM_OF.values()}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _ROOMS:
+        return importlib.import_module(f"minigpt.{name}")
+    if name in _ROOM_OF:
+        return getattr(importlib.import_module(f"minigpt.{_ROOM_OF[name]}"), name)
+    raise AttributeError(f"module 'minigpt' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
+
 
 __all__ = [
     "GPT",
