@@ -299,6 +299,7 @@ def ids(name: str, value: object, n: int, *, keep_dtype: bool = False) -> Array:
     if array.size and (int(array.min()) < 0 or int(array.max()) >= n):
         wrong = int(array[(array < 0) | (array >= n)].flat[0])
         expected = f"from 0 to {n - 1}, as the vocabulary has {n} entries"
+        expected = expected if n else "none at all, as the vocabulary is empty"
         mend = "was the text encoded with another tokenizer?"
         raise IndexError(_sentence(name, expected, wrong, mend))
     return array if keep_dtype else array.astype(np.int64, copy=False)
