@@ -188,7 +188,11 @@ def _first_gradient(root: Tensor, gradient: Array | None) -> Array:
                 "call it on a scalar (a .sum() or .mean()), or pass gradient="
             )
         return np.ones_like(root.data)
-    gradient = np.asarray(gradient)
+    try:
+        gradient = np.asarray(gradient)
+    except (ValueError, TypeError):
+        found = type(gradient).__name__
+        raise TypeError(f"gradient must be an array like the tensor: got a {found}") from None
     if gradient.shape != root.shape:
         raise ValueError(f"gradient has shape {gradient.shape}, the tensor has {root.shape}")
     if gradient.dtype != root.dtype:

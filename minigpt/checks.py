@@ -317,6 +317,8 @@ def regular(name: str, value: object, expected: str = "an array") -> Array:
     """``value`` as an array; rows of different lengths make none."""
     if isinstance(value, np.ma.MaskedArray):
         raise wrong_type(name, f"{expected} without a mask of its own", value, "fill it first")
+    if getattr(value, "requires_grad", False) is True:  # NumPy would lose it
+        raise wrong_type(name, f"{expected} without a gradient", value, "pass .detach()")
     try:
         array = np.asarray(value)
     except ValueError:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -54,8 +55,8 @@ def gradcheck(
         >>> mg.gradcheck(lambda x: (x * x).tanh(), [x])
         True
     """
-    tensors = [inputs] if isinstance(inputs, Tensor) else list(inputs)
-    _check(tensors)
+    tensors: list[Any] = list(inputs) if isinstance(inputs, (list, tuple)) else [inputs]
+    _check(fn, tensors, eps, atol, rtol, seed)
     output = checks.instance("what fn returns", fn(*tensors), Tensor)
     v = np.random.default_rng(seed).standard_normal(output.shape)
     try:
@@ -104,7 +105,13 @@ def _central_difference(
     return (sums[0] - sums[1]) / (2 * eps)
 
 
-def _check(tensors: Sequence[Tensor]) -> None:
+def _check(fn: object, tensors: list[Any], eps: float, atol: float, rtol: float, seed: int) -> None:
+    if not callable(fn):
+        raise checks.wrong_type("fn", "a function of Tensors", fn)
+    checks.number("eps", eps, above=0)
+    checks.number("atol", atol, least=0)
+    checks.number("rtol", rtol, least=0)
+    checks.seed(seed)
     for i, x in enumerate(tensors):
         if not isinstance(x, Tensor) or x.dtype != np.float64:
             raise checks.wrong_type(f"inputs[{i}]", "a float64 Tensor", x)

@@ -99,7 +99,10 @@ class Tensor:
         As ``x.data[...] = value``, and counted: ``backward`` through a graph that was recorded
         before is an error then, not a wrong gradient.
         """
-        self.data[...] = value
+        array = checks.regular("value", value, "a number or an array of numbers")
+        if array.dtype.kind not in "biuf":
+            raise checks.wrong_type("value", "a number or an array of numbers", value)
+        self.data[...] = array
         self.version = (self.version or 0) + 1
 
     def detach(self) -> Tensor:
