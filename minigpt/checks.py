@@ -299,6 +299,7 @@ def ids(name: str, value: object, n: int, *, keep_dtype: bool = False) -> Array:
     if array.size and (int(array.min()) < 0 or int(array.max()) >= n):
         wrong = int(array[(array < 0) | (array >= n)].flat[0])
         expected = f"from 0 to {n - 1}, as the vocabulary has {n} entries"
+        expected = expected if n else "none at all, as the vocabulary is empty"
         mend = "was the text encoded with another tokenizer?"
         raise IndexError(_sentence(name, expected, wrong, mend))
     return array if keep_dtype else array.astype(np.int64, copy=False)
@@ -316,6 +317,8 @@ def regular(name: str, value: object, expected: str = "an array") -> Array:
     """``value`` as an array; rows of different lengths make none."""
     if isinstance(value, np.ma.MaskedArray):
         raise wrong_type(name, f"{expected} without a mask of its own", value, "fill it first")
+    if getattr(value, "requires_grad", False) is True:  # NumPy would lose it
+        raise wrong_type(name, f"{expected} without a gradient", value, "pass .detach()")
     try:
         array = np.asarray(value)
     except ValueError:

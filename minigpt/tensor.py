@@ -26,6 +26,9 @@ class Tensor:
         data: the array.
         grad: ∂L/∂self after ``L.backward()``, added up over calls; None before. Only leaves have
             one: tensors that no operation computed.
+        version: how often the data of a parameter was changed in place. What changes it counts
+            on, so that ``backward`` through a graph from before the change is an error, not a
+            wrong gradient. None for constants and results, which are not there to be changed.
 
     Types never change silently: float32 and float64 do not mix, arrays of other types are refused;
     numbers, and arrays of integers or booleans in arithmetic, take the dtype of the tensor they
@@ -43,7 +46,7 @@ class Tensor:
         (14.0, array([2., 4., 6.], dtype=float32))
     """
 
-    __slots__ = ("__weakref__", "data", "grad", "node", "rebuild", "requires_grad")
+    __slots__ = ("__weakref__", "data", "grad", "node", "rebuild", "requires_grad", "version")
     __array_ufunc__ = None  # array + tensor is the tensor's business
 
     def __init__(self, array: Any, requires_grad: bool = False) -> None:
@@ -52,6 +55,7 @@ class Tensor:
         self.requires_grad: bool = requires_grad
         self.node: Node | None = None  # the operation that computed it; None for a leaf
         self.rebuild: Callable[[], Array] | None = None  # computes the array again: autograd.kept
+        self.version: int | None = 0 if requires_grad else None
 
     # ── the array ─────────────────────────────────────────────────────────────────────────────
 
@@ -89,15 +93,28 @@ class Tensor:
         """The array itself, not a copy."""
         return self.data
 
+    def assign(self, value: Array | float) -> None:
+        """Write other numbers into the array.
+
+        As ``x.data[...] = value``, and counted: ``backward`` through a graph that was recorded
+        before is an error then, not a wrong gradient.
+        """
+        array = checks.regular("value", value, "a number or an array of numbers")
+        if array.dtype.kind not in "biuf":
+            raise checks.wrong_type("value", "a number or an array of numbers", value)
+        self.data[...] = array
+        self.version = (self.version or 0) + 1
+
     def detach(self) -> Tensor:
         """The same array without its history: gradients do not flow through."""
-        return self.like(self.data)
+        return Tensor(self.data)
 
     def like(self, value: Array) -> Tensor:
         """A tensor of another array, without history: what operations put their results in."""
         made = Tensor.__new__(Tensor)
         made.data = np.asarray(value)  # NumPy gives a scalar, not an array, where no axis is left
         made.grad, made.requires_grad, made.node, made.rebuild = None, False, None, None
+        made.version = None
         return made
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
@@ -138,7 +155,8 @@ class Tensor:
             gradient: ∂L/∂self, where self is not a scalar loss but holds several numbers.
 
         Raises:
-            RuntimeError: there is no graph, or it was walked before.
+            RuntimeError: there is no graph, it was walked before, or the data of a leaf has changed
+                since it was recorded.
             ValueError: self holds several numbers and ``gradient`` is missing or misshapen.
         """
         for leaf, g in gradients(self, gradient).items():

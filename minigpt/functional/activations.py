@@ -20,6 +20,8 @@ from minigpt.functional.erf import erf
 from minigpt.operations import relu, tanh
 from minigpt.tensor import Tensor
 
+LARGE = 1e4  # for all three, Φ(x) or σ(x) is 0 or 1 long before, to the last bit
+
 __all__ = ["ACTIVATIONS", "gelu", "relu", "silu", "tanh"]
 
 
@@ -66,13 +68,22 @@ def silu(x: Tensor) -> Tensor:
 def _elementwise(
     x: Tensor, value_and_slope: Callable[[Array, Array, Array | None], None]
 ) -> Tensor:
-    """y = f(x) in blocks; ``value_and_slope`` writes f, and f′ where there is an array for it."""
+    """y = f(x) in blocks; ``value_and_slope`` writes f, and f′ where there is an array for it.
+
+    From LARGE on, f(x) is x, and f(−x) is 0; but on the way there x³ may overflow, and ∞·0 is NaN.
+    So the arithmetic sees no larger numbers.
+    """
     a = np.asarray(x.data, order="C")
     y = np.empty_like(a)
     slope = np.empty_like(a) if is_recorded((x,)) else None
     for block in chunk_slices(a.size):
-        piece = slope.reshape(-1)[block] if slope is not None else None
-        value_and_slope(a.reshape(-1)[block], y.reshape(-1)[block], piece)
+        piece, y_piece = a.reshape(-1)[block], y.reshape(-1)[block]
+        slope_piece = slope.reshape(-1)[block] if slope is not None else None
+        if piece.min() > -LARGE and piece.max() < LARGE:
+            value_and_slope(piece, y_piece, slope_piece)
+        else:
+            value_and_slope(np.clip(piece, -LARGE, LARGE), y_piece, slope_piece)
+            np.copyto(y_piece, piece, where=piece > LARGE)
     return record(y, (x,), lambda g: (g * slope,))
 
 

@@ -192,12 +192,13 @@ def attention_weights(
                [0.33, 0.33, 0.33]])
     """
     queries, keys, mask, slopes = _check_weights(q, k, mask, causal, slopes)
-    scores = scaled_scores(queries, keys)  # (..., T, d_k) @ (..., d_k, S) -> (..., T, S)
-    if slopes is not None:
-        scores += distance_bias(slopes.astype(scores.dtype), scores.shape[-1])
-    if causal:
-        scores += causal_bias(*scores.shape[-2:], scores.dtype.char)
-    return softmax_of_scores(scores, mask)
+    with np.errstate(over="ignore", invalid="ignore"):
+        scores = scaled_scores(queries, keys)  # (..., T, d_k) @ (..., d_k, S) -> (..., T, S)
+        if slopes is not None:
+            scores += distance_bias(slopes.astype(scores.dtype), scores.shape[-1])
+        if causal:
+            scores += causal_bias(*scores.shape[-2:], scores.dtype.char)
+        return softmax_of_scores(scores, mask)
 
 
 def split_heads(x: Array, n_head: int) -> Array:
@@ -240,8 +241,9 @@ def _check_heads(
 ) -> Options:
     checks.tensors("multi_head_attention", qkv=qkv)
     checks.integer("n_head", n_head, least=1)
+    checks.flag("causal", causal)
     if qkv.ndim != 3 or qkv.shape[-1] % (3 * n_head) or qkv.shape[-1] == 0:
-        expected = f"of shape (B, T, 3·C) with C divisible by n_head={n_head}"
+        expected = f"of shape (B, T, 3·C) with C divisible by n_head={checks.shown(n_head)}"
         raise checks.wrong_value("multi_head_attention: qkv", expected, qkv)
     _check_dropout(dropout, rng)
     b, t, width = qkv.shape
@@ -256,7 +258,7 @@ def _check_cross_heads(
     checks.tensors(function, q=q, kv=kv)
     checks.integer("n_head", n_head, least=1)
     if q.ndim != 3 or q.shape[-1] % n_head or q.shape[-1] == 0:
-        expected = f"of shape (B, T, C) with C divisible by n_head={n_head}"
+        expected = f"of shape (B, T, C) with C divisible by n_head={checks.shown(n_head)}"
         raise checks.wrong_value(f"{function}: q", expected, q)
     if kv.ndim != 3 or kv.shape[0] != q.shape[0] or kv.shape[2] != 2 * q.shape[2]:
         expected = f"of shape ({q.shape[0]}, S, {2 * q.shape[2]}), as q is {q.shape}"
@@ -284,6 +286,8 @@ def _fitting(causal: bool, **named: Tensor) -> tuple[int, ...]:
         raise ValueError(f"{shapes}: each needs two axes at least, (places, features)")
     if q.shape[-1] != k.shape[-1]:
         raise ValueError(f"{shapes}: q and k differ in their last axis, d_k")
+    if q.shape[-1] == 0:
+        raise ValueError(f"{shapes}: q and k need at least one feature, d_k")
     if k.shape[-2] != v.shape[-2]:
         raise ValueError(f"{shapes}: k and v differ in their number of places")
     if checks.flag("causal", causal) and q.shape[-2] > k.shape[-2]:

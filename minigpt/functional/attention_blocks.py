@@ -59,47 +59,51 @@ def attend(
     n_queries, n_keys = q.shape[-2], k.shape[-2]
     keep_scale = q.dtype.type(1 / (1 - dropout))
     blocks: list[tuple[slice, int, Array, Array | None]] = []
-    for start in range(0, n_queries, ROWS if causal else n_queries):
-        rows = slice(start, min(start + ROWS, n_queries) if causal else n_queries)
-        seen = n_keys - n_queries + rows.stop if causal else n_keys
-        # (..., rows, d_k) @ (..., d_k, seen) -> (..., rows, seen)
-        p = _weights(q[..., rows, :], k[..., :seen, :], rows, mask, causal, slopes)
-        alive = keep_mask(p.shape, dropout, rng) if dropout and rng is not None else None
-        o_rows = o[..., rows, :]
-        # (..., rows, seen) @ (..., seen, d_v) -> (..., rows, d_v)
-        np.matmul(_dropped(p, alive), v[..., :seen, :], out=o_rows)
-        if alive is not None:
-            o_rows *= keep_scale
-        if differentiable:
-            blocks.append((rows, seen, p, alive))
+    with np.errstate(over="ignore", invalid="ignore"):  # ∞ − ∞ and 0·∞: NaN, quietly
+        for start in range(0, n_queries, ROWS if causal else max(1, n_queries)):
+            rows = slice(start, min(start + ROWS, n_queries) if causal else n_queries)
+            seen = n_keys - n_queries + rows.stop if causal else n_keys
+            # (..., rows, d_k) @ (..., d_k, seen) -> (..., rows, seen)
+            p = _weights(q[..., rows, :], k[..., :seen, :], rows, mask, causal, slopes)
+            alive = keep_mask(p.shape, dropout, rng) if dropout and rng is not None else None
+            o_rows = o[..., rows, :]
+            # (..., rows, seen) @ (..., seen, d_v) -> (..., rows, d_v)
+            np.matmul(_dropped(p, alive), v[..., :seen, :], out=o_rows)
+            if alive is not None:
+                o_rows *= keep_scale
+            if differentiable:
+                blocks.append((rows, seen, p, alive))
 
     def backward(g: Array, gq: Array, gk: Array, gv: Array) -> None:
-        d = np.einsum("...d,...d->...", g, o)[..., None]  # D: (..., T, 1)
-        scale = g.dtype.type(1 / math.sqrt(q.shape[-1]))
-        first = True
-        while blocks:  # from the last block on, which sees all keys: it writes, the others add
-            rows, seen, p, alive = blocks.pop()
-            q_rows, g_rows = q[..., rows, :], g[..., rows, :]
-            if alive is not None:
-                g_rows = g_rows * keep_scale
-            # ∂L/∂P: (..., rows, d_v) @ (..., d_v, seen) -> (..., rows, seen)
-            gs = g_rows @ v[..., :seen, :].swapaxes(-1, -2)
-            if alive is not None:
-                gs *= alive
-            gs -= d[..., rows, :]
-            gs *= p  # ∂L/∂S
-            gs *= scale
-            # (..., rows, seen) @ (..., seen, d_k) -> (..., rows, d_k)
-            np.matmul(gs, k[..., :seen, :], out=gq[..., rows, :])
-            # (..., seen, rows) @ (..., rows, d) -> (..., seen, d)
-            gs, p = gs.swapaxes(-1, -2), _dropped(p, alive).swapaxes(-1, -2)
-            if first:
-                np.matmul(gs, q_rows, out=gk)
-                np.matmul(p, g_rows, out=gv)
-                first = False
-            else:
-                gk[..., :seen, :] += gs @ q_rows
-                gv[..., :seen, :] += p @ g_rows
+        with np.errstate(over="ignore", invalid="ignore"):  # as above
+            d = np.einsum("...d,...d->...", g, o)[..., None]  # D: (..., T, 1)
+            scale = g.dtype.type(1 / math.sqrt(q.shape[-1]))
+            first = True
+            while blocks:  # from the last block on, which sees all keys: it writes, the others add
+                rows, seen, p, alive = blocks.pop()
+                q_rows, g_rows = q[..., rows, :], g[..., rows, :]
+                if alive is not None:
+                    g_rows = g_rows * keep_scale
+                # ∂L/∂P: (..., rows, d_v) @ (..., d_v, seen) -> (..., rows, seen)
+                gs = g_rows @ v[..., :seen, :].swapaxes(-1, -2)
+                if alive is not None:
+                    gs *= alive
+                gs -= d[..., rows, :]
+                gs *= p  # ∂L/∂S
+                gs *= scale
+                # (..., rows, seen) @ (..., seen, d_k) -> (..., rows, d_k)
+                np.matmul(gs, k[..., :seen, :], out=gq[..., rows, :])
+                # (..., seen, rows) @ (..., rows, d) -> (..., seen, d)
+                gs, p = gs.swapaxes(-1, -2), _dropped(p, alive).swapaxes(-1, -2)
+                if first:
+                    np.matmul(gs, q_rows, out=gk)
+                    np.matmul(p, g_rows, out=gv)
+                    first = False
+                else:
+                    gk[..., :seen, :] += gs @ q_rows
+                    gv[..., :seen, :] += p @ g_rows
+            if first:  # no query, no gradient
+                gk[...], gv[...] = 0, 0
 
     return backward
 
@@ -135,7 +139,7 @@ def softmax_of_scores(scores: Array, mask: Array | None) -> Array:
     """
     if mask is not None:
         np.copyto(scores, -np.inf, where=~mask)
-    top = scores.max(axis=-1, keepdims=True)
+    top = scores.max(axis=-1, keepdims=True, initial=-np.inf)  # −∞ where there is no key
     if mask is not None:  # a query that may see nothing: exp(−∞ − 0) = 0 everywhere
         top[np.isneginf(top)] = 0
     scores -= top

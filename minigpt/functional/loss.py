@@ -49,7 +49,8 @@ def cross_entropy(
 
     # log p = shifted − log Σ exp(shifted)
     shifted = logits.data.reshape(-1, vocab_size)  # (..., V) -> (N, V)
-    shifted = shifted - shifted.max(axis=-1, keepdims=True)
+    with np.errstate(invalid="ignore"):  # ∞ − ∞: NaN, quietly
+        shifted = shifted - shifted.max(axis=-1, keepdims=True)
     picked = shifted[places, labels]
     if label_smoothing:  # Σᵥ qᵥ·shiftedᵥ, in place of the target's alone
         picked = (1 - label_smoothing) * picked + label_smoothing * shifted.mean(axis=-1)
@@ -114,8 +115,9 @@ def _check(
     checks.one_of("reduction", reduction, ("mean", "sum", "none"))
     checks.integer("ignore_index", ignore_index)
     targets = checks.integers("targets", targets)
-    if logits.ndim == 0:
-        raise checks.wrong_value("cross_entropy: logits", "of shape (..., V)", logits)
+    if logits.ndim == 0 or logits.shape[-1] == 0:
+        expected = "of shape (..., V) with V of at least 1"
+        raise checks.wrong_value("cross_entropy: logits", expected, logits)
     why = f", as logits are {logits.shape}"
     checks.same_shape("cross_entropy: targets", targets, logits.shape[:-1], why)
     counted = targets != ignore_index

@@ -28,12 +28,14 @@ def layer_norm(x: Tensor, weight: Tensor, bias: Tensor | None = None, eps: float
         TypeError: the dtypes differ.
     """
     _check(x, weight, bias, eps)
-    gamma, beta = weight.data, None if bias is None else bias.data
-    n = x.shape[-1]
-    normal = x.data - x.data.mean(axis=-1, keepdims=True)
-    variance = np.einsum("...i,...i->...", normal, normal)[..., None] / n
-    inverse = (1 / np.sqrt(variance + eps)).astype(x.dtype, copy=False)
-    normal *= inverse
+    gamma, beta, n = weight.data, None if bias is None else bias.data, x.shape[-1]
+    with np.errstate(over="ignore", invalid="ignore"):
+        normal = x.data - x.data.mean(axis=-1, keepdims=True)
+        variance = np.einsum("...i,...i->...", normal, normal)[..., None] / n  # (..., 1)
+        inverse = (1 / np.sqrt(variance + eps)).astype(x.dtype, copy=False)
+        normal *= inverse  # x̂
+    if not np.isfinite(variance).all():
+        _normalise_large(x.data, eps, ~np.isfinite(variance[..., 0]), normal, inverse)
 
     def scaled() -> Array:
         y = normal * gamma
@@ -54,9 +56,28 @@ def layer_norm(x: Tensor, weight: Tensor, bias: Tensor | None = None, eps: float
     return record(scaled(), inputs, vjp, rebuild=scaled)
 
 
+def _normalise_large(x: Array, eps: float, rows: Array, normal: Array, inverse: Array) -> None:
+    """Write x̂ and 1/√(σ² + ε) of rows whose squares overflow.
+
+    With s the largest number of a row, x̂ = (x/s − μ/s)/√(σ²/s² + ε/s²). A row that holds ∞ or NaN
+    has no x̂: it becomes NaN, quietly.
+    """
+    large = x[rows].astype(np.float64)  # (k, n)
+    s = np.abs(large).max(axis=-1, keepdims=True)
+    with np.errstate(invalid="ignore"):
+        large /= s
+        large -= large.mean(axis=-1, keepdims=True)
+        variance = np.einsum("ri,ri->r", large, large)[:, None] / large.shape[-1]
+        inverse_of_s = 1 / np.sqrt(np.maximum(variance + eps / s / s, np.finfo(np.float64).tiny))
+        normal[rows] = large * inverse_of_s
+        inverse[rows] = inverse_of_s / s
+
+
 def _check(x: Tensor, weight: Tensor, bias: Tensor | None, eps: float) -> None:
     checks.tensors("layer_norm", x=x, weight=weight)
     checks.number("eps", eps, above=0)
+    if x.ndim == 0 or x.shape[-1] == 0:
+        raise checks.wrong_value("layer_norm: x", "of shape (..., n) with n of at least 1", x)
     for name, vector in (("weight", weight), ("bias", bias)):
         if vector is not None:
             checks.tensors("layer_norm", **{name: vector})

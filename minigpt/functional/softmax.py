@@ -27,7 +27,7 @@ def softmax(x: Tensor, axis: int = -1) -> Tensor:
         array([0.5, 0.5], dtype=float32)
     """
     _check("softmax", x, axis)
-    y = softmax_in_place(np.asarray(x.data - x.data.max(axis=axis, keepdims=True)), axis)
+    y = softmax_in_place(_shifted(x.data, axis), axis)
 
     def vjp(g: Array) -> tuple[Array]:
         return (y * (g - (g * y).sum(axis=axis, keepdims=True)),)
@@ -47,8 +47,9 @@ def log_softmax(x: Tensor, axis: int = -1) -> Tensor:
         ValueError: there is no such axis.
     """
     _check("log_softmax", x, axis)
-    y = x.data - x.data.max(axis=axis, keepdims=True)
-    y -= np.log(np.exp(y).sum(axis=axis, keepdims=True))
+    y = _shifted(x.data, axis)
+    if y.size:  # there is no logarithm of a sum of nothing
+        y -= np.log(np.exp(y).sum(axis=axis, keepdims=True))
 
     def vjp(g: Array) -> tuple[Array]:
         return (g - np.exp(y) * g.sum(axis=axis, keepdims=True),)
@@ -61,6 +62,12 @@ def softmax_in_place(shifted: Array, axis: int = -1) -> Array:
     np.exp(shifted, out=shifted)
     shifted /= shifted.sum(axis=axis, keepdims=True)
     return shifted
+
+
+def _shifted(x: Array, axis: int) -> Array:
+    """x, less the largest along the axis. Where that is +∞ there is no answer: NaN, quietly."""
+    with np.errstate(invalid="ignore"):
+        return np.asarray(x - x.max(axis=axis, keepdims=True, initial=-np.inf))
 
 
 def _check(function: str, x: Tensor, axis: int) -> None:

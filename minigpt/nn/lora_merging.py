@@ -84,7 +84,8 @@ def unmerge_lora(model: Module, adapters: Mapping[str, Adapter]) -> None:
     layers: dict[str, Any] = dict(model.named_modules())
     for name, adapter in adapters.items():
         layer = layers[name]
-        layer.lora_a.data[...], layer.lora_b.data[...] = adapter.a, adapter.b
+        layer.lora_a.assign(adapter.a)
+        layer.lora_b.assign(adapter.b)
         _add(layer.weight, -adapter.change())
 
 
@@ -99,4 +100,4 @@ def _plain(layer: LoRALinear) -> Linear:
 
 def _add(weight: Parameter, change: Array) -> None:
     """W ← W + change, rounded once."""
-    weight.data[...] = weight.data + change
+    weight.assign(weight.data + change)

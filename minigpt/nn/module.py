@@ -170,7 +170,7 @@ class Module:
         own = dict(self.named_parameters())
         _check_fits(self, own, state, strict)
         for name in own.keys() & state.keys():
-            own[name].data[...] = state[name]
+            own[name].assign(state[name])
 
     # ── inspecting it ─────────────────────────────────────────────────────────────────────────
 

@@ -47,7 +47,16 @@ def getitem(x: Tensor, index: Any) -> Tensor:
             np.add.at(gx, index, g)
         return (gx,)
 
-    return record(x.data[index], (x,), vjp)
+    return record(_picked(x.data, index), (x,), vjp)
+
+
+def _picked(a: Array, index: Any) -> Array:
+    """a[index], where NumPy's IndexErrors say what is wrong, and other errors do not."""
+    try:
+        return a[index]
+    except (ValueError, OverflowError):
+        expected = "made of integers in range, slices, or arrays with rows of one length"
+        raise IndexError(f"index must be {expected}: got {checks.shown(index)}") from None
 
 
 def _check(x: Tensor, index: Any) -> tuple[Any, ...]:

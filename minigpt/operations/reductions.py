@@ -37,7 +37,7 @@ def sum(x: Tensor, axis: Axis = None, keepdims: bool = False) -> Tensor:
         >>> mg.Tensor([[1.0, 2.0], [3.0, 4.0]]).sum(axis=0).numpy()
         array([4., 6.], dtype=float32)
     """
-    axes = _check("sum", x, axis)
+    axes = _check("sum", x, axis, keepdims)
     shape, value = x.shape, x.data.sum(axis=axes, keepdims=keepdims)
     return record(value, (x,), lambda g: (np.broadcast_to(_restored(g, axes, keepdims), shape),))
 
@@ -51,7 +51,7 @@ def mean(x: Tensor, axis: Axis = None, keepdims: bool = False) -> Tensor:
         ValueError: there is no such axis, it is named twice, or there are no numbers to average.
         TypeError: ``axis`` is not made of integers.
     """
-    n = _check_count("mean", x, axis)
+    n = _check_count("mean", x, axis, keepdims)
     return sum(x, axis, keepdims) * (1.0 / n)
 
 
@@ -65,7 +65,7 @@ def var(x: Tensor, axis: Axis = None, keepdims: bool = False, correction: int = 
             divide by.
         TypeError: ``axis`` is not made of integers.
     """
-    n = _check_count("var", x, axis, correction)
+    n = _check_count("var", x, axis, keepdims, correction)
     axes = _axes(axis, x.ndim)
     scale = x.dtype.type(2 / n)
     centred = x.data - x.data.mean(axis=axes, keepdims=True)
@@ -86,7 +86,7 @@ def max(x: Tensor, axis: Axis = None, keepdims: bool = False) -> Tensor:
         ValueError: there is no such axis, it is named twice, or there are no numbers.
         TypeError: ``axis`` is not made of integers.
     """
-    axes = _check("max", x, axis)
+    axes = _check_not_empty("max", x, axis, keepdims)
     a = x.data
     top = a.max(axis=axes, keepdims=True)
 
@@ -112,9 +112,10 @@ def _axes(axis: Axis, ndim: int) -> tuple[int, ...]:
 # ── checks ────────────────────────────────────────────────────────────────────────────────────
 
 
-def _check(function: str, x: Tensor, axis: Any) -> tuple[int, ...]:
+def _check(function: str, x: Tensor, axis: Any, keepdims: bool) -> tuple[int, ...]:
     """The axes that are reduced, as non-negative numbers."""
     checks.tensors(function, x=x)
+    checks.flag("keepdims", keepdims)
     if isinstance(axis, list):
         expected = "an integer, a tuple of integers or None"
         raise checks.wrong_type("axis", expected, axis, f"axis={tuple(axis)}")
@@ -127,13 +128,21 @@ def _check(function: str, x: Tensor, axis: Any) -> tuple[int, ...]:
     return axes
 
 
-def _check_count(function: str, x: Tensor, axis: Axis, correction: int = 0) -> int:
+def _check_not_empty(function: str, x: Tensor, axis: Axis, keepdims: bool) -> tuple[int, ...]:
+    """The axes of a maximum, none of which may be of length 0 where there is a result."""
+    axes = _check(function, x, axis, keepdims)
+    if x.size == 0 and any(x.shape[i] == 0 for i in axes):
+        raise ValueError(f"{function}: no numbers to choose from: shape {x.shape} over axes {axes}")
+    return axes
+
+
+def _check_count(function: str, x: Tensor, axis: Axis, keepdims: bool, correction: int = 0) -> int:
     """How many numbers are averaged over, less ``correction``."""
-    axes = _check(function, x, axis)
+    axes = _check(function, x, axis, keepdims)
     n = math.prod(x.shape[i] for i in axes)
     if n == 0:
         raise ValueError(f"{function}: no numbers to average: shape {x.shape} over axes {axes}")
-    if n <= checks.integer("correction", correction):
+    if n <= checks.integer("correction", correction, least=0):
         expected = f"below {n}, the number of values that the variance is of"
         raise checks.wrong_value("correction", expected, correction)
     return n - correction

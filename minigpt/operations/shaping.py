@@ -213,7 +213,7 @@ def _check_split(x: Tensor, sections: Any, axis: int) -> list[int]:
     """Where the pieces begin and end, from 0 to the length of the axis."""
     _check_axes("split", x, axis)
     n = x.shape[axis]
-    if isinstance(sections, (list, tuple, np.ndarray)):
+    if isinstance(sections, (list, tuple)) or (isinstance(sections, np.ndarray) and sections.ndim):
         indices = [checks.integer(f"sections[{i}]", at) for i, at in enumerate(sections)]
         borders = [0, *indices, n]
         if borders != sorted(borders):

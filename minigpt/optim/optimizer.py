@@ -95,9 +95,11 @@ class Optimizer(ABC):
         slot.updates += 1
         data = slot.parameter.data
         theta = data.reshape(-1)
-        self._update(slot, theta, gradient.reshape(-1), self._lr * slot.lr_scale)
+        with np.errstate(over="ignore", invalid="ignore"):  # what overflows is ∞, quietly
+            self._update(slot, theta, gradient.reshape(-1), self._lr * slot.lr_scale)
         if not data.flags.c_contiguous:  # then theta was a copy
             data[...] = theta.reshape(data.shape)
+        slot.parameter.version = (slot.parameter.version or 0) + 1  # for graphs from before
 
     @abstractmethod
     def _update(self, slot: Slot, theta: Array, gradient: Array, lr: float) -> None:

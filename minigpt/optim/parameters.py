@@ -18,6 +18,7 @@ class ParameterLike(Protocol):
 
     data: Array
     grad: Array | None
+    version: int | None
 
 
 def as_list(name: str, params: Any) -> list[Any]:

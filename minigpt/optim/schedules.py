@@ -102,6 +102,7 @@ def _check(
         expected = f"at most learning_rate={peak}"
         raise checks.wrong_value("min_learning_rate", expected, floor, mend)
     steps = checks.integer("max_steps", max_steps, least=0)
+    checks.number("max_steps", steps)  # one that a float can hold
     if checks.integer("warmup_steps", warmup_steps, least=0) > steps:
         mend = "the warm-up is part of max_steps"
         expected = f"at most max_steps={max_steps}"

@@ -351,3 +351,108 @@ def test_a_tensor_without_a_graph():
         Tensor([1.0]).sum().backward()
     with pytest.raises(RuntimeError, match="without a graph"):
         leaf(3).detach().sum().backward()
+
+
+# ── what a VJP must return ────────────────────────────────────────────────────────────────────
+
+
+def double(x, vjp):
+    return record(x.data * 2, (x,), vjp)
+
+
+@pytest.mark.parametrize(
+    ("vjp", "error", "message"),
+    [
+        (lambda g: g * 2, TypeError, "a tuple of one gradient: got a ndarray"),
+        (lambda g: [g * 2], TypeError, "a tuple of one gradient: got a list"),
+        (lambda g: None, TypeError, "a tuple of one gradient: got a NoneType"),
+        (lambda g: (g * 2, g), TypeError, "a tuple of one gradient: got 2 of them"),
+        (lambda g: (), TypeError, "a tuple of one gradient: got 0 of them"),
+        (lambda g: (None,), TypeError, r"like its input, float32 of shape \(1, 3\): got NoneType"),
+        (lambda g: ([2.0],), TypeError, r"like its input, float32 of shape \(1, 3\): got list"),
+        (lambda g: ((g * 2)[0],), ValueError, r"\(1, 3\): got float32 of shape \(3,\)"),
+        (lambda g: ((g * 2).astype(np.float64),), TypeError, "got float64 of shape"),
+        (lambda g: ((g * 2).astype(int),), TypeError, "got int64 of shape"),
+    ],
+)
+@pytest.mark.parametrize("is_leaf", [True, False])
+def test_a_gradient_that_is_not_like_its_input_is_refused_by_the_operations_name(
+    vjp, error, message, is_leaf
+):
+    x = leaf(1, 3, dtype=np.float32)
+    vjp.__qualname__ = "double.<locals>.vjp"
+    y = double(x if is_leaf else x + 1, vjp).sum()
+    with pytest.raises(error, match=f"the VJP of double must return .*{message}"):
+        y.backward()
+    assert x.grad is None
+
+
+def test_one_gradient_too_few_of_several_inputs_says_how_many_there_should_be():
+    x, y = leaf(2), leaf(2)
+    with pytest.raises(TypeError, match="one gradient for each of 2 inputs: got 1 of them"):
+        record(x.data + y.data, (x, y), lambda g: (g,)).sum().backward()
+
+
+def test_an_input_that_needs_no_gradient_may_get_anything():
+    x, c = leaf(2), Tensor(np.ones(2))
+    record(x.data * c.data, (x, c), lambda g: (g, None)).sum().backward()
+    np.testing.assert_array_equal(x.grad, [1, 1])
+
+
+# ── data that changed after the forward pass ──────────────────────────────────────────────────
+
+CHANGES = {
+    "assign": lambda w: w.assign(5.0),
+    "written over": lambda w: w.data.fill(5),
+    "scaled": lambda w: np.multiply(w.data, 2, out=w.data),
+    "replaced": lambda w: setattr(w, "data", w.data * 2),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
+@pytest.mark.parametrize("is_frozen", [False, True])
+def test_a_backward_after_the_data_changed_is_refused(change, is_frozen):
+    w, x = leaf(3, 4), leaf(2, 3, seed=1)
+    w.requires_grad = not is_frozen
+    y = F.linear(x, w).tanh().sum()
+    change(w)
+    with pytest.raises(RuntimeError, match=r"leaf of shape \(3, 4\) has changed since"):
+        y.backward()
+    assert w.grad is None and x.grad is None
+    F.linear(x, w).sum().backward()  # a new graph is fine
+    assert x.grad is not None
+
+
+def test_the_example_that_gave_54():
+    w = Tensor([2.0], requires_grad=True)
+    y = (w * w * w).sum()
+    w.data[...] = 5
+    with pytest.raises(RuntimeError, match="Compute the tensor again"):
+        y.backward()
+
+
+def test_a_tensor_that_requires_a_gradient_later_is_watched_too():
+    w = Tensor(np.ones(3))
+    w.requires_grad = True
+    y = (w * w).sum()
+    w.data[...] = 5
+    with pytest.raises(RuntimeError, match="has changed"):
+        y.backward()
+
+
+def test_what_did_not_change_may_hold_anything():
+    w = Tensor(np.array([np.nan, np.inf, 0.0]), requires_grad=True)
+    (w * 2).sum().backward()
+    np.testing.assert_array_equal(w.grad, [2, 2, 2])
+    empty = Tensor(np.ones((0, 2)), requires_grad=True)
+    (empty * 2).sum().backward()
+    assert empty.grad.shape == (0, 2)
+
+
+def test_a_constant_may_be_used_again_once_its_operation_has_it():
+    """The buffer of a batch, or a carried state: what reads it copied what it needs."""
+    w, buffer = leaf(2), Tensor(np.ones(2))
+    y = (w + buffer).sum()
+    buffer.data[...] = 7
+    y.backward()
+    np.testing.assert_array_equal(w.grad, [1, 1])

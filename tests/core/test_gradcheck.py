@@ -66,12 +66,14 @@ def test_a_value_that_is_not_finite_fails():
     ids=["axis too many", "cut", "scalar"],
 )
 def test_a_gradient_of_the_wrong_shape_fails(vjp):
-    with pytest.raises(GradcheckError, match=r"gradient of inputs\[0\] is float64.*float64\(3,\)"):
+    with pytest.raises(
+        GradcheckError, match=r"VJP of square_with .*float64 of shape \(3,\): got f"
+    ):
         gradcheck(square_with(vjp), tensor(1.0, -2.0, 3.0))
 
 
 def test_a_gradient_of_the_wrong_dtype_fails():
-    with pytest.raises(GradcheckError, match="is float32"):
+    with pytest.raises(GradcheckError, match=r"VJP of square_with .*got float32 of shape"):
         gradcheck(square_with(lambda g, a: (2 * a * g).astype(np.float32)), tensor(1.0, 2.0))
 
 

@@ -320,3 +320,14 @@ def test_wrong_merging():
     with pytest.raises(ValueError, match=r"changes a matrix of \(16, 48\).*has one of \(8, 24\)"):
         unmerge_lora(other, adapters)
     assert not lora_parameters(other)
+
+
+@pytest.mark.parametrize("frozen", [True, False])
+def test_merging_ends_every_graph_from_before(ids, frozen):
+    model = adapted()
+    layer = model.blocks[0].mlp.up_proj
+    layer.weight.requires_grad = not frozen
+    loss = model(ids).sum()
+    merge_lora(model)
+    with pytest.raises(RuntimeError, match="has changed since it was recorded"):
+        loss.backward()

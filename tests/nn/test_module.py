@@ -238,3 +238,11 @@ def test_summary_is_a_table():
     assert len({len(line) for line in lines[:-1]}) == 1
     assert lines[-1] == "Everything: 23 parameters, 0.0 MB as float32"
     assert Dropout(0.1).summary().endswith("Dropout: 0 parameters, 0.0 MB as ")
+
+
+def test_loading_ends_every_graph_from_before():
+    module = Linear(3, 2, seed=0)
+    loss = module(Tensor([[1.0, 2.0, 3.0]])).sum()
+    module.load_state_dict(module.state_dict())
+    with pytest.raises(RuntimeError, match="has changed since it was recorded"):
+        loss.backward()

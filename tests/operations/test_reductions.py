@@ -76,8 +76,12 @@ def test_nothing_to_reduce():
     for fn in (ops.mean, ops.var):
         with pytest.raises(ValueError, match=r"no numbers to average: shape \(0, 3\)"):
             fn(empty)
-    with pytest.raises(ValueError, match="maximum"):
-        empty.max()
+    for axis in (None, 0, (0, 1)):
+        with pytest.raises(
+            ValueError, match=r"max: no numbers to choose from: shape \(0, 3\) over"
+        ):
+            empty.max(axis)
+    assert empty.max(axis=1).shape == (0,)
 
 
 def test_a_variance_needs_more_numbers_than_its_correction():

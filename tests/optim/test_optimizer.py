@@ -385,3 +385,18 @@ def test_integer_and_read_only_parameters_are_refused():
         ValueError, match=r"must be writable: got a float64 array.*give it a copy of its data"
     ):
         SGD([p], lr=0.1)
+
+
+@every_optimizer
+def test_a_step_ends_every_graph_from_before(make):
+    """Even of a parameter that hardly moves: the gradient would be that of neither value."""
+    parameters = make_parameters()
+    optimizer = make(parameters.items())
+    weight = parameters["blocks.0.weight"]
+    loss, again = ((weight * weight).sum() for _ in range(2))
+    loss.backward()
+    weight.grad[...] = 0
+    optimizer.step()
+    with pytest.raises(RuntimeError, match=r"leaf of shape \(4, 4\) has changed since .*optimizer"):
+        again.backward()
+    (weight * weight).sum().backward()

@@ -190,3 +190,72 @@ def test_erf(dtype):
     x = np.linspace(-6, 6, 10_001, dtype=dtype)
     expected = torch.erf(torch.from_numpy(x)).numpy()
     np.testing.assert_allclose(F.erf(x), expected, rtol=4 * np.finfo(dtype).eps)
+
+
+# ── of nothing ────────────────────────────────────────────────────────────────────────────────
+
+OF_NOTHING: dict[str, Any] = {
+    "softmax of no classes": (F.softmax, lambda x: TF.softmax(x, -1), [(2, 0)]),
+    "softmax of no rows": (F.softmax, lambda x: TF.softmax(x, -1), [(0, 3)]),
+    "softmax along no rows": (
+        lambda x: F.softmax(x, axis=0), lambda x: TF.softmax(x, 0), [(0, 3)],
+    ),
+    "log_softmax of no classes": (F.log_softmax, lambda x: TF.log_softmax(x, -1), [(2, 0)]),
+    "max of no rows": (lambda x: x.max(axis=1), lambda x: torch.amax(x, 1), [(0, 3)]),
+    "attention over no keys": (
+        F.scaled_dot_product_attention, TF.scaled_dot_product_attention,
+        [(2, 3, 4), (2, 0, 4), (2, 0, 5)],
+    ),
+    "attention of no queries": (
+        F.scaled_dot_product_attention, TF.scaled_dot_product_attention,
+        [(2, 0, 4), (2, 3, 4), (2, 3, 5)],
+    ),
+    "causal attention of no queries": (
+        lambda q, k, v: F.scaled_dot_product_attention(q, k, v, causal=True),
+        lambda q, k, v: TF.scaled_dot_product_attention(q, k, v, is_causal=True),
+        [(2, 0, 4), (2, 3, 4), (2, 3, 5)],
+    ),
+    "linear of no rows": (F.linear, lambda x, w: x @ w, [(0, 3), (3, 4)]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", OF_NOTHING)
+def test_of_nothing_comes_what_pytorch_makes_of_it(name):
+    ours, theirs, shapes = OF_NOTHING[name]
+    arrays = [np.random.default_rng(0).standard_normal(shape) for shape in shapes]
+    inputs = [Tensor(a, requires_grad=True) for a in arrays]
+    references = [torch.tensor(a, requires_grad=True) for a in arrays]
+    y, expected = ours(*inputs), theirs(*references)
+    assert y.shape == tuple(expected.shape)
+    np.testing.assert_array_equal(y.data, expected.detach().numpy())
+    found = gradients(y, np.ones_like(y.data))
+    expected.sum().backward()
+    for x, reference in zip(inputs, references, strict=True):
+        np.testing.assert_array_equal(found[x], reference.grad.numpy())
+
+
+@pytest.mark.parametrize("axis", [0, (0, 1)])
+def test_a_maximum_of_none_is_an_error_in_both(axis):
+    with pytest.raises(IndexError):
+        torch.amax(torch.zeros(0, 3), axis)
+    with pytest.raises(ValueError, match="no numbers to choose from"):
+        Tensor(np.zeros((0, 3))).max(axis=axis)
+
+
+def test_a_target_among_no_classes_is_an_error_in_both():
+    with pytest.raises(IndexError):
+        TF.cross_entropy(torch.zeros(2, 0), torch.tensor([0, 0]))
+    with pytest.raises(
+        ValueError, match=r"logits must be of shape \(\.\.\., V\) with V of at least"
+    ):
+        F.cross_entropy(Tensor(np.zeros((2, 0))), np.array([0, 0]))
+
+
+@pytest.mark.parametrize("size", [1e13, 1e14, 1e17])
+@pytest.mark.parametrize("approximate", ["tanh", "none"])
+def test_gelu_far_out(size, approximate):
+    x = np.array([size, -size], np.float32)
+    ours, theirs = Tensor(x, requires_grad=True), torch.tensor(x, requires_grad=True)
+    F.gelu(ours, approximate).sum().backward()
+    TF.gelu(theirs, approximate=approximate).sum().backward()
+    np.testing.assert_array_equal(ours.grad, theirs.grad.numpy())
