@@ -1,86 +1,35 @@
-"""What every check of an argument says, in one voice.
-
-    {name} must be {expected}: got {value}; {mend}
+"""What arguments may be: every check says it in one voice.
 
 A check returns the value it has checked, as a plain Python value where that is what is meant (a
 NumPy number is as good as any, but does not go to JSON). A value of the wrong type raises a
 TypeError, one out of range a ValueError, an id outside its vocabulary an IndexError. Checks that
-only one room needs are made of :func:`wrong_type` and :func:`wrong_value`.
+only one room needs are made of the sentences of ``wording``, which are here too.
 """
 
 from __future__ import annotations
 
 import math
 import operator
+import os
 from collections.abc import Iterable, Mapping
 from numbers import Real
+from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
 
 from minigpt.autograd import Array
+from minigpt.wording import article as article
+from minigpt.wording import sentence
+from minigpt.wording import shown as shown
+from minigpt.wording import wrong_type as wrong_type
+from minigpt.wording import wrong_value as wrong_value
 
 T = TypeVar("T")
 Seed = int | np.random.Generator
 
-LONGEST = 80  # characters of a value that an error shows
-_SHOWN_AS_THEY_ARE = (type(None), bool, int, float, complex, str, bytes, tuple, list, dict, set)
-
-# ── the sentence ──────────────────────────────────────────────────────────────────────────────
-
-
-def wrong_value(name: str, expected: str, value: object, mend: str = "") -> ValueError:
-    """The error for a value of the right type that is out of range.
-
-    Example:
-        >>> raise wrong_value("n_head", "1 or more", 0, "choose n_head=1")
-        Traceback (most recent call last):
-        ...
-        ValueError: n_head must be 1 or more: got 0; choose n_head=1
-    """
-    return ValueError(_sentence(name, expected, value, mend))
-
-
-def wrong_type(name: str, expected: str, value: object, mend: str = "") -> TypeError:
-    """The error for a value of the wrong type."""
-    return TypeError(_sentence(name, expected, value, mend))
-
-
-def _sentence(name: str, expected: str, value: object, mend: str) -> str:
-    return f"{name} must be {expected}: got {shown(value)}" + (f"; {mend}" if mend else "")
-
-
-def shown(value: object) -> str:
-    """A value as an error shows it: short, however large it is.
-
-    Example:
-        >>> shown("x" * 1000), shown(np.zeros((2, 3))), shown(dict), shown(10**5000)
-        ("'xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx…",
-        'a float64 array of shape (2, 3)', 'the class dict', 'an integer of 16610 bits')
-    """
-    if isinstance(value, type):
-        return f"the class {value.__name__}"
-    if isinstance(value, np.generic):
-        value = value.item()
-    if isinstance(value, int) and value.bit_length() > 256:  # Python refuses to write long ones
-        return f"an integer of {value.bit_length()} bits"
-    if isinstance(value, _SHOWN_AS_THEY_ARE):
-        try:
-            text = repr(value)
-        except ValueError:  # a list of integers too long to be written
-            text = f"a {type(value).__name__} of {len(value)}"  # type: ignore[arg-type]
-        return text if len(text) <= LONGEST else f"{text[:LONGEST]}…"
-    dtype, shape = getattr(value, "dtype", None), getattr(value, "shape", None)
-    if dtype is not None and shape is not None:
-        kind = "array" if isinstance(value, np.ndarray) else type(value).__name__
-        return f"{article(str(dtype))} {kind} of shape {tuple(shape)}"
-    return article(type(value).__name__)
-
-
-def article(noun: str) -> str:
-    """A noun with its article, as in an int."""
-    return f"{'an' if noun[:1].lower() in 'aeiou' else 'a'} {noun}"
-
+LARGEST = 2**53  # of sizes: beyond, floats do not hold every integer
+LONGEST_NAME = 255  # of a file, in bytes
 
 # ── numbers ───────────────────────────────────────────────────────────────────────────────────
 
@@ -124,10 +73,18 @@ def integer(
     return number
 
 
+def size(name: str, value: object) -> int:
+    """``value`` as an integer of 1 or more, such as an axis could have."""
+    n = integer(name, value, least=1)
+    if n > LARGEST:  # with which nothing could be computed, not even in floats
+        raise wrong_value(name, f"at most {LARGEST:,}", n)
+    return n
+
+
 def sizes(**named: object) -> None:
-    """Every value, given by its name, is an integer of 1 or more."""
+    """Every value, given by its name, is a :func:`size`."""
     for name, value in named.items():
-        integer(name, value, least=1)
+        size(name, value)
 
 
 def number(
@@ -212,6 +169,29 @@ def text(name: str, value: object, mend: str = "") -> str:
     if not isinstance(value, str):
         raise wrong_type(name, "a str", value, mend)
     return value
+
+
+def path(name: str, value: object) -> Path:
+    """``value`` as a path that a file system can hold.
+
+    Example:
+        >>> path("folder", "")
+        Traceback (most recent call last):
+        ...
+        ValueError: folder must be a path: got ''
+    """
+    if not isinstance(value, (str, os.PathLike)):
+        raise wrong_type(name, "a str or a path", value)
+    text = os.fsdecode(value)
+    if not text or "\0" in text:
+        raise wrong_value(name, "a path without NUL characters" if text else "a path", text)
+    try:
+        longest = max(len(os.fsencode(part)) for part in Path(text).parts or ".")
+    except UnicodeEncodeError:
+        raise wrong_value(name, "a path without lone surrogates", text) from None
+    if longest > LONGEST_NAME:
+        raise wrong_value(name, f"a path of names of at most {LONGEST_NAME} bytes", text)
+    return Path(text)
 
 
 def one_of(name: str, value: object, choices: Iterable[str] | Mapping[str, str]) -> str:
@@ -301,7 +281,7 @@ def ids(name: str, value: object, n: int, *, keep_dtype: bool = False) -> Array:
         expected = f"from 0 to {n - 1}, as the vocabulary has {n} entries"
         expected = expected if n else "none at all, as the vocabulary is empty"
         mend = "was the text encoded with another tokenizer?"
-        raise IndexError(_sentence(name, expected, wrong, mend))
+        raise IndexError(sentence(name, expected, wrong, mend))
     return array if keep_dtype else array.astype(np.int64, copy=False)
 
 

@@ -34,6 +34,7 @@ FLOORS = [
         "progress_bar",
         "recompute",
         "tensor",
+        "wording",
         "operations",
         "functional",
     },

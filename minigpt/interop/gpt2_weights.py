@@ -12,8 +12,8 @@ import numpy as np
 from minigpt.autograd import Array
 from minigpt.interop.errors import PretrainedError
 from minigpt.interop.gpt2_names import HEAD, PREFIX, full_name, gpt2_parameters, is_mask
-from minigpt.interop.safetensors import SafetensorsFile, write_safetensors
-from minigpt.interop.sharded import SINGLE, open_weights
+from minigpt.interop.safetensors import SafetensorsFile
+from minigpt.interop.sharded import open_weights
 
 _LISTED = 5  # names that an error shows at most
 
@@ -57,14 +57,11 @@ def read_gpt2_weights(
     return arrays
 
 
-def write_gpt2_weights(
-    folder: Path, fields: Mapping[str, Any], arrays: Mapping[str, Array]
-) -> None:
-    """Write a GPT's parameters, by their own names, to ``model.safetensors`` under GPT-2's.
+def gpt2_tensors(fields: Mapping[str, Any], arrays: Mapping[str, Array]) -> dict[str, Array]:
+    """A GPT's parameters, by their own names, under GPT-2's.
 
     Raises:
         ValueError: they are not the parameters that the fields of a GPTConfig describe.
-        OSError: the file could not be written.
     """
     table = gpt2_parameters(fields)
     if table.keys() != arrays.keys():
@@ -72,11 +69,10 @@ def write_gpt2_weights(
         raise ValueError(
             f"this is not the GPT that its config describes: {names} missing or too many"
         )
-    tensors = {
+    return {
         full_name(place.name): arrays[ours].T if place.transposed else arrays[ours]
         for ours, place in table.items()
     }
-    write_safetensors(folder / SINGLE, tensors, {"format": "pt"})
 
 
 Files = dict[str, tuple[SafetensorsFile, str]]

@@ -36,12 +36,10 @@ def pretrained_folder(folder_or_name: str | os.PathLike[str]) -> Path:
         HubError: it could not be fetched.
         PretrainedError: what was fetched is not a model's.
     """
-    if not isinstance(folder_or_name, (str, os.PathLike)):
-        raise checks.wrong_type("folder_or_name", "a str or a path", folder_or_name)
-    path = Path(folder_or_name)
-    if folder_or_name and path.is_dir():  # "" would be where we are
+    path = checks.path("folder_or_name", folder_or_name)
+    if path.is_dir():
         return path
-    if folder_or_name and path.exists():
+    if path.exists():
         checkpoint = "; minigpt's own checkpoints are read by mg.load_model(path)"
         own = checkpoint if path.suffix == ".npz" else ""
         raise PretrainedError(path, f"it is a file: pass the folder that it is in{own}")
@@ -49,7 +47,7 @@ def pretrained_folder(folder_or_name: str | os.PathLike[str]) -> Path:
     if isinstance(name, str) and (name in PUBLISHED or _OWNER_AND_NAME.fullmatch(name)):
         return fetch(name)
     raise FileNotFoundError(
-        f"there is no folder {os.fspath(folder_or_name)!r:.200}, and no model has that name: known "
+        f"there is no folder {os.fspath(folder_or_name)!r:.200}, and no model of that name: known "
         f"are {', '.join(PUBLISHED)}, or owner/name of a repository"
     )
 

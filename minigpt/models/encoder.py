@@ -51,7 +51,7 @@ class EncoderConfig(StackConfig):
     """
 
     CHECKS: ClassVar = {**StackConfig.CHECKS, **WITHOUT_STUDIES, "embedding_norm": checks.flag}
-    causal = False
+    causal = False  # no field: it is what makes it an encoder
 
     vocab_size: int
     block_size: int

@@ -12,16 +12,27 @@ from minigpt import checks
 from minigpt.atomic import replacing
 from minigpt.interop.errors import PretrainedError
 from minigpt.interop.gpt2_config import gpt2_config, read_gpt2_config
-from minigpt.interop.gpt2_weights import read_gpt2_weights, write_gpt2_weights
+from minigpt.interop.gpt2_weights import gpt2_tensors, read_gpt2_weights
 from minigpt.interop.hub import CONFIG, pretrained_folder
+from minigpt.interop.model_folder import replacing_files
+from minigpt.interop.safetensors import write_safetensors
+from minigpt.interop.sharded import INDEX, SINGLE
 from minigpt.nn import Module
 from minigpt.nn.initial_weights import without_initial_weights
+from minigpt.nn.lora import lora_parameters
 from minigpt.tokenizers.special import END_OF_TEXT
 
 if TYPE_CHECKING:
     from minigpt.models.gpt import GPTConfig
 
 ModelType = TypeVar("ModelType", bound="Pretrained")
+
+# What else describes a model, or its tokenizer, in a folder of Transformers.
+_OF_A_MODEL = (INDEX, "model-*-of-*.safetensors", "generation_config.json")
+_OF_A_TOKENIZER = (
+    "tokenizer.json", "tokenizer_config.json", "added_tokens.json", "special_tokens_map.json",
+    "vocab.json", "merges.txt", "chat_template.*", "tokenizer.model",
+)  # fmt: skip
 
 
 class Pretrained(Module):
@@ -98,16 +109,19 @@ class Pretrained(Module):
         """Write a folder that Transformers loads with AutoModelForCausalLM, and minigpt again.
 
         ``config.json`` and ``model.safetensors``; with a tokenizer also its files
-        (:meth:`BPETokenizer.to_gpt2`), for AutoTokenizer.
+        (:meth:`BPETokenizer.to_gpt2`), for AutoTokenizer. All are written, or after an error none:
+        the folder is then what it was.
 
         Args:
-            folder: made if it is not there; files of these names in it are replaced.
+            folder: made if it is not there; files of these names in it are replaced, and others
+                that describe the model that was there before (with a tokenizer, also its
+                tokenizer) are removed.
             tokenizer: a BPETokenizer, or None.
 
         Raises:
-            ValueError: names an option of :class:`GPTConfig` that GPT-2 does not have; or the
-                tokenizer splits otherwise than GPT-2's, or has more tokens than the model. Nothing
-                is written then.
+            ValueError: names an option of :class:`GPTConfig` that GPT-2 does not have; or the model
+                has low-rank adapters, or the tokenizer splits otherwise than GPT-2's, or has more
+                tokens than the model.
             TypeError: a tokenizer that is not a byte-level BPE.
             OSError: a file could not be written.
 
@@ -120,25 +134,27 @@ class Pretrained(Module):
             ...     mg.GPT.from_pretrained(folder, memory_map=False).config == config
             True
         """
-        folder, fields = Path(folder), dataclasses.asdict(self.config)
+        _check_without_adapters(self)
+        path, fields = checks.path("folder", folder), dataclasses.asdict(self.config)
         arrays = {name: parameter.data for name, parameter in self.named_parameters()}
         end_of_text = None if tokenizer is None else _end_of_text(tokenizer, self.config)
         dtype = next(iter(arrays.values())).dtype.name
         description = gpt2_config(fields, dtype, end_of_text)
-        folder.mkdir(parents=True, exist_ok=True)
-        if tokenizer is not None:
-            tokenizer.to_gpt2(folder)  # first, as it may refuse to
-        write_gpt2_weights(folder, fields, arrays)
-        _write_json(folder / CONFIG, description)
+        tensors = gpt2_tensors(fields, arrays)
+        stale = _OF_A_MODEL if tokenizer is None else _OF_A_MODEL + _OF_A_TOKENIZER
+        with replacing_files(path, last=CONFIG, stale=stale) as new:
+            if tokenizer is not None:
+                tokenizer.to_gpt2(new)  # first, as it may refuse to
+            write_safetensors(new / SINGLE, tensors, {"format": "pt"})
+            _write_json(new / CONFIG, description)
 
 
 def _end_of_text(tokenizer: Any, config: GPTConfig) -> int | None:
     """The id of GPT-2's end-of-text token, if a tokenizer that fits the model has it."""
     if not hasattr(tokenizer, "to_gpt2"):
-        raise TypeError(
-            f"tokenizer is a {type(tokenizer).__name__}, and GPT-2's files hold a byte-level BPE: "
-            "pass a BPETokenizer, or leave it out and keep tokenizer.save(path) beside the model"
-        )
+        mend = "leave another one out, and keep tokenizer.save(path) beside the model"
+        expected = "a BPETokenizer, as GPT-2's files hold byte pairs"
+        raise checks.wrong_type("tokenizer", expected, tokenizer, mend)
     if tokenizer.vocab_size > config.vocab_size:
         raise ValueError(
             f"tokenizer has vocab_size={tokenizer.vocab_size}, more than the model's "
@@ -151,3 +167,11 @@ def _end_of_text(tokenizer: Any, config: GPTConfig) -> int | None:
 def _write_json(path: Path, data: dict[str, Any]) -> None:
     with replacing(path) as file:
         file.write((json.dumps(data, indent=2) + "\n").encode())
+
+
+def _check_without_adapters(model: Module) -> None:
+    if lora_parameters(model):
+        raise ValueError(
+            "the model has low-rank adapters, which GPT-2's files cannot hold: fold them into its "
+            "matrices first, minigpt.nn.merge_lora(model), or keep lora_state_dict(model)"
+        )

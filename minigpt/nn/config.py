@@ -15,7 +15,7 @@ from minigpt.functional.activations import ACTIVATIONS
 
 Check = Callable[[str, Any], Any]  # a field's name and value -> the value, as a plain Python one
 
-size: Check = partial(checks.integer, least=1)
+size: Check = checks.size
 positive: Check = partial(checks.number, above=0)
 NORMS = {"pre": "GPT-2", "post": "GPT-1", "none": "to study"}
 

@@ -46,15 +46,30 @@ def test_names(tmp_path, monkeypatch, fetched, name):
 @pytest.mark.parametrize(
     "name",
     [
-        "", "gpt3", "gpt2 ", "./gpt2", "a/b/c", "/a/b", "../a", "a/../b", "a\\b", "a/", "a/b\n",
-        "~/x", "https://huggingface.co/gpt2", "a/-b", "x\0y", Path("gpt2"), Path("a/b"),
+        "gpt3", "gpt2 ", "./gpt2", "a/b/c", "/a/b", "../a", "a/../b", "a\\b", "a/", "a/b\n",
+        "~/x", "https://huggingface.co/gpt2", "a/-b", Path("gpt2"), Path("a/b"),
     ],
 )  # fmt: skip
 def test_what_is_neither(tmp_path, monkeypatch, fetched, name):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(
-        FileNotFoundError, match=r"no folder .*, and no model has that name: known are"
+        FileNotFoundError, match=r"no folder .*, and no model of that name: known are"
     ):
+        pretrained_folder(name)
+    assert fetched == []
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("", "folder_or_name must be a path: got ''"),
+        ("x\0y", "a path without NUL characters"),
+        ("\ud800", "a path without lone surrogates"),
+        ("gpt2/" + "x" * 300, r"a path of names of at most 255 bytes: got 'gpt2/x{74}…$"),
+    ],
+)
+def test_what_no_file_system_can_hold(fetched, name, message):
+    with pytest.raises(ValueError, match=message):
         pretrained_folder(name)
     assert fetched == []
 

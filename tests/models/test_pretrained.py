@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import subprocess
+import sys
 import tracemalloc
 import warnings
 
@@ -14,6 +16,7 @@ import pytest
 from minigpt import GPT, BPETokenizer, CharTokenizer, GPTConfig, Tensor
 from minigpt.functional import ACTIVATIONS
 from minigpt.interop import PretrainedError, SafetensorsFile, write_safetensors
+from minigpt.nn import add_lora, merge_lora
 from minigpt.nn.initial_weights import without_initial_weights
 from minigpt.optim import AdamW
 
@@ -317,6 +320,94 @@ def test_saving_to_a_file(tmp_path):
         small().save_pretrained(tmp_path / "file")
 
 
+def test_a_model_with_adapters_is_refused_before_anything_is_written(tmp_path):
+    tokenizer = trained_tokenizer()
+    model = small(vocab_size=270)
+    model.save_pretrained(tmp_path, tokenizer)
+    before = contents(tmp_path)
+    add_lora(model, rank=2)
+    with pytest.raises(ValueError, match=r"low-rank adapters, .*merge_lora\(model\)"):
+        model.save_pretrained(tmp_path, BPETokenizer.train("other text " * 9, 260))
+    assert contents(tmp_path) == before
+    merge_lora(model)
+    model.save_pretrained(tmp_path, tokenizer)
+
+
+def contents(folder):
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+@pytest.mark.parametrize("with_tokenizer", [True, False])
+def test_a_save_that_fails_anywhere_has_changed_nothing(tmp_path, monkeypatch, with_tokenizer):
+    old, new = (trained_tokenizer(special_tokens=[name]) for name in ("<old>", "<new>"))
+    small(vocab_size=271).save_pretrained(tmp_path, old)
+    (tmp_path / "generation_config.json").write_text("{}")
+    before = contents(tmp_path)
+    model = small(vocab_size=271, n_head=1)
+    replace, calls = os.replace, 0
+    for failing in range(1, 100):
+        calls = 0
+
+        def fail_once(*args, failing=failing):
+            nonlocal calls
+            calls += 1
+            if calls == failing:
+                raise OSError(28, "No space left on device", str(args[0]))
+            replace(*args)
+
+        with monkeypatch.context() as patch:
+            patch.setattr("os.replace", fail_once)
+            try:
+                model.save_pretrained(tmp_path, new if with_tokenizer else None)
+            except OSError as error:
+                assert ".saving" not in str(error) or "/old/" in str(error)
+                assert contents(tmp_path) == before
+                continue
+        break
+    assert failing > (10 if with_tokenizer else 4)
+    assert contents(tmp_path).keys() == before.keys() - {"generation_config.json"}
+    assert GPT.from_pretrained(tmp_path).config.n_head == 1
+
+
+def test_a_new_folder_that_fails_is_not_left_behind(tmp_path, monkeypatch):
+    monkeypatch.setattr("os.fsync", lambda _: (_ for _ in ()).throw(OSError(28, "No space left")))
+    with pytest.raises(OSError, match="No space left") as caught:
+        small().save_pretrained(tmp_path / "new")
+    assert caught.value.filename == str(tmp_path / "new" / "model.safetensors")
+    assert not (tmp_path / "new").exists()
+
+
+def test_what_describes_another_model_or_tokenizer_is_removed(tmp_path):
+    stale = ["tokenizer.json", "added_tokens.json", "special_tokens_map.json"]
+    of_model = ["model.safetensors.index.json", "model-00001-of-00002.safetensors",
+                "generation_config.json"]  # fmt: skip
+    for name in [*stale, *of_model, "README.md"]:
+        (tmp_path / name).write_text("of another model")
+    small(vocab_size=270).save_pretrained(tmp_path)
+    assert contents(tmp_path).keys() == {*stale, "README.md", "config.json", "model.safetensors"}
+    small(vocab_size=270).save_pretrained(tmp_path, trained_tokenizer())
+    assert not contents(tmp_path).keys() & {*stale, *of_model}
+    assert (tmp_path / "README.md").exists()
+
+
+def test_what_a_killed_save_has_left_goes_with_the_next(tmp_path):
+    code = (
+        "import os, sys, minigpt as mg\n"
+        "os.replace = lambda *_: os._exit(9)\n"
+        f"mg.GPT(mg.GPTConfig(**{SIZES})).save_pretrained(sys.argv[1])"
+    )
+    for _ in range(2):
+        assert subprocess.run([sys.executable, "-c", code, str(tmp_path)]).returncode == 9
+    assert len(list(tmp_path.glob(".saving.*"))) == 2
+    fails(tmp_path, "it has no config.json")
+    own = tmp_path / f".saving.{os.getpid()}.01234567.minigpt-tmp"  # of a process that goes on
+    own.mkdir()
+    small().save_pretrained(tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} == {
+        "config.json", "model.safetensors", own.name
+    }  # fmt: skip
+
+
 # ── with a tokenizer ──────────────────────────────────────────────────────────────────────────────
 
 
@@ -341,7 +432,10 @@ def test_tokenizers_that_do_not_fit(tmp_path):
     tokenizer = trained_tokenizer()
     with pytest.raises(ValueError, match="vocab_size=270, more than the model's 13"):
         small().save_pretrained(tmp_path, tokenizer)
-    with pytest.raises(TypeError, match=r"tokenizer is a CharTokenizer, .* pass a BPETokenizer"):
+    with pytest.raises(
+        TypeError,
+        match=r"tokenizer must be a BPETokenizer, .*: got a CharTokenizer; leave another one out",
+    ):
         small().save_pretrained(tmp_path, CharTokenizer.train("abc"))
     other = trained_tokenizer(pattern="gpt4")
     with pytest.raises(ValueError, match="pattern"):
