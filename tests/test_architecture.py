@@ -181,8 +181,6 @@ def misplaced(names: list[str], ignored: list[str]) -> list[str]:
 
 # A Tensor is made of operations, and some operations make Tensors.
 GROUND_CIRCLE = {"minigpt.tensor", "minigpt.operations"}
-# Rooms in which a circle is no complaint yet.
-WITH_CIRCLES = {"training"}
 
 
 def modules_of(sources: dict[str, str]) -> dict[str, str]:
@@ -235,14 +233,11 @@ def circles(graph: dict[str, set[str]]) -> list[str]:
 
 
 def unwanted_circles(sources: dict[str, str]) -> list[str]:
-    """The circles that are neither that of the ground nor in rooms where they are let be."""
+    """The circles other than that of the ground."""
     graph = import_graph(sources)
     allowed = {n for n in graph if n in GROUND_CIRCLE or n.rpartition(".")[0] in GROUND_CIRCLE}
-    skipped = {n for n in graph if len(n.split(".")) > 1 and n.split(".")[1] in WITH_CIRCLES}
-    rest = set(graph) - skipped
     within = circles({n: graph[n] & allowed for n in allowed})
-    found = circles({n: graph[n] & rest for n in rest})
-    return [complaint for complaint in found if complaint not in within]
+    return [complaint for complaint in circles(graph) if complaint not in within]
 
 
 # ── the equation first ────────────────────────────────────────────────────────────────────────

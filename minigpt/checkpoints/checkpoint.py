@@ -80,6 +80,15 @@ def load_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
         raise CheckpointError(path, error.reason, previous) from error.__cause__
 
 
+def under(prefix: str, arrays: Mapping[str, Array]) -> dict[str, Array]:
+    """The arrays whose names begin so, by the rest of their names."""
+    return {
+        name.removeprefix(prefix): array
+        for name, array in arrays.items()
+        if name.startswith(prefix)
+    }
+
+
 def _check_array(name: object, array: object) -> None:
     if not isinstance(name, str) or not _is_plain(name):
         raise ValueError(f"arrays: {checks.shown(name)} cannot name an array in a checkpoint")

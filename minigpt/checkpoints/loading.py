@@ -18,7 +18,7 @@ from minigpt.checkpoints.rebuilding import (
 )
 from minigpt.tokenizers import tokenizer_from_dict
 
-FORMAT, VERSION = "minigpt.Trainer", 1
+FORMAT, VERSION = "minigpt.Trainer", 2  # version 1 kept the history as JSON
 _NEEDED = {"step", "config", "model", "texts", "tokenizer", "optimizer", "batches", "history"}
 _PUBLISHED = ("*.safetensors", "*.safetensors.index.json", "pytorch_model*.bin", "*.gguf")
 
@@ -121,9 +121,10 @@ def _check_format(path: Path, metadata: Mapping[str, Any]) -> None:
     """Refuse files that are whole and not a Trainer's, or of a later version."""
     if metadata.get("format") != FORMAT:
         raise CheckpointError(path, "it is a checkpoint, and not one that a Trainer saved")
-    if metadata.get("version") != VERSION:
+    version = metadata.get("version")
+    if type(version) is not int or not 1 <= version <= VERSION:
         raise CheckpointError(
-            path, f"it is of version {metadata.get('version')!r:.20}, this minigpt reads {VERSION}"
+            path, f"it is of version {version!r:.20}, this minigpt reads those up to {VERSION}"
         )
     if missing := sorted(_NEEDED - metadata.keys()):
         raise CheckpointError(path, f"it lacks {', '.join(missing)}")

@@ -16,6 +16,7 @@ from minigpt.checkpoints.adaptation import (
     put_stored_adapters,
 )
 from minigpt.checkpoints.archive import CheckpointError
+from minigpt.checkpoints.checkpoint import under
 from minigpt.models import build_model
 
 PREFIX = "model/"
@@ -102,11 +103,7 @@ def check_same_model(path: Path, description: Mapping[str, Any], model: Any) -> 
 
 def model_arrays(arrays: Mapping[str, Array]) -> dict[str, Array]:
     """The model's parameters among a checkpoint's arrays."""
-    return {
-        name.removeprefix(PREFIX): array
-        for name, array in arrays.items()
-        if name.startswith(PREFIX)
-    }
+    return under(PREFIX, arrays)
 
 
 def _check_sizes(path: Path, config: Mapping[str, Any], parameters: Mapping[str, Array]) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from minigpt import checks
-from minigpt.training.history import Record
+from minigpt.training.records import Record
 
 if TYPE_CHECKING:
     from minigpt.training.trainer import Trainer

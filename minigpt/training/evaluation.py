@@ -12,8 +12,8 @@ from minigpt.datasets import SequentialBatches
 from minigpt.progress_bar import ProgressBar
 from minigpt.training.batches import FixedBatches, carried, token_stream
 from minigpt.training.carried_state import CarriedState
-from minigpt.training.history import Record
 from minigpt.training.parallel import Workers, auto_workers
+from minigpt.training.records import Record
 from minigpt.training.trainable import Batch, Objective, evaluating
 
 

@@ -11,7 +11,8 @@ from minigpt.autograd import Array
 from minigpt.checkpoints import save_checkpoint
 from minigpt.checkpoints.archive import is_whole
 from minigpt.checkpoints.folder import RunFolder
-from minigpt.training.history import Record, line
+from minigpt.training.history import line
+from minigpt.training.records import Record
 from minigpt.training.run import Run
 
 Snapshot = tuple[dict[str, Array], dict[str, Any]]  # arrays and metadata

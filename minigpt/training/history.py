@@ -9,13 +9,16 @@ from pathlib import Path
 from typing import Any, Literal
 
 from minigpt.atomic import replacing
+from minigpt.autograd import Array
+from minigpt.checkpoints.checkpoint import under
+from minigpt.training.records import Record, Records
 
-Record = dict[str, float]
 Kind = Literal["steps", "evaluations"]
+_KINDS: tuple[Kind, ...] = ("steps", "evaluations")
 
 
 class History:
-    """The records of a run, each a dict of numbers.
+    """The records of a run, each a dict of numbers; see :class:`~minigpt.training.records.Records`.
 
     Attributes:
         steps: ``step, loss, learning_rate, grad_norm, tokens_per_second, elapsed`` of the steps
@@ -32,8 +35,8 @@ class History:
     """
 
     def __init__(self, steps: Iterable[Record] = (), evaluations: Iterable[Record] = ()) -> None:
-        self.steps: list[Record] = list(steps)
-        self.evaluations: list[Record] = list(evaluations)
+        self.steps = Records(steps)
+        self.evaluations = Records(evaluations)
 
     def column(self, name: str, records: Kind | None = None) -> list[float]:
         """One value of every record that has it.
@@ -45,13 +48,12 @@ class History:
         Raises:
             KeyError: no record has such a value.
         """
-        if records not in (None, "steps", "evaluations"):
+        if records not in (None, *_KINDS):
             raise ValueError(f"records={records!r} must be 'steps' or 'evaluations'")
-        for kind in ("steps", "evaluations") if records is None else (records,):
-            found = [record[name] for record in getattr(self, kind) if name in record]
-            if found:
+        for kind in _KINDS if records is None else (records,):
+            if found := getattr(self, kind).column(name):
                 return found
-        known = sorted({key for record in (*self.steps, *self.evaluations) for key in record})
+        known = sorted(self.steps.names | self.evaluations.names)
         raise KeyError(f"no record has {name!r}, they have: {', '.join(known) or 'nothing yet'}")
 
     def __repr__(self) -> str:
@@ -80,23 +82,36 @@ class History:
 
         return plot_history(self, path, ax)
 
-    # ── as one JSON object, inside a checkpoint ───────────────────────────────────────────────
+    # ── inside a checkpoint ───────────────────────────────────────────────────────────────────
 
     def to_dict(self) -> dict[str, list[Record]]:
         """Both lists, for JSON."""
-        return {"steps": self.steps, "evaluations": self.evaluations}
+        return {"steps": list(self.steps), "evaluations": list(self.evaluations)}
+
+    def to_arrays(self) -> tuple[dict[str, Array], dict[str, Any]]:
+        """Both lists as arrays, by name, and what JSON says of them."""
+        arrays: dict[str, Array] = {}
+        names: dict[str, Any] = {}
+        for kind in _KINDS:
+            columns, names[kind] = getattr(self, kind).to_arrays()
+            arrays |= {f"{kind}/{name}": column for name, column in columns.items()}
+        return arrays, names
 
     @classmethod
-    def from_dict(cls, stored: Mapping[str, Any]) -> History:
-        """What :meth:`to_dict` gave.
+    def from_arrays(cls, arrays: Mapping[str, Array], names: Mapping[str, Any]) -> History:
+        """What :meth:`to_arrays` gave; or :meth:`to_dict`, as in checkpoints of version 1.
 
         Raises:
-            ValueError: it is something else.
+            ValueError, KeyError, TypeError: it is something else.
         """
-        return cls(
-            [_checked(record, "steps") for record in stored["steps"]],
-            [_checked(record, "evaluations") for record in stored["evaluations"]],
-        )
+        history = cls()
+        for kind in _KINDS:
+            if isinstance(names[kind], list):
+                records = Records(_checked(record, kind) for record in names[kind])
+            else:
+                records = Records.from_arrays(under(f"{kind}/", arrays), names[kind])
+            setattr(history, kind, records)
+        return history
 
     # ── as JSON lines, beside the checkpoints ─────────────────────────────────────────────────
 

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from minigpt.training.files import RunFiles, Snapshot
-from minigpt.training.history import Record
 from minigpt.training.progress import Progress
+from minigpt.training.records import Record
 from minigpt.training.run import Run
 
 

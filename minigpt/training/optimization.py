@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
-from minigpt.optim import SGD, Adam, AdamW, schedules
+from minigpt.optim import SGD, Adam, AdamW, plain
 from minigpt.optim.optimizer import Optimizer
 from minigpt.training.config import TrainerConfig
 from minigpt.training.trainable import Trainable
@@ -57,8 +57,8 @@ def _scaled(
 def learning_rate_of(config: TrainerConfig, total_steps: int) -> Callable[[int], float]:
     """The learning rate η of a step, counted from 0, as the configuration has it."""
     if config.schedule == "constant":
-        return partial(schedules.constant, learning_rate=config.learning_rate)
-    schedule = {"cosine": schedules.warmup_cosine, "linear": schedules.warmup_linear}
+        return lambda step: config.learning_rate
+    schedule = {"cosine": plain.warmup_cosine, "linear": plain.warmup_linear}
     last, warmup = config.min_learning_rate, config.warmup_steps
     return partial(
         schedule[config.schedule],

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 from minigpt.blas_threads import can_be_controlled
 from minigpt.progress_bar import ProgressBar
-from minigpt.training.history import Record
 from minigpt.training.parallel import available_cores
+from minigpt.training.records import Record
 from minigpt.training.run import Run
 
 _LOSSES, _ACCURACIES = ("train_loss", "val_loss"), ("val_accuracy", "train_accuracy")

@@ -10,8 +10,9 @@ from typing import Any
 
 from minigpt.training.batches import Batches
 from minigpt.training.config import TrainerConfig
-from minigpt.training.history import History, Record
+from minigpt.training.history import History
 from minigpt.training.parallel import auto_workers
+from minigpt.training.records import Record
 
 
 class Best:

@@ -16,6 +16,7 @@ import numpy as np
 
 from minigpt.autograd import Array
 from minigpt.checkpoints import Checkpoint, CheckpointError
+from minigpt.checkpoints.checkpoint import under
 from minigpt.checkpoints.folder import is_run_checkpoint
 from minigpt.checkpoints.loading import (
     FORMAT,
@@ -31,7 +32,7 @@ from minigpt.training.config import TrainerConfig
 from minigpt.training.history import History
 from minigpt.training.run import Best, Run
 
-_OPTIMIZER, _BATCHES = "optimizer/", "batches/"
+_OPTIMIZER, _BATCHES, _HISTORY = "optimizer/", "batches/", "history/"
 
 # Settings that may differ when a run goes on: they leave every step up to the present one as it is.
 MAY_CHANGE = (
@@ -52,6 +53,8 @@ def take_snapshot(
 ) -> tuple[dict[str, Array], dict[str, Any]]:
     """The arrays and the metadata of a run's checkpoint."""
     arrays = {PREFIX + name: array for name, array in model.state_dict().items()}
+    columns, history = run.history.to_arrays()
+    arrays |= {_HISTORY + name: array for name, array in columns.items()}
     metadata = {
         "format": FORMAT,
         "version": VERSION,
@@ -66,7 +69,7 @@ def take_snapshot(
         "texts": dict(texts),
         "config": run.config.to_dict(),
         "tokenizer": None if tokenizer is None else tokenizer.to_dict(),
-        "history": run.history.to_dict(),
+        "history": history,
     }
     return arrays, metadata
 
@@ -88,7 +91,7 @@ def _put_back(
     try:
         optimizer.load_state_dict(_joined(stored["optimizer"], _OPTIMIZER, arrays))
         batches.load_state_dict(_joined(stored["batches"], _BATCHES, arrays))
-        run.history = History.from_dict(stored["history"])
+        run.history = History.from_arrays(under(_HISTORY, arrays), stored["history"])
         run.step = int(stored["step"])
         run.elapsed = float(stored["elapsed"])
         run.id = str(stored["run"])
@@ -159,8 +162,4 @@ def _split(state: Mapping[str, Any], prefix: str, arrays: dict[str, Array]) -> d
 
 def _joined(state: dict[str, Any], prefix: str, arrays: Mapping[str, Array]) -> dict[str, Any]:
     """A state with its arrays again."""
-    return state | {
-        name.removeprefix(prefix): array
-        for name, array in arrays.items()
-        if name.startswith(prefix)
-    }
+    return state | under(prefix, arrays)

@@ -13,7 +13,7 @@ from typing import Any
 from minigpt.autograd import Array
 from minigpt.checkpoints import save_checkpoint
 from minigpt.memory import keep_freed_memory
-from minigpt.optim import clip_grad_norm
+from minigpt.optim.clipping import clip_gradients
 from minigpt.optim.sharing import one_by_one
 from minigpt.progress_bar import say
 from minigpt.training.batches import evaluation_batches, fingerprint, training_batches
@@ -168,7 +168,8 @@ class Trainer:
             loss, gradients = self.workers.gradients(self._objective, batches, seed)
             for parameter in self.parameters:
                 parameter.grad = gradients.get(parameter)
-            norm = clip_grad_norm(self.parameters, config.grad_clip or math.inf, self._apply)
+            found = [p.grad for p in self.parameters if p.grad is not None]
+            norm = clip_gradients(found, config.grad_clip or math.inf, self._apply)
             if not (math.isfinite(loss) and math.isfinite(norm)):
                 raise self._diverged(loss)
         with self._parameters_in_motion():

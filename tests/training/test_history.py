@@ -20,7 +20,10 @@ def test_round_trip(tmp_path: Path) -> None:
     history.write(tmp_path / "history.jsonl")
     for path in (tmp_path / "history.jsonl", tmp_path, str(tmp_path)):
         assert History.read(path).to_dict() == history.to_dict()
-    assert History.from_dict(json.loads(json.dumps(history.to_dict()))).steps == history.steps
+    arrays, names = history.to_arrays()
+    assert History.from_arrays(arrays, json.loads(json.dumps(names))).to_dict() == history.to_dict()
+    as_before = json.loads(json.dumps(history.to_dict()))
+    assert History.from_arrays({}, as_before).to_dict() == history.to_dict()
     kinds = [
         json.loads(text)["kind"] for text in (tmp_path / "history.jsonl").read_text().splitlines()
     ]

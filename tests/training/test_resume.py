@@ -216,7 +216,8 @@ def altered(saved: Path, **changes) -> Path:
 @pytest.mark.parametrize(
     "changes",
     [
-        {"format": "x"}, {"version": 2}, {"step": "x"}, {"step": ...}, {"batches": {}},
+        {"format": "x"}, {"version": 3}, {"version": "2"}, {"version": None}, {"step": "x"},
+        {"step": ...}, {"batches": {}},
         {"batches": ...}, {"history": {"steps": [3], "evaluations": []}}, {"history": []},
         {"optimizer": {}}, {"optimizer": []}, {"config": {}}, {"config": {"max_steps": -3}},
         {"config": {"max_steps": 3, "x": 1}}, {"model": {}}, {"model": {"class": 3, "config": {}}},
