@@ -16,7 +16,7 @@ from minigpt.interop.gpt2_weights import read_gpt2_weights, write_gpt2_weights
 from minigpt.interop.hub import CONFIG, pretrained_folder
 from minigpt.nn import Module
 from minigpt.nn.initial_weights import without_initial_weights
-from minigpt.tokenizers.special import END_OF_TEXT
+from minigpt.tokenizers.added_tokens import END_OF_TEXT
 
 if TYPE_CHECKING:
     from minigpt.models.gpt import GPTConfig

@@ -47,16 +47,26 @@ NAMED = {
         boundary=r"(?<=[{L}])(?=[^{L}])|(?<=[{N}])(?=[^{N}])|(?<=[^{S}])(?=[^\r\n\S])",
     ),
 }
+# Digits one by one: GPT-4's pattern as Qwen has it; GPT-2's after a split at every digit, as SmolLM
+# has it, so that white space before a digit is one word.
+NAMED["gpt2-single-digits"] = NamedPattern(
+    words=r"'(?:[sdmt]|ll|ve|re)| ?[{L}]+|[{N}]| ?[^{S}{L}{N}]+|[{S}]+(?![^{S}{N}])|[{S}]+",
+    boundary=NAMED["gpt2"].boundary,
+)
+NAMED["gpt4-single-digits"] = NamedPattern(
+    words=NAMED["gpt4"].words.replace("[{N}]{{1,3}}", "[{N}]"), boundary=NAMED["gpt4"].boundary
+)
 # The engine of the standard library is faster, but does not know \p{L}: it is good for ASCII.
 UNICODE = {"L": r"\p{L}", "N": r"\p{N}", "S": r"\s"}
 ASCII = {"L": "A-Za-z", "N": "0-9", "S": r"\t-\r "}
 
 
 class SplitPattern:
-    r"""Splits texts into words: ``"gpt2"``, ``"gpt4"``, a regular expression, or None (no split).
+    r"""Splits texts into words: by a named pattern, a regular expression, or None (no split).
 
-    The regular expression is of the package ``regex``. What it leaves out between two matches is a
-    word too, so that nothing of a text is lost.
+    Named are ``"gpt2"``, ``"gpt4"``, ``"gpt2-single-digits"`` and ``"gpt4-single-digits"``. A
+    regular expression is of the package ``regex``. What it leaves out between two matches is a word
+    too, so that nothing of a text is lost.
 
     Raises:
         ValueError: the pattern is not a regular expression, or longer than 10,000 characters.

@@ -62,7 +62,8 @@ N = len(GOOD["vocab"])
 DAMAGED = [
     ({k: v for k, v in GOOD.items() if k != "merges"}, "missing merges"),
     (changed("more", 1), "unexpected 'more'"),
-    (changed("version", 2), "version of the tokenizer must be 1: got 2"),
+    (changed("version", 3), "version of the tokenizer must be 1: got 3; a later minigpt"),
+    (changed("version", 2), "missing added_tokens, ignore_merges"),
     (changed("version", True), "version of the tokenizer must be an int: got True"),
     (changed("pattern", 5), "pattern of the tokenizer must be a str or None"),
     (changed("pattern", "("), "nor a regular expression"),
@@ -80,7 +81,7 @@ DAMAGED = [
     (changed("merges", GOOD["merges"] * 2), "are both"),
     (changed("special_tokens", [END]), "special_tokens of the tokenizer must be a dict: got"),
     (changed("special_tokens", {END: 278.0}), "must be an integer: got 278.0"),
-    (changed("special_tokens", {END: 5}), r"special token '<\|endoftext\|>' has id 278 in vocab"),
+    (changed("special_tokens", {END: 5}), r"added token '<\|endoftext\|>' has id 278 in vocab"),
     (changed("special_tokens", {"<new>": 10**9}), "must go on from the vocabulary's"),
     (changed("special_tokens", {"": 280}), "must be 1 to 256 characters long"),
 ]
@@ -158,7 +159,7 @@ def test_windows_line_ends_are_no_damage(tmp_path: Path) -> None:
 def test_what_gpt2s_files_cannot_say(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="pattern='gpt4' cannot be told in GPT-2's files"):
         BPETokenizer.train(TEXT, 260, pattern="gpt4", progress=False).to_gpt2(tmp_path)
-    with pytest.raises(ValueError, match="special token 'Ġ' cannot be told from the bytes"):
+    with pytest.raises(ValueError, match="added token 'Ġ' cannot be told from the bytes"):
         BPETokenizer(TOKENIZER.vocab, TOKENIZER.merges, ["Ġ"]).to_gpt2(tmp_path)
     assert list(tmp_path.iterdir()) == []
     (tmp_path / "file").touch()
@@ -174,7 +175,7 @@ def rewrite(path: Path, change: Any) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda v: [], r"vocab\.json: the vocabulary must be an object: got list"),
+        (lambda v: [], r"vocab\.json: the vocabulary must be an object: got"),
         (lambda v: {**v, "t": "5"}, "the id of 't' must be an int: got '5'"),
         (lambda v: {**v, "t": True}, "the id of 't' must be an int: got True"),
         (lambda v: {**v, "t": 5.0}, "the id of 't' must be an int: got 5.0"),
@@ -263,6 +264,7 @@ BYTE_LEVEL = {
     "use_regex": True,
 }
 NO_REGEX = {**BYTE_LEVEL, "use_regex": False}
+DIGITS = {"type": "Digits", "individual_digits": True}
 ADDED = {"id": 278, "content": END, "special": True, "lstrip": False, "rstrip": False,
          "single_word": False, "normalized": False}  # fmt: skip
 
@@ -311,6 +313,8 @@ def test_a_tokenizer_json(tmp_path: Path) -> None:
     ("pre_tokenizer", "pattern"),
     [
         (NO_REGEX, None),
+        ({"type": "Sequence", "pretokenizers": [BYTE_LEVEL]}, "gpt2"),
+        ({"type": "Sequence", "pretokenizers": [DIGITS, BYTE_LEVEL]}, "gpt2-single-digits"),
         (split(r"\w+"), r"\w+"),
         (split(r"\p{N}{1,3}|\P{N}+"), r"\p{N}{1,3}|\P{N}+"),
     ],
@@ -339,7 +343,8 @@ def with_model(**changes: Any) -> dict[str, Any]:
         ({"pre_tokenizer": split("a", "Removed")}, "pre_tokenizer of .* 'Removed'"),
         ({"pre_tokenizer": split("a", "Removed", True)}, "pre_tokenizer of .* 'Removed'"),
         ({"pre_tokenizer": split("(")}, "nor a regular expression"),
-        ({"pre_tokenizer": {"type": "Sequence", "pretokenizers": [BYTE_LEVEL]}}, "'Sequence'"),
+        ({"pre_tokenizer": {"type": "Sequence", "pretokenizers": [BYTE_LEVEL] * 2}}, "'Sequence'"),
+        ({"pre_tokenizer": {"type": "Sequence", "pretokenizers": [DIGITS, NO_REGEX]}}, "'Digits'"),
         ({"post_processor": {"type": "RobertaProcessing"}}, "post_processor of .*Roberta"),
         ({"post_processor": {"type": "TemplateProcessing", "single": [
             {"SpecialToken": {"id": "<s>"}}, {"Sequence": {"id": "A"}}]}}, "TemplateProcessing"),
@@ -350,7 +355,7 @@ def with_model(**changes: Any) -> dict[str, Any]:
         (with_model(unk_token="<unk>"), "unk_token='<unk>' of the model"),
         (with_model(end_of_word_suffix="</w>"), "end_of_word_suffix='</w>'"),
         (with_model(byte_fallback=True), "byte_fallback=True of the model"),
-        (with_model(ignore_merges=True), "ignore_merges=True of the model"),
+        (with_model(ignore_merges=1.5), "ignore_merges=1.5 of the model"),
         (with_model(novelty=1), "novelty=1 of the model"),
         (with_model(vocab=[]), "must have a vocab"),
         (with_model(merges={}), "must have a vocab"),
@@ -359,14 +364,17 @@ def with_model(**changes: Any) -> dict[str, Any]:
         (with_model(merges=[]), "made by no merge"),
         ({"added_tokens": {}}, "added_tokens must be a list of objects"),
         ({"added_tokens": [5]}, "added_tokens must be a list of objects"),
-        ({"added_tokens": [{"id": 3}]}, "an added token must have a content and an id"),
-        ({"added_tokens": [{**ADDED, "id": True}]}, "an added token must have a content and an id"),
-        ({"added_tokens": [{**ADDED, "special": False}]}, "is not special, which is not known"),
-        ({"added_tokens": [{**ADDED, "lstrip": True}]}, "lstrip of added token '<|endoftext|>' is"),
+        ({"added_tokens": [{"id": 3}]}, "must be a str, or an object with a content"),
+        ({"added_tokens": [{**ADDED, "id": True}]}, r"the id of added_tokens\[0\] must be an int"),
+        ({"added_tokens": [{"content": END}]}, r"added_tokens\[0\] must be an object with an id"),
+        ({"added_tokens": [{**ADDED, "special": 1}]}, "must be True or False: got 1"),
+        ({"added_tokens": [{**ADDED, "lstrip": 1}]}, "must be True or False: got 1"),
+        ({"added_tokens": [{**ADDED, "bold": 1}]}, "'bold' of .* is not known here"),
+        ({"added_tokens": [{**ADDED, "content": "a\ud800b"}]}, "it holds a lone surrogate"),
         ({"added_tokens": [ADDED, ADDED]}, "added token '<|endoftext|>' is there twice"),
-        ({"added_tokens": [{**ADDED, "id": 300}]}, "must be 0 to 278: 278 is missing"),
-        ({"added_tokens": [{**ADDED, "id": 5}]}, "two tokens have the id 5"),
-        ({"added_tokens": [{**ADDED, "content": "t"}]}, "'t' has id 278, and 116 in the model"),
+        ({"added_tokens": [{**ADDED, "id": 300}]}, "go on from the vocabulary's, 278 to 278: got"),
+        ({"added_tokens": [{**ADDED, "id": 5}]}, "id 5 of added token '<|endoftext|>' is b"),
+        ({"added_tokens": [{**ADDED, "content": "t"}]}, "special token 't' is an ordinary token"),
     ],
 )  # fmt: skip
 def test_what_a_tokenizer_json_may_not_say(tmp_path: Path, changes: Any, message: str) -> None:
