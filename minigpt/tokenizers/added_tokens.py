@@ -184,8 +184,8 @@ class _Finder:
                 raise ValueError(_message(token.name, start + first))
             if token.rstrip:
                 last = len(text) - len(text[last:].lstrip(WHITE_SPACE))
-                if last == len(text) and certain is not None:
-                    end = first  # more white space may follow: the token waits for it
+                if certain is not None and last > certain:
+                    end = first  # more white space may follow, or a token that begins with it
                     break
             if token.lstrip:
                 first = len(text[:first].rstrip(WHITE_SPACE))

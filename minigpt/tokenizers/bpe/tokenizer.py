@@ -24,7 +24,7 @@ from minigpt.tokenizers.bpe.training import learn
 from minigpt.tokenizers.bpe.vocabulary import check_added, check_merges, check_vocab
 from minigpt.tokenizers.bpe.words import WordIds
 from minigpt.tokenizers.files.description import Parts, describe, read_description
-from minigpt.tokenizers.files.gpt2 import read_gpt2, write_gpt2
+from minigpt.tokenizers.files.gpt2 import gpt2_files, read_gpt2, write_gpt2
 from minigpt.tokenizers.files.reading import TokenizerFileError
 
 
@@ -162,13 +162,23 @@ class BPETokenizer(Tokenizer):
     def to_gpt2(self, folder: str | os.PathLike[str]) -> None:
         """Write ``vocab.json`` and ``merges.txt``, and what Transformers needs beside them.
 
-        That is ``tokenizer_config.json``, which names the class and the special tokens:
-        ``AutoTokenizer.from_pretrained(folder)`` then gives the same ids.
+        That is ``tokenizer_config.json``, which names the class and the added tokens:
+        ``AutoTokenizer.from_pretrained(folder)`` then gives the same ids. An older
+        ``tokenizer.json``, ``added_tokens.json`` or ``special_tokens_map.json`` in the folder,
+        which readers prefer to these, is removed. After an error the folder is what it was.
 
         Raises:
             ValueError: the pattern is not GPT-2's, which readers of those files assume, or a
                 special token's name would be read as the bytes of a token.
             OSError: a file cannot be written.
+        """
+        write_gpt2(Path(folder), self.gpt2_files())
+
+    def gpt2_files(self) -> dict[str, bytes]:
+        """What :meth:`to_gpt2` writes, by the names of the files.
+
+        Raises:
+            ValueError: as :meth:`to_gpt2`.
         """
         if self.pattern != "gpt2" or self.ignore_merges:
             what = "ignore_merges=True" if self.ignore_merges else f"pattern={self.pattern!r:.80}"
@@ -176,7 +186,7 @@ class BPETokenizer(Tokenizer):
                 f"{what} cannot be told in GPT-2's files, whose readers split as 'gpt2' does, and "
                 "merge: use save(path)"
             )
-        write_gpt2(Path(folder), self.vocab, self.merges, self.added_tokens)
+        return gpt2_files(self.vocab, self.merges, self.added_tokens)
 
     @property
     def pattern(self) -> str | None:

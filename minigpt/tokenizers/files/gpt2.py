@@ -9,14 +9,21 @@ from pathlib import Path
 from typing import Any
 
 from minigpt import checks
-from minigpt.atomic import replacing
+from minigpt.atomic_folder import replacing_files
 from minigpt.tokenizers.added_tokens import END_OF_TEXT, AddedToken
 from minigpt.tokenizers.bpe.plain import Pair
 from minigpt.tokenizers.files.byte_alphabet import BYTE_OF, from_printable, printable
 from minigpt.tokenizers.files.description import Parts, merge_line, read_merge_line
 from minigpt.tokenizers.files.reading import TokenizerFileError, read_json, read_text
-from minigpt.tokenizers.files.transformers_folder import added_tokens, declared_tokens
+from minigpt.tokenizers.files.transformers_folder import (
+    ADDED,
+    CONFIG,
+    SPECIAL,
+    added_tokens,
+    declared_tokens,
+)
 
+CONTRADICTING = ("tokenizer.json", ADDED, SPECIAL)
 LOOKS_SPECIAL = re.compile(r"<.+>|\[.+\]", re.DOTALL)
 
 
@@ -130,17 +137,27 @@ def assemble(
     return Parts(vocab, merges, {}, pattern, added, ignore_merges)
 
 
-def write_gpt2(
-    folder: Path,
-    vocab: Mapping[int, bytes],
-    merges: Sequence[Pair],
-    added: Sequence[AddedToken],
-) -> None:
-    """Write the two files, and ``tokenizer_config.json`` for Transformers.
+def write_gpt2(folder: Path, files: Mapping[str, bytes]) -> None:
+    """Write what :func:`gpt2_files` gave, all of it or nothing.
+
+    Files that readers prefer to these, or add to them, would describe another tokenizer, and go.
+
+    Raises:
+        OSError: a file cannot be written.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with replacing_files(folder, list(files), gone=CONTRADICTING) as opened:
+        for name, content in files.items():
+            opened[name].write(content)
+
+
+def gpt2_files(
+    vocab: Mapping[int, bytes], merges: Sequence[Pair], added: Sequence[AddedToken]
+) -> dict[str, bytes]:
+    """The two files, and ``tokenizer_config.json`` for Transformers, by their names.
 
     Raises:
         ValueError: an added token's name would be read as the bytes of a token.
-        OSError: a file cannot be written.
     """
     name_of = {token.id: token.name for token in added}
     keys = [name_of.get(token_id) or printable(vocab[token_id]) for token_id in range(len(vocab))]
@@ -171,11 +188,9 @@ def write_gpt2(
     }
     id_of = {key: token_id for token_id, key in enumerate(keys)}
     lines = ["#version: 0.2", *map(merge_line, merges), ""]
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, text in {
+    texts = {
         "vocab.json": json.dumps(id_of, ensure_ascii=False),
         "merges.txt": "\n".join(lines),
-        "tokenizer_config.json": json.dumps(config, ensure_ascii=False, indent=2) + "\n",
-    }.items():
-        with replacing(folder / name) as file:
-            file.write(text.encode("utf-8"))
+        CONFIG: json.dumps(config, ensure_ascii=False, indent=2) + "\n",
+    }
+    return {name: text.encode("utf-8") for name, text in texts.items()}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import os
 import re
 from pathlib import Path
 from typing import Any
@@ -405,3 +406,127 @@ def test_any_value_in_a_tokenizer_json_is_refused_or_sound(
     except TokenizerFileError:
         return
     assert tokenizer.decode(tokenizer.encode(TEXT)) == TEXT
+
+
+# ── a folder that held another tokenizer ──────────────────────────────────────────────────────────
+
+STALE = {
+    "tokenizer.json": hugging_face(),
+    "added_tokens.json": {"<stale>": 280},
+    "special_tokens_map.json": {"pad_token": "<stale>"},
+}
+
+
+def stale_folder(folder: Path) -> Path:
+    folder.mkdir()
+    for name, value in STALE.items():
+        (folder / name).write_text(json.dumps(value), encoding="utf-8")
+    (folder / "model.safetensors").write_bytes(b"not ours")
+    return folder
+
+
+def test_what_contradicts_the_new_files_goes(tmp_path: Path) -> None:
+    other = BPETokenizer.train("to be or not to be", 258, [END, "<pad>"], progress=False)
+    for files in ([], *([name] for name in STALE), [*STALE]):
+        folder = stale_folder(tmp_path / "-".join(["t", *files]))
+        for name in STALE.keys() - set(files):
+            (folder / name).unlink()
+        other.to_gpt2(folder)
+        assert load_tokenizer(folder) == other
+        written = {"vocab.json", "merges.txt", "tokenizer_config.json", "model.safetensors"}
+        assert {path.name for path in folder.iterdir()} == written
+
+
+def test_a_save_that_fails_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = stale_folder(tmp_path / "t")
+    TOKENIZER.to_gpt2(tmp_path / "sound")
+    for path in (tmp_path / "sound").iterdir():
+        path.rename(folder / path.name)
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+
+    def fails(tokenizer: BPETokenizer, error: type[Exception]) -> None:
+        with pytest.raises(error):
+            tokenizer.to_gpt2(folder)
+        assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+
+    fails(BPETokenizer.train(TEXT, 260, pattern="gpt4", progress=False), ValueError)
+    fails(BPETokenizer(TOKENIZER.vocab, TOKENIZER.merges, ["Ġ"]), ValueError)
+    monkeypatch.setattr(os, "fsync", lambda _: (_ for _ in ()).throw(OSError(28, "disk full")))
+    fails(TOKENIZER, OSError)
+
+
+def test_our_own_file_says_all_by_itself(tmp_path: Path) -> None:
+    """What lies beside it belongs to something else."""
+    (tmp_path / "tokenizer_config.json").write_text('{"add_prefix_space": true}')
+    TOKENIZER.save(tmp_path / "tokenizer.json")
+    assert load_tokenizer(tmp_path) == TOKENIZER
+
+
+# ── what lies beside the vocabulary ───────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("with_tokenizer_json", [False, True])
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("tokenizer_config", {"add_prefix_space": True}, "add_prefix_space of .* is True: only"),
+        ("tokenizer_config", {"split_special_tokens": True}, "split_special_tokens of .* is True"),
+        ("tokenizer_config", [], "must be an object"),
+        ("tokenizer_config", {"pad_token": 5}, "pad_token must be a str, or an object with a con"),
+        ("tokenizer_config", {"pad_token": "\ud800"}, "holds a lone surrogate"),
+        ("tokenizer_config", {"extra_special_tokens": "<a>"}, "must be a list of tokens"),
+        ("tokenizer_config", {"added_tokens_decoder": {"x": {}}}, "must be a number: got 'x'"),
+        ("tokenizer_config", {"added_tokens_decoder": {"280": {}}}, "an object with a content"),
+        ("tokenizer_config", {"added_tokens_decoder": {"280": "<a>"}}, "must be an object"),
+        (
+            "tokenizer_config",
+            {"added_tokens_decoder": {"280": {"content": "<a>"}, "281": {"content": "<a>"}}},
+            "added token '<a>' has two ids",
+        ),
+        ("tokenizer_config", {"added_tokens_decoder": {"290": {"content": "<a>"}}}, "must go on"),
+        ("tokenizer_config", {"added_tokens_decoder": {"9": {"content": END}}}, "has id 27[89]"),
+        ("added_tokens", {"<a>": "280"}, "the id of '<a>' must be an integer"),
+        ("added_tokens", {"<a>": 290}, "must go on from the vocabulary's"),
+        ("added_tokens", {"<a>": 5}, "id 5 of added token '<a>' is b'"),
+        ("added_tokens", [], r"added_tokens\.json must be an object"),
+        ("special_tokens_map", {"pad_token": []}, "pad_token must be a str, or an object"),
+        ("special_tokens_map", {"pad_token": {"content": "<a>", "lstrip": 1}}, "lstrip of pad_tok"),
+    ],
+)
+def test_what_a_folder_may_not_say(
+    tmp_path: Path, name: str, value: Any, message: str, with_tokenizer_json: bool
+) -> None:
+    BPETokenizer.train(TEXT, 279, [END], progress=False).to_gpt2(tmp_path)
+    (tmp_path / "tokenizer_config.json").unlink()
+    if with_tokenizer_json:
+        (tmp_path / "tokenizer.json").write_text(json.dumps(hugging_face()), encoding="utf-8")
+    (tmp_path / f"{name}.json").write_text(json.dumps(value), encoding="utf-8")
+    with pytest.raises(TokenizerFileError, match=message) as caught:
+        load_tokenizer(tmp_path)
+    assert len(str(caught.value)) < 500
+
+
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        ({"add_bos_token": True}, "add_bos_token of tokenizer_config.json is True: only"),
+        ({"add_eos_token": True}, "add_eos_token of tokenizer_config.json is True: only"),
+        ({"tokenizer_class": "Qwen2Tokenizer"}, "is 'Qwen2Tokenizer': vocab.json and merges.txt"),
+    ],
+)
+def test_what_only_a_tokenizer_json_can_say(tmp_path: Path, config: Any, message: str) -> None:
+    gpt2_files(tmp_path)
+    (tmp_path / "tokenizer_config.json").write_text(json.dumps(config), encoding="utf-8")
+    with pytest.raises(TokenizerFileError, match=re.escape(message)):
+        load_tokenizer(tmp_path)
+    (tmp_path / "tokenizer.json").write_text(json.dumps(hugging_face()), encoding="utf-8")
+    assert load_tokenizer(tmp_path) == TOKENIZER
+
+
+def test_a_token_that_only_the_files_beside_tokenizer_json_have(tmp_path: Path) -> None:
+    (tmp_path / "tokenizer.json").write_text(json.dumps(hugging_face()), encoding="utf-8")
+    (tmp_path / "added_tokens.json").write_text('{"<a>": 280}')
+    (tmp_path / "special_tokens_map.json").write_text('{"pad_token": "<pad>"}')
+    tokenizer = load_tokenizer(tmp_path)
+    assert tokenizer.encode("<a>b") == [280, 98]
+    assert tokenizer.encode("<pad>", "all") == [281]
