@@ -20,6 +20,10 @@ from minigpt.chunks import text_chunks
 
 BLOCK_CHARACTERS = 1 << 17  # of a long text, split at a time
 LONGEST_PATTERN = 10_000  # characters
+# Patterns come out of files too. One that tries too many ways is stopped after so many seconds, and
+# one more for so many characters; one that calls itself could take all memory, and is refused.
+SECONDS, CHARACTERS_A_SECOND = 10, 100_000
+CALLS = re.compile(r"\(\?(?:R|[+-]?\d|&|P>)")
 
 
 @dataclass(frozen=True)
@@ -105,9 +109,16 @@ class SplitPattern:
             words: list[str] = (self._ascii_words if text.isascii() else self._words).findall(text)
             return words
         words, done = [], 0
-        for match in self._words.finditer(text):
-            words += [text[done : match.start()], match.group()]
-            done = match.end()
+        seconds = SECONDS + len(text) / CHARACTERS_A_SECOND
+        try:
+            for match in self._words.finditer(text, timeout=seconds):
+                words += [text[done : match.start()], match.group()]
+                done = match.end()
+        except TimeoutError:
+            raise ValueError(
+                f"pattern {checks.shown(self.pattern)} took more than {seconds:.0f} s on a text of "
+                f"{len(text):,} characters: choose one that does not try so many ways"
+            ) from None
         return [word for word in (*words, text[done:]) if word]
 
     def blocks(self, pieces: Iterable[tuple[Any, int]]) -> Iterator[str]:
@@ -148,9 +159,16 @@ def _check_pattern(pattern: object) -> None:
         names = ", ".join(map(repr, NAMED))
         expected = f"{names}, a regular expression as a str, or None"
         raise checks.wrong_type("pattern", expected, pattern)
-    if pattern is not None and len(pattern) > LONGEST_PATTERN:
+    if pattern is None:
+        return
+    if len(pattern) > LONGEST_PATTERN:
         expected = f"at most {LONGEST_PATTERN:,} characters long"
         raise checks.wrong_value("pattern", expected, pattern, f"it has {len(pattern):,}")
+    if any("\ud800" <= character <= "\udfff" for character in pattern):
+        mend = "it holds a lone surrogate, which is not a character"
+        raise checks.wrong_value("pattern", "text", pattern, mend)
+    if CALLS.search(re.sub(r"\\.", "", pattern, flags=re.DOTALL)):
+        raise checks.wrong_value("pattern", "without calls of itself or of its groups", pattern)
 
 
 def _check_characters(text: Any, start: int) -> str:
