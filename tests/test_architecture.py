@@ -22,6 +22,7 @@ PACKAGE = ROOT / "minigpt"
 FLOORS = [
     {
         "atomic",
+        "atomic_folder",
         "autograd",
         "blas_threads",
         "checks",

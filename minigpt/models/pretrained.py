@@ -20,7 +20,7 @@ from minigpt.interop.sharded import INDEX, SINGLE
 from minigpt.nn import Module
 from minigpt.nn.initial_weights import without_initial_weights
 from minigpt.nn.lora import lora_parameters
-from minigpt.tokenizers.special import END_OF_TEXT
+from minigpt.tokenizers.added_tokens import END_OF_TEXT
 
 if TYPE_CHECKING:
     from minigpt.models.gpt import GPTConfig

@@ -26,8 +26,10 @@ NAME_OF_A_TEXT_FILE = re.compile(r"\S+\.(?:txt|text|md|rst|tex|log|csv|tsv|jsonl
 class Tokenizer(ABC):
     """The interface of a tokenizer.
 
-    ``allowed_special`` is ``"all"``, or the special tokens that are recognised in the text; one
-    that is not allowed and turns up is an error, so that text from outside cannot smuggle one in.
+    ``allowed_special`` is ``"all"``, or the special tokens that are recognised in the text. One
+    that is not allowed and turns up is an error, so that text from outside cannot smuggle one in;
+    ``disallowed_special`` says for which that holds. With ``disallowed_special=()`` the name of a
+    special token is plain text like any other (both are tiktoken's arguments).
     """
 
     type_name: ClassVar[str]  # the "type" of to_dict()
@@ -38,24 +40,41 @@ class Tokenizer(ABC):
         """How many ids there are: 0 … vocab_size − 1."""
 
     @abstractmethod
-    def encode(self, text: str, allowed_special: str | Collection[str] = ()) -> list[int]:
+    def encode(
+        self,
+        text: str,
+        allowed_special: str | Collection[str] = (),
+        disallowed_special: str | Collection[str] = "all",
+    ) -> list[int]:
         """The ids of ``text``."""
 
-    def encode_array(self, text: str, allowed_special: str | Collection[str] = ()) -> Array:
+    def encode_array(
+        self,
+        text: str,
+        allowed_special: str | Collection[str] = (),
+        disallowed_special: str | Collection[str] = "all",
+    ) -> Array:
         """The ids of ``text`` as a (tokens,) array of the smallest unsigned type."""
-        return np.array(self.encode(text, allowed_special), dtype=id_dtype(self.vocab_size))
+        ids = self.encode(text, allowed_special, disallowed_special)
+        return np.array(ids, dtype=id_dtype(self.vocab_size))
 
     @abstractmethod
     def encode_iterable(
-        self, iterable: Iterable[str], allowed_special: str | Collection[str] = ()
+        self,
+        iterable: Iterable[str],
+        allowed_special: str | Collection[str] = (),
+        disallowed_special: str | Collection[str] = "all",
     ) -> Iterator[int]:
         """The ids of the pieces' concatenation, one by one, without holding the whole text."""
 
     def encode_arrays(
-        self, iterable: Iterable[str], allowed_special: str | Collection[str] = ()
+        self,
+        iterable: Iterable[str],
+        allowed_special: str | Collection[str] = (),
+        disallowed_special: str | Collection[str] = "all",
     ) -> Iterator[Array]:
         """The same ids as :meth:`encode_iterable`, in arrays: for writing token files quickly."""
-        ids = iter(self.encode_iterable(iterable, allowed_special))
+        ids = iter(self.encode_iterable(iterable, allowed_special, disallowed_special))
         while block := list(islice(ids, IDS_PER_ARRAY)):
             yield np.array(block, dtype=id_dtype(self.vocab_size))
 
@@ -181,7 +200,9 @@ def check_description(
         wrong = [f"{what} {', '.join(keys)}" for what, keys in found.items() if keys]
         raise ValueError(f"the tokenizer's keys are wrong: {'; '.join(wrong)}")
     for key, wanted in types.items():
-        if not isinstance(data[key], wanted) or isinstance(data[key], bool):
+        if not isinstance(data[key], wanted) or (
+            isinstance(data[key], bool) and wanted is not bool
+        ):
             names = [t.__name__ for t in (wanted if isinstance(wanted, tuple) else (wanted,))]
             expected = checks.article(" or ".join(names)).replace("NoneType", "None")
             raise checks.wrong_value(f"{key} of the tokenizer", expected, data[key])

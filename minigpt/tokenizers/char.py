@@ -10,6 +10,7 @@ import numpy as np
 
 from minigpt import checks
 from minigpt.autograd import Array
+from minigpt.tokenizers.added_tokens import AddedToken, AddedTokens, check_name, check_names
 from minigpt.tokenizers.base import (
     Tokenizer,
     check_description,
@@ -19,7 +20,6 @@ from minigpt.tokenizers.base import (
     check_texts_to_learn_from,
     id_dtype,
 )
-from minigpt.tokenizers.special import SpecialTokens, check_name, check_names
 
 CHARACTERS_AT_A_TIME = 1 << 18  # bounds the scratch memory of encoding, and fits the caches
 CODE_POINTS_NAMED = 5  # unknown characters that an error names
@@ -66,11 +66,11 @@ class CharTokenizer(Tokenizer):
         if self.unknown_token is not None:
             self.unknown_id = after
             after += 1
-        self._special = SpecialTokens(
-            {name: after + i for i, name in enumerate(self.special_tokens)}
+        self._added = AddedTokens(
+            AddedToken(name, after + i) for i, name in enumerate(self.special_tokens)
         )
         self._vocab_size = after + len(self.special_tokens)
-        self._name_of = dict(self._special.name_of)
+        self._name_of = dict(self._added.name_of)
         if self.unknown_token is not None:
             self._name_of[len(self.characters)] = self.unknown_token
         self._code_points = _code_points(self.characters)
@@ -104,42 +104,52 @@ class CharTokenizer(Tokenizer):
         """Characters, the unknown token where there is one, and special tokens."""
         return self._vocab_size
 
-    def encode(self, text: str, allowed_special: str | Collection[str] = ()) -> list[int]:
+    def encode(
+        self,
+        text: str,
+        allowed_special: str | Collection[str] = (),
+        disallowed_special: str | Collection[str] = "all",
+    ) -> list[int]:
         """The ids of ``text``, one for each character or allowed special token.
 
         Raises:
             ValueError: characters that are not known (the first few are named, with their places),
                 or a special token that is not allowed.
         """
-        ids: list[int] = self.encode_array(text, allowed_special).tolist()
+        ids: list[int] = self.encode_array(text, allowed_special, disallowed_special).tolist()
         return ids
 
-    def encode_array(self, text: str, allowed_special: str | Collection[str] = ()) -> Array:
+    def encode_array(
+        self,
+        text: str,
+        allowed_special: str | Collection[str] = (),
+        disallowed_special: str | Collection[str] = "all",
+    ) -> Array:
         """The ids of ``text`` as a (tokens,) array of the smallest unsigned type, quickly."""
-        allowed = self._special.check_allowed(allowed_special)
-        parts = [
-            np.array([part], dtype=id_dtype(self.vocab_size))
-            if isinstance(part, int)
-            else self._encode_characters(part, start)
-            for part, start in self._special.split(check_text(text), allowed)
-        ]
+        parts = list(self.encode_arrays([check_text(text)], allowed_special, disallowed_special))
         if len(parts) == 1:
             return parts[0]
         return np.concatenate([np.empty(0, id_dtype(self.vocab_size)), *parts])
 
     def encode_iterable(
-        self, iterable: Iterable[str], allowed_special: str | Collection[str] = ()
+        self,
+        iterable: Iterable[str],
+        allowed_special: str | Collection[str] = (),
+        disallowed_special: str | Collection[str] = "all",
     ) -> Iterator[int]:
         """The ids of the pieces' concatenation; a special token may lie across two pieces."""
-        for ids in self.encode_arrays(iterable, allowed_special):
+        for ids in self.encode_arrays(iterable, allowed_special, disallowed_special):
             yield from ids.tolist()
 
     def encode_arrays(
-        self, iterable: Iterable[str], allowed_special: str | Collection[str] = ()
+        self,
+        iterable: Iterable[str],
+        allowed_special: str | Collection[str] = (),
+        disallowed_special: str | Collection[str] = "all",
     ) -> Iterator[Array]:
         """The same ids as :meth:`encode_iterable`, an array a piece."""
-        allowed = self._special.check_allowed(allowed_special)
-        for part, start in self._special.split_iterable(check_texts(iterable), allowed):
+        texts = check_texts(iterable)
+        for part, start in self._added.split(texts, allowed_special, disallowed_special):
             if isinstance(part, int):
                 yield np.array([part], dtype=id_dtype(self.vocab_size))
             else:

@@ -13,6 +13,9 @@ from minigpt.json_files import parse_json, read_json, read_object
         (b'{"a": 1, "b": 2, "a": 3}', "the name 'a' stands twice"),
         (b"[NaN]", "NaN is not a number of JSON"),
         (b"[" * 200_000, "nested too deeply"),
+        (b"[" + b"[]," * 2**20 + b"0]", "more than 1,048,576 lists and objects"),
+        (b"[" + b"{}," * 2**20 + b"0]", "more than 1,048,576 lists and objects"),
+        (b"[" + b"1.5," * (2**22 + 1) + b"0]", "more than 4,194,304 values"),
     ],
 )
 def test_what_is_refused(content, message):

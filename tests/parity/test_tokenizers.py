@@ -147,6 +147,10 @@ def test_special_tokens(gpt2: mg.BPETokenizer, reference: Any) -> None:
     for tokenizer in (gpt2, reference):
         with pytest.raises(ValueError, match=r"<\|endoftext\|>"):
             tokenizer.encode(text)
+    plain = reference.encode(text, disallowed_special=())
+    assert gpt2.encode(text, disallowed_special=()) == plain
+    assert gpt2.encode(text, set(), ()) == reference.encode_ordinary(text) == plain
+    assert list(gpt2.encode_iterable([text], disallowed_special=())) == plain
 
 
 @given(ids=st.lists(st.integers(0, 50_256), max_size=20))

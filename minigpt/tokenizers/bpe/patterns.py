@@ -20,6 +20,10 @@ from minigpt.chunks import text_chunks
 
 BLOCK_CHARACTERS = 1 << 17  # of a long text, split at a time
 LONGEST_PATTERN = 10_000  # characters
+# Patterns come out of files too. One that tries too many ways is stopped after so many seconds, and
+# one more for so many characters; one that calls itself could take all memory, and is refused.
+SECONDS, CHARACTERS_A_SECOND = 10, 100_000
+CALLS = re.compile(r"\(\?(?:R|[+-]?\d|&|P>)")
 
 
 @dataclass(frozen=True)
@@ -47,16 +51,26 @@ NAMED = {
         boundary=r"(?<=[{L}])(?=[^{L}])|(?<=[{N}])(?=[^{N}])|(?<=[^{S}])(?=[^\r\n\S])",
     ),
 }
+# Digits one by one: GPT-4's pattern as Qwen has it; GPT-2's after a split at every digit, as SmolLM
+# has it, so that white space before a digit is one word.
+NAMED["gpt2-single-digits"] = NamedPattern(
+    words=r"'(?:[sdmt]|ll|ve|re)| ?[{L}]+|[{N}]| ?[^{S}{L}{N}]+|[{S}]+(?![^{S}{N}])|[{S}]+",
+    boundary=NAMED["gpt2"].boundary,
+)
+NAMED["gpt4-single-digits"] = NamedPattern(
+    words=NAMED["gpt4"].words.replace("[{N}]{{1,3}}", "[{N}]"), boundary=NAMED["gpt4"].boundary
+)
 # The engine of the standard library is faster, but does not know \p{L}: it is good for ASCII.
 UNICODE = {"L": r"\p{L}", "N": r"\p{N}", "S": r"\s"}
 ASCII = {"L": "A-Za-z", "N": "0-9", "S": r"\t-\r "}
 
 
 class SplitPattern:
-    r"""Splits texts into words: ``"gpt2"``, ``"gpt4"``, a regular expression, or None (no split).
+    r"""Splits texts into words: by a named pattern, a regular expression, or None (no split).
 
-    The regular expression is of the package ``regex``. What it leaves out between two matches is a
-    word too, so that nothing of a text is lost.
+    Named are ``"gpt2"``, ``"gpt4"``, ``"gpt2-single-digits"`` and ``"gpt4-single-digits"``. A
+    regular expression is of the package ``regex``. What it leaves out between two matches is a word
+    too, so that nothing of a text is lost.
 
     Raises:
         ValueError: the pattern is not a regular expression, or longer than 10,000 characters.
@@ -95,9 +109,16 @@ class SplitPattern:
             words: list[str] = (self._ascii_words if text.isascii() else self._words).findall(text)
             return words
         words, done = [], 0
-        for match in self._words.finditer(text):
-            words += [text[done : match.start()], match.group()]
-            done = match.end()
+        seconds = SECONDS + len(text) / CHARACTERS_A_SECOND
+        try:
+            for match in self._words.finditer(text, timeout=seconds):
+                words += [text[done : match.start()], match.group()]
+                done = match.end()
+        except TimeoutError:
+            raise ValueError(
+                f"pattern {checks.shown(self.pattern)} took more than {seconds:.0f} s on a text of "
+                f"{len(text):,} characters: choose one that does not try so many ways"
+            ) from None
         return [word for word in (*words, text[done:]) if word]
 
     def blocks(self, pieces: Iterable[tuple[Any, int]]) -> Iterator[str]:
@@ -138,9 +159,16 @@ def _check_pattern(pattern: object) -> None:
         names = ", ".join(map(repr, NAMED))
         expected = f"{names}, a regular expression as a str, or None"
         raise checks.wrong_type("pattern", expected, pattern)
-    if pattern is not None and len(pattern) > LONGEST_PATTERN:
+    if pattern is None:
+        return
+    if len(pattern) > LONGEST_PATTERN:
         expected = f"at most {LONGEST_PATTERN:,} characters long"
         raise checks.wrong_value("pattern", expected, pattern, f"it has {len(pattern):,}")
+    if any("\ud800" <= character <= "\udfff" for character in pattern):
+        mend = "it holds a lone surrogate, which is not a character"
+        raise checks.wrong_value("pattern", "text", pattern, mend)
+    if CALLS.search(re.sub(r"\\.", "", pattern, flags=re.DOTALL)):
+        raise checks.wrong_value("pattern", "without calls of itself or of its groups", pattern)
 
 
 def _check_characters(text: Any, start: int) -> str:

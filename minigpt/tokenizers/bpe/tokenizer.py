@@ -14,17 +14,18 @@ from typing import Any
 
 import numpy as np
 
+from minigpt import checks
 from minigpt.autograd import Array
+from minigpt.tokenizers.added_tokens import AddedToken, AddedTokens, check_names
 from minigpt.tokenizers.base import Tokenizer, check_ids, check_text, check_texts
 from minigpt.tokenizers.bpe.patterns import SplitPattern
 from minigpt.tokenizers.bpe.plain import Pair
 from minigpt.tokenizers.bpe.training import learn
-from minigpt.tokenizers.bpe.vocabulary import check_merges, check_special, check_vocab
+from minigpt.tokenizers.bpe.vocabulary import check_added, check_merges, check_vocab
 from minigpt.tokenizers.bpe.words import WordIds
-from minigpt.tokenizers.files.description import describe, read_description
-from minigpt.tokenizers.files.gpt2 import read_gpt2, write_gpt2
+from minigpt.tokenizers.files.description import Parts, describe, read_description
+from minigpt.tokenizers.files.gpt2 import gpt2_files, read_gpt2, write_gpt2
 from minigpt.tokenizers.files.reading import TokenizerFileError
-from minigpt.tokenizers.special import SpecialTokens
 
 
 class BPETokenizer(Tokenizer):
@@ -39,14 +40,18 @@ class BPETokenizer(Tokenizer):
         merges: pairs of tokens, the first learned first.
         special_tokens: names, or names with their ids. A name that is not in ``vocab`` comes after
             it. Special tokens are never merged or split; see :class:`Tokenizer`.
-        pattern: ``"gpt2"``, ``"gpt4"``, a regular expression (package ``regex``) whose matches are
-            the words, or None to split nothing. What it leaves out is a word too.
+        pattern: ``"gpt2"``, ``"gpt4"``, either with ``"-single-digits"``, a regular expression
+            (package ``regex``) whose matches are the words, or None to split nothing. What it
+            leaves out is a word too.
+        added_tokens: tokens that are not special, or have options; see :class:`AddedToken`.
+        ignore_merges: a word that is a token is that one, whatever the merges make of it.
 
     Attributes:
-        vocab: id to bytes, with the special tokens.
+        vocab: id to bytes, with the added tokens.
         merges: the pairs of bytes.
         special_tokens: name to id.
-        pattern: as given.
+        added_tokens: all of them with their ids, the special ones too.
+        pattern, ignore_merges: as given.
 
     Raises:
         ValueError: ids have gaps, tokens are there twice, bytes are missing, a merge names an
@@ -61,7 +66,6 @@ class BPETokenizer(Tokenizer):
     """
 
     type_name = "bpe"
-    version = 1
 
     def __init__(
         self,
@@ -69,18 +73,23 @@ class BPETokenizer(Tokenizer):
         merges: Iterable[Pair],
         special_tokens: Iterable[str] | Mapping[str, int] = (),
         pattern: str | None = "gpt2",
+        added_tokens: Iterable[AddedToken] = (),
+        ignore_merges: bool = False,
     ) -> None:
         self.vocab = check_vocab(vocab)
         id_of = {token: token_id for token_id, token in self.vocab.items()}
         self.merges = check_merges(merges, id_of)
-        self.special_tokens = check_special(special_tokens, self.vocab, self.merges)
+        self.added_tokens = check_added(special_tokens, added_tokens, self.vocab, self.merges)
+        self._added = AddedTokens(self.added_tokens)
+        self.special_tokens = self._added.special
         self._split_pattern = SplitPattern(pattern)
-        for name, token_id in sorted(self.special_tokens.items(), key=lambda item: item[1]):
-            self.vocab[token_id] = name.encode("utf-8")
-        self._special = SpecialTokens(self.special_tokens)
+        self.ignore_merges = checks.flag("ignore_merges", ignore_merges)
+        ordinary = {i: token for i, token in self.vocab.items() if i not in self._added.name_of}
+        self.vocab |= {i: name.encode("utf-8") for i, name in sorted(self._added.name_of.items())}
         self._is_special = np.zeros(len(self.vocab), dtype=bool)
         self._is_special[list(self.special_tokens.values())] = True
-        self._word_ids = WordIds(self.vocab, self.merges)
+        whole = ordinary if self.ignore_merges else None
+        self._word_ids = WordIds(self.vocab, self.merges, whole)
 
     @classmethod
     def train(
@@ -141,11 +150,11 @@ class BPETokenizer(Tokenizer):
             FileNotFoundError: one of the files is not there.
             TokenizerFileError: a file is damaged, or the two do not fit together.
         """
-        names = list(special_tokens)
-        vocab, merges, special = read_gpt2(Path(vocab_json), Path(merges_txt), names)
+        names = check_names(special_tokens)
+        parts = read_gpt2(Path(vocab_json), Path(merges_txt), [AddedToken(name) for name in names])
         try:
-            return cls(vocab, merges, list(dict.fromkeys([*special, *names])))
-        except (TypeError, ValueError) as error:
+            return cls(*parts)
+        except ValueError as error:
             raise TokenizerFileError(
                 f"{vocab_json} and {merges_txt} do not hold a tokenizer: {error}"
             ) from None
@@ -153,20 +162,31 @@ class BPETokenizer(Tokenizer):
     def to_gpt2(self, folder: str | os.PathLike[str]) -> None:
         """Write ``vocab.json`` and ``merges.txt``, and what Transformers needs beside them.
 
-        That is ``tokenizer_config.json``, which names the class and the special tokens:
-        ``AutoTokenizer.from_pretrained(folder)`` then gives the same ids.
+        That is ``tokenizer_config.json``, which names the class and the added tokens:
+        ``AutoTokenizer.from_pretrained(folder)`` then gives the same ids. An older
+        ``tokenizer.json``, ``added_tokens.json`` or ``special_tokens_map.json`` in the folder,
+        which readers prefer to these, is removed. After an error the folder is what it was.
 
         Raises:
             ValueError: the pattern is not GPT-2's, which readers of those files assume, or a
                 special token's name would be read as the bytes of a token.
             OSError: a file cannot be written.
         """
-        if self.pattern != "gpt2":
+        write_gpt2(Path(folder), self.gpt2_files())
+
+    def gpt2_files(self) -> dict[str, bytes]:
+        """What :meth:`to_gpt2` writes, by the names of the files.
+
+        Raises:
+            ValueError: as :meth:`to_gpt2`.
+        """
+        if self.pattern != "gpt2" or self.ignore_merges:
+            what = "ignore_merges=True" if self.ignore_merges else f"pattern={self.pattern!r:.80}"
             raise ValueError(
-                f"pattern={self.pattern!r:.80} cannot be told in GPT-2's files, whose readers "
-                "split as 'gpt2' does: use save(path)"
+                f"{what} cannot be told in GPT-2's files, whose readers split as 'gpt2' does, and "
+                "merge: use save(path)"
             )
-        write_gpt2(Path(folder), self.vocab, self.merges, self.special_tokens)
+        return gpt2_files(self.vocab, self.merges, self.added_tokens)
 
     @property
     def pattern(self) -> str | None:
@@ -178,22 +198,35 @@ class BPETokenizer(Tokenizer):
         """Bytes, merges and special tokens."""
         return len(self.vocab)
 
-    def encode(self, text: str, allowed_special: str | Collection[str] = ()) -> list[int]:
+    def encode(
+        self,
+        text: str,
+        allowed_special: str | Collection[str] = (),
+        disallowed_special: str | Collection[str] = "all",
+    ) -> list[int]:
         """The ids of ``text``.
 
         Raises:
             ValueError: ``text`` holds a special token that is not allowed, or a lone surrogate.
         """
-        ids: list[int] = self.encode_array(text, allowed_special).tolist()
+        ids: list[int] = self.encode_array(text, allowed_special, disallowed_special).tolist()
         return ids
 
-    def encode_array(self, text: str, allowed_special: str | Collection[str] = ()) -> Array:
+    def encode_array(
+        self,
+        text: str,
+        allowed_special: str | Collection[str] = (),
+        disallowed_special: str | Collection[str] = "all",
+    ) -> Array:
         """The ids of ``text`` as a (tokens,) array of the smallest unsigned type."""
-        arrays = self.encode_arrays([check_text(text)], allowed_special)
+        arrays = self.encode_arrays([check_text(text)], allowed_special, disallowed_special)
         return np.concatenate([np.empty(0, self._word_ids.dtype), *arrays])
 
     def encode_iterable(
-        self, iterable: Iterable[str], allowed_special: str | Collection[str] = ()
+        self,
+        iterable: Iterable[str],
+        allowed_special: str | Collection[str] = (),
+        disallowed_special: str | Collection[str] = "all",
     ) -> Iterator[int]:
         """The ids of the pieces' concatenation, wherever it is cut into pieces.
 
@@ -202,15 +235,17 @@ class BPETokenizer(Tokenizer):
         run of letters, digits, other signs or white space; with another pattern, or None, all text
         between two special tokens is one block.
         """
-        for ids in self.encode_arrays(iterable, allowed_special):
+        for ids in self.encode_arrays(iterable, allowed_special, disallowed_special):
             yield from ids.tolist()
 
     def encode_arrays(
-        self, iterable: Iterable[str], allowed_special: str | Collection[str] = ()
+        self,
+        iterable: Iterable[str],
+        allowed_special: str | Collection[str] = (),
+        disallowed_special: str | Collection[str] = "all",
     ) -> Iterator[Array]:
         """The same ids as :meth:`encode_iterable`, one array for each block."""
-        allowed = self._special.check_allowed(allowed_special)
-        parts = self._special.split_iterable(check_texts(iterable), allowed)
+        parts = self._added.split(check_texts(iterable), allowed_special, disallowed_special)
         for is_text, run in groupby(parts, key=lambda part: isinstance(part[0], str)):
             if not is_text:
                 yield np.array([part for part, _ in run], dtype=self._word_ids.dtype)
@@ -232,18 +267,21 @@ class BPETokenizer(Tokenizer):
 
     def to_dict(self) -> dict[str, Any]:
         """Everything that makes this tokenizer, JSON-able; bytes as GPT-2's files write them."""
-        return {
-            "type": self.type_name,
-            "version": self.version,
-            **describe(self.vocab, self.merges, self.special_tokens, self.pattern),
-        }
+        parts = Parts(
+            self.vocab,
+            self.merges,
+            {token.name: token.id for token in self.added_tokens if token.is_plain},
+            self.pattern,
+            [token for token in self.added_tokens if not token.is_plain],
+            self.ignore_merges,
+        )
+        return {"type": self.type_name, **describe(parts)}
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> BPETokenizer:
         """The tokenizer that :meth:`to_dict` described; ValueError where it is not sound."""
-        parts = read_description(data, cls.type_name, cls.version)
         try:
-            return cls(*parts)
+            return cls(*read_description(data, cls.type_name))
         except TypeError as error:
             raise ValueError(str(error)) from None
 

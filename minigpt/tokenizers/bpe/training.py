@@ -13,11 +13,11 @@ from collections.abc import Iterable, Mapping
 from itertools import groupby
 
 from minigpt import checks
+from minigpt.tokenizers.added_tokens import AddedTokens
 from minigpt.tokenizers.base import check_texts_to_learn_from
 from minigpt.tokenizers.bpe.patterns import SplitPattern
 from minigpt.tokenizers.bpe.plain import Pair, single_bytes
-from minigpt.tokenizers.bpe.vocabulary import check_special
-from minigpt.tokenizers.special import SpecialTokens
+from minigpt.tokenizers.bpe.vocabulary import check_added
 
 Ids = tuple[int, int]
 BORDER, GONE = -1, -2  # not tokens: beside a word; what has become part of the token before it
@@ -36,18 +36,22 @@ def learn(
         TypeError, ValueError: as ``BPETokenizer.train`` says.
     """
     single = dict(enumerate(single_bytes(bytes(range(256)))))
-    special = SpecialTokens(check_special(special_tokens, single, ()))
-    n_merges = _check_vocab_size(vocab_size, len(special.id_of)) - 256 - len(special.id_of)
+    special = AddedTokens(check_added(special_tokens, (), single, ()))
+    n_merges = _check_vocab_size(vocab_size, len(special.tokens)) - 256 - len(special.tokens)
     texts = check_texts_to_learn_from(text_or_iterable)
     words = count_words(texts, pattern, special, progress)
     if not words:
         raise ValueError("text is empty: a tokenizer learns from at least one character")
     merges = learn_merges(words, n_merges, progress)
-    return single | {256 + r: a + b for r, (a, b) in enumerate(merges)}, merges, list(special.id_of)
+    return (
+        single | {256 + r: a + b for r, (a, b) in enumerate(merges)},
+        merges,
+        list(special.special),
+    )
 
 
 def count_words(
-    texts: Iterable[str], pattern: SplitPattern, special: SpecialTokens, progress: bool = False
+    texts: Iterable[str], pattern: SplitPattern, special: AddedTokens, progress: bool = False
 ) -> dict[bytes, int]:
     """How often each word is in a text that comes in pieces; special tokens separate words.
 
@@ -57,7 +61,7 @@ def count_words(
 
     words: Counter[str] = Counter()
     with tqdm(desc="reading", unit="char", unit_scale=True, disable=not progress) as bar:
-        parts = special.split_iterable(texts, special.check_allowed("all"))
+        parts = special.split(texts, allowed_special="all")
         for is_text, run in groupby(parts, key=lambda part: isinstance(part[0], str)):
             if is_text:
                 for block in pattern.blocks(run):

@@ -1,12 +1,13 @@
-"""What a byte-level BPE tokenizer is made from: vocabulary, merges and special tokens, checked."""
+"""What a byte-level BPE tokenizer is made from: vocabulary, merges and added tokens, checked."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
 from minigpt import checks
+from minigpt.tokenizers.added_tokens import AddedToken, check_names
 from minigpt.tokenizers.bpe.plain import Pair
-from minigpt.tokenizers.special import check_names
 
 
 def check_vocab(vocab: object) -> dict[int, bytes]:
@@ -64,47 +65,81 @@ def check_merges(merges: object, id_of: Mapping[bytes, int]) -> list[Pair]:
     return list(checked)
 
 
-def check_special(
-    special_tokens: object, vocab: Mapping[int, bytes], merges: Iterable[Pair]
-) -> dict[str, int]:
-    """The special tokens with their ids: as given, as in the vocabulary, or after its last one.
+def check_added(
+    special_tokens: object,
+    added_tokens: object,
+    vocab: Mapping[int, bytes],
+    merges: Iterable[Pair],
+) -> tuple[AddedToken, ...]:
+    """The added tokens with their ids: as given, as in the vocabulary, or after its last one.
+
+    Args:
+        special_tokens: names of special tokens, or names with their ids.
+        added_tokens: tokens with options, or that are not special.
+        vocab: the bytes of each id.
+        merges: the pairs that are merged.
 
     Raises:
-        ValueError: a name is an ordinary token, or an id another token's, or it leaves a gap.
+        ValueError: a special token is an ordinary one, or an id another token's, or it leaves a
+            gap.
     """
-    names = check_names(special_tokens)
-    wanted: dict[str, int] = {}
-    if isinstance(special_tokens, Mapping):
-        for name in names:
-            about = f"the id of special token {checks.shown(name)}"
-            wanted[name] = checks.integer(about, special_tokens[name])
+    tokens = [*_plain(special_tokens), *_with_options(added_tokens)]
+    check_names([token.name for token in tokens], "added tokens")
     id_of = {token: token_id for token_id, token in vocab.items()}
     made = {a + b for a, b in merges}
-    after = len(vocab)
-    special: dict[str, int] = {}
-    for name in names:
-        token = name.encode("utf-8")
-        shown = checks.shown(name)
-        if len(token) == 1 or token in made:
+    placed: dict[int, AddedToken] = {}
+    new: list[AddedToken] = []
+    for token in tokens:
+        data = token.name.encode("utf-8")
+        shown = checks.shown(token.name)
+        if token.special and (len(data) == 1 or data in made):
             raise ValueError(
                 f"special token {shown} is an ordinary token of the vocabulary: choose a name "
                 "that no text has, such as '<|endoftext|>'"
             )
-        there = id_of.get(token)
-        token_id = wanted.get(name, after if there is None else there)
-        if there is not None and token_id != there:
-            raise ValueError(f"special token {shown} has id {there} in vocab: got {token_id}")
-        if there is None and token_id in vocab:
-            taken = checks.shown(vocab[token_id])
-            raise ValueError(f"id {token_id} of special token {shown} is {taken} in vocab")
-        if token_id in special.values():
-            raise ValueError(f"two special tokens have the id {token_id}")
-        special[name] = token_id
-        after += there is None
-    new = sorted(token_id for token_id in special.values() if token_id not in vocab)
-    if new and not len(vocab) <= new[0] <= new[-1] < after:
+        there = id_of.get(data)
+        if there is None and token.id is not None and token.id in vocab:
+            taken = checks.shown(vocab[token.id])
+            raise ValueError(f"id {token.id} of added token {shown} is {taken} in vocab")
+        if there is not None and token.id not in (None, there):
+            raise ValueError(f"added token {shown} has id {there} in vocab: got {token.id}")
+        token_id = token.id if there is None else there
+        if token_id in placed:
+            raise ValueError(f"two added tokens have the id {token_id}")
+        if token_id is None:
+            new.append(token)
+        else:
+            placed[token_id] = replace(token, id=token_id)
+    first = max([len(vocab) - 1, *placed]) + 1
+    placed |= {first + i: replace(token, id=first + i) for i, token in enumerate(new)}
+    outside = sorted(token_id for token_id in placed if token_id not in vocab)
+    if outside != list(range(len(vocab), len(vocab) + len(outside))):
         raise ValueError(
-            f"ids of new special tokens must go on from the vocabulary's, {len(vocab):,} to "
-            f"{after - 1:,}: got {checks.shown(new)}"
+            f"ids of new added tokens must go on from the vocabulary's, {len(vocab):,} to "
+            f"{len(vocab) + len(outside) - 1:,}: got {checks.shown(outside)}"
         )
-    return special
+    order = {token.name: i for i, token in enumerate(tokens)}
+    return tuple(sorted(placed.values(), key=lambda token: order[token.name]))
+
+
+def _plain(special_tokens: object) -> list[AddedToken]:
+    names = check_names(special_tokens)
+    if not isinstance(special_tokens, Mapping):
+        return [AddedToken(name) for name in names]
+    tokens = []
+    for name in names:
+        about = f"the id of special token {checks.shown(name)}"
+        tokens.append(AddedToken(name, checks.integer(about, special_tokens[name])))
+    return tokens
+
+
+def _with_options(added_tokens: object) -> list[AddedToken]:
+    if isinstance(added_tokens, (str, bytes)) or not isinstance(added_tokens, Iterable):
+        raise checks.wrong_type("added_tokens", "a list of AddedToken", added_tokens)
+    tokens = []
+    for token in added_tokens:
+        checks.instance("an added token", token, AddedToken, "AddedToken(name, …)")
+        if token.id is not None:
+            checks.integer(f"the id of added token {checks.shown(token.name)}", token.id)
+        tokens.append(token)
+    return tokens

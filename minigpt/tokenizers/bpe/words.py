@@ -29,6 +29,7 @@ class WordIds(dict[str, bytes]):
     Args:
         vocab: the bytes of each id.
         merges: the pairs that are merged, the first learned first.
+        whole: ids with their bytes that are words as they are, whatever the merges make of them.
 
     Example:
         >>> vocab = dict(enumerate([*(bytes([byte]) for byte in range(256)), b"he", b"hey"]))
@@ -36,7 +37,12 @@ class WordIds(dict[str, bytes]):
         array([116, 257, 257], dtype=uint16)
     """
 
-    def __init__(self, vocab: Mapping[int, bytes], merges: Sequence[Pair]) -> None:
+    def __init__(
+        self,
+        vocab: Mapping[int, bytes],
+        merges: Sequence[Pair],
+        whole: Mapping[int, bytes] | None = None,
+    ) -> None:
         super().__init__()
         id_of = {token: token_id for token_id, token in vocab.items()}
         pairs = [(id_of[a], id_of[b]) for a, b in merges]
@@ -44,8 +50,10 @@ class WordIds(dict[str, bytes]):
         self.dtype = id_dtype(len(vocab))
         self._id_of_byte = [id_of[bytes([byte])] for byte in range(256)]
         self._merge = Merger(pairs, merged)
-        whole = whole_tokens(pairs, merged, len(vocab))
-        self._whole = {vocab[i]: self._as_bytes([i]) for i in merged if whole[i]}
+        if whole is None:
+            is_whole = whole_tokens(pairs, merged, len(vocab))
+            whole = {i: vocab[i] for i in merged if is_whole[i]}
+        self._whole = {token: self._as_bytes([i]) for i, token in whole.items()}
 
     def join(self, words: Iterable[str]) -> Array:
         """The ids of words, one after the other.

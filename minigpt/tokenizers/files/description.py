@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from dataclasses import asdict, fields
+from typing import Any, NamedTuple
 
 from minigpt import checks
+from minigpt.tokenizers.added_tokens import AddedToken
 from minigpt.tokenizers.base import check_description
 from minigpt.tokenizers.bpe.plain import Pair
 from minigpt.tokenizers.files.byte_alphabet import from_printable, printable
 
-Parts = tuple[dict[int, bytes], list[Pair], dict[str, int], "str | None"]
 KEYS: dict[str, type | tuple[type, ...]] = {
     "type": str,
     "version": int,
@@ -19,37 +20,61 @@ KEYS: dict[str, type | tuple[type, ...]] = {
     "vocab": list,
     "merges": list,
 }
+# Version 1 of the description has no more; version 2 is written where there is more to say.
+MORE: dict[str, type | tuple[type, ...]] = {"added_tokens": list, "ignore_merges": bool}
+OPTIONS = {field.name for field in fields(AddedToken)}
 
 
-def describe(
-    vocab: Mapping[int, bytes],
-    merges: Sequence[Pair],
-    special_tokens: Mapping[str, int],
-    pattern: str | None,
-) -> dict[str, Any]:
+class Parts(NamedTuple):
+    """What a ``BPETokenizer`` is made from, in the order of its arguments."""
+
+    vocab: Mapping[int, bytes]
+    merges: Sequence[Pair]
+    special_tokens: Mapping[str, int | None]
+    pattern: str | None = "gpt2"
+    added_tokens: Sequence[AddedToken] = ()
+    ignore_merges: bool = False
+
+
+def describe(parts: Parts) -> dict[str, Any]:
     """The parts as plain data: tokens in the order of their ids, merges as in ``merges.txt``."""
+    more: dict[str, Any] = {}
+    if parts.added_tokens or parts.ignore_merges:
+        added = [asdict(token) for token in parts.added_tokens]
+        more = {"added_tokens": added, "ignore_merges": parts.ignore_merges}
     return {
-        "pattern": pattern,
-        "special_tokens": dict(special_tokens),
-        "vocab": [printable(vocab[token_id]) for token_id in range(len(vocab))],
-        "merges": [merge_line(pair) for pair in merges],
+        "version": 2 if more else 1,
+        "pattern": parts.pattern,
+        "special_tokens": dict(parts.special_tokens),
+        **more,
+        "vocab": [printable(parts.vocab[token_id]) for token_id in range(len(parts.vocab))],
+        "merges": [merge_line(pair) for pair in parts.merges],
     }
 
 
-def read_description(data: dict[str, Any], type_name: str, version: int) -> Parts:
-    """Vocabulary, merges, special tokens and pattern out of what :func:`describe` gave.
+def read_description(data: Mapping[str, Any], type_name: str) -> Parts:
+    """What :func:`describe` described.
 
     Raises:
         ValueError: something is missing, unknown, or of a wrong type.
     """
-    check_description(data, KEYS, type_name, version)
+    version = 2 if data.get("version") == 2 else 1
+    check_description(data, KEYS if version == 1 else KEYS | MORE, type_name, version)
     for key in ("vocab", "merges"):
         for place, entry in enumerate(data[key]):
             if not isinstance(entry, str):
                 raise checks.wrong_value(f"{key}[{place}] of the tokenizer", "a str", entry)
     vocab = {token_id: from_printable(token) for token_id, token in enumerate(data["vocab"])}
     merges = [read_merge_line(line, f"merges[{i}]") for i, line in enumerate(data["merges"])]
-    return vocab, merges, data["special_tokens"], data["pattern"]
+    parts = Parts(vocab, merges, data["special_tokens"], data["pattern"])
+    if version == 1:
+        return parts
+    for place, entry in enumerate(data["added_tokens"]):
+        if not isinstance(entry, dict) or set(entry) != OPTIONS:
+            expected = f"an object with {', '.join(sorted(OPTIONS))}"
+            raise checks.wrong_value(f"added_tokens[{place}] of the tokenizer", expected, entry)
+    added = [AddedToken(**entry) for entry in data["added_tokens"]]
+    return parts._replace(added_tokens=added, ignore_merges=data["ignore_merges"])
 
 
 def merge_line(pair: Pair) -> str:

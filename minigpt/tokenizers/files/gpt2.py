@@ -4,29 +4,68 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from minigpt.atomic import replacing
+from minigpt import checks
+from minigpt.atomic_folder import replacing_files
+from minigpt.tokenizers.added_tokens import END_OF_TEXT, AddedToken
 from minigpt.tokenizers.bpe.plain import Pair
 from minigpt.tokenizers.files.byte_alphabet import BYTE_OF, from_printable, printable
-from minigpt.tokenizers.files.description import merge_line, read_merge_line
+from minigpt.tokenizers.files.description import Parts, merge_line, read_merge_line
 from minigpt.tokenizers.files.reading import TokenizerFileError, read_json, read_text
-from minigpt.tokenizers.special import END_OF_TEXT
+from minigpt.tokenizers.files.transformers_folder import (
+    ADDED,
+    CONFIG,
+    SPECIAL,
+    added_tokens,
+    declared_tokens,
+)
 
+CONTRADICTING = ("tokenizer.json", ADDED, SPECIAL)
 LOOKS_SPECIAL = re.compile(r"<.+>|\[.+\]", re.DOTALL)
 
-Gpt2Parts = tuple[dict[int, bytes], list[Pair], dict[str, int]]
 
+def read_gpt2(vocab_json: Path, merges_txt: Path, added: Sequence[AddedToken]) -> Parts:
+    """What the two files describe, with some added tokens.
 
-def read_gpt2(vocab_json: Path, merges_txt: Path, special_tokens: Collection[str]) -> Gpt2Parts:
-    """Vocabulary, merges and special tokens of the two files.
+    A token that no merge makes, and whose name looks special, is: ``<|endoftext|>``, ``<pad>``,
+    ``[MASK]``.
 
     Raises:
         FileNotFoundError: one of the files is not there.
         TokenizerFileError: a file is damaged.
     """
+    id_of, merges = _read_both(vocab_json, merges_txt)
+    try:
+        looks_special = tokens_without_merges(id_of, merges, added)
+        special = [AddedToken(name) for name in looks_special]
+        return assemble(id_of, merges, [*special, *added], "gpt2")
+    except ValueError as error:
+        raise TokenizerFileError(f"{vocab_json}: {error}") from None
+
+
+def read_gpt2_folder(folder: Path) -> Parts:
+    """The two files of a folder, and what lies beside them, as Transformers reads them.
+
+    Raises:
+        FileNotFoundError: one of the files is not there.
+        TokenizerFileError: a file is damaged, or asks for what is not done here.
+    """
+    declared = declared_tokens(folder, has_tokenizer_json=False)
+    if not declared.files:
+        return read_gpt2(folder / "vocab.json", folder / "merges.txt", ())
+    id_of, merges = _read_both(folder / "vocab.json", folder / "merges.txt")
+    try:
+        added = added_tokens(declared, id_of)
+        tokens_without_merges(id_of, merges, added)
+        return assemble(id_of, merges, added, "gpt2")
+    except ValueError as error:
+        raise TokenizerFileError(f"{folder}: {error}") from None
+
+
+def _read_both(vocab_json: Path, merges_txt: Path) -> tuple[dict[str, int], list[Pair]]:
     id_of = read_json(vocab_json)
     lines = read_text(merges_txt).split("\n")
     if lines[0].startswith("#version"):
@@ -40,87 +79,95 @@ def read_gpt2(vocab_json: Path, merges_txt: Path, special_tokens: Collection[str
     except ValueError as error:
         raise TokenizerFileError(f"{merges_txt}: {error}") from None
     try:
-        vocab, special = split_vocab(id_of, merges, special_tokens)
+        return check_ids(id_of), merges
     except ValueError as error:
         raise TokenizerFileError(f"{vocab_json}: {error}") from None
-    return vocab, merges, special
 
 
-def split_vocab(
-    id_of: Any, merges: Iterable[Pair], special_tokens: Collection[str]
-) -> tuple[dict[int, bytes], dict[str, int]]:
-    """The ordinary tokens of a ``vocab.json``, and the special ones.
-
-    Special are those that are named, and those that no merge makes and whose name says so:
-    ``<|endoftext|>``, ``<pad>``, ``[MASK]``.
-
-    Raises:
-        ValueError: it is not an object of strings with different ids, or a token is neither
-            ordinary nor special: merges are missing.
-    """
+def check_ids(id_of: Any) -> dict[str, int]:
+    """A ``vocab.json``: strings with different ids."""
     if not isinstance(id_of, dict):
-        raise ValueError(f"the vocabulary must be an object: got {type(id_of).__name__}")
-    made = {printable(a + b) for a, b in merges}
-    vocab: dict[int, bytes] = {}
-    special: dict[str, int] = {}
+        raise checks.wrong_value("the vocabulary", "an object", id_of)
+    text_of: dict[int, str] = {}
     for text, token_id in id_of.items():
         if isinstance(token_id, bool) or not isinstance(token_id, int):
-            raise ValueError(f"the id of {text!r:.80} must be an int: got {token_id!r:.80}")
-        if token_id in vocab:
-            raise ValueError(f"two tokens have the id {token_id}: {text!r:.80} is one of them")
-        if text in BYTE_OF or text in made:
-            vocab[token_id] = from_printable(text)
-        elif text in special_tokens or LOOKS_SPECIAL.fullmatch(text):
-            vocab[token_id] = text.encode("utf-8", "replace")
-            special[text] = token_id
-        else:
+            raise checks.wrong_value(f"the id of {checks.shown(text)}", "an int", token_id)
+        if token_id in text_of:
             raise ValueError(
-                f"token {text!r:.80} is made by no merge: are merges missing? "
+                f"two tokens have the id {token_id}: {checks.shown(text)} is one of them"
+            )
+        text_of[token_id] = text
+    return id_of
+
+
+def tokens_without_merges(
+    id_of: Mapping[str, int], merges: Iterable[Pair], added: Iterable[AddedToken]
+) -> list[str]:
+    """The tokens that are no byte, made by no merge and not added: their names must look special.
+
+    Raises:
+        ValueError: one of them does not: merges are missing.
+    """
+    known = {printable(a + b) for a, b in merges} | {token.name for token in added} | set(BYTE_OF)
+    rest = [text for text in id_of if text not in known]
+    for text in rest:
+        if not LOOKS_SPECIAL.fullmatch(text):
+            raise ValueError(
+                f"token {checks.shown(text)} is made by no merge: are merges missing? "
                 "If it is a special token, name it in special_tokens"
             )
-    return vocab, special
+    return rest
 
 
-def added_names(folder: Path) -> list[str]:
-    """The special tokens that a folder's ``tokenizer_config.json`` names; none without that file.
-
-    Raises:
-        TokenizerFileError: the file is damaged.
-    """
-    path = folder / "tokenizer_config.json"
-    if not path.exists():
-        return []
-    config = read_json(path)
-    added = config.get("added_tokens_decoder", {}) if isinstance(config, dict) else None
-    if not isinstance(added, dict):
-        raise TokenizerFileError(f"{path} must be an object, and its added_tokens_decoder too")
-    entries = [entry for entry in added.values() if isinstance(entry, dict)]
-    names = [entry.get("content") for entry in entries if entry.get("special") is True]
-    return [name for name in names if isinstance(name, str)]
-
-
-def write_gpt2(
-    folder: Path,
-    vocab: Mapping[int, bytes],
+def assemble(
+    id_of: Mapping[str, int],
     merges: Sequence[Pair],
-    special_tokens: Mapping[str, int],
-) -> None:
-    """Write the two files, and ``tokenizer_config.json`` for Transformers.
+    added: Sequence[AddedToken],
+    pattern: str | None,
+    ignore_merges: bool = False,
+) -> Parts:
+    """The parts of a tokenizer whose ids are those of its files."""
+    made = {printable(a + b) for a, b in merges}
+    vocab = {
+        token_id: from_printable(text)
+        if text in BYTE_OF or text in made
+        else text.encode("utf-8", "replace")
+        for text, token_id in id_of.items()
+    }
+    return Parts(vocab, merges, {}, pattern, added, ignore_merges)
+
+
+def write_gpt2(folder: Path, files: Mapping[str, bytes]) -> None:
+    """Write what :func:`gpt2_files` gave, all of it or nothing.
+
+    Files that readers prefer to these, or add to them, would describe another tokenizer, and go.
 
     Raises:
-        ValueError: a special token's name would be read as the bytes of a token.
         OSError: a file cannot be written.
     """
-    name_of = {token_id: name for name, token_id in special_tokens.items()}
+    folder.mkdir(parents=True, exist_ok=True)
+    with replacing_files(folder, list(files), gone=CONTRADICTING) as opened:
+        for name, content in files.items():
+            opened[name].write(content)
+
+
+def gpt2_files(
+    vocab: Mapping[int, bytes], merges: Sequence[Pair], added: Sequence[AddedToken]
+) -> dict[str, bytes]:
+    """The two files, and ``tokenizer_config.json`` for Transformers, by their names.
+
+    Raises:
+        ValueError: an added token's name would be read as the bytes of a token.
+    """
+    name_of = {token.id: token.name for token in added}
     keys = [name_of.get(token_id) or printable(vocab[token_id]) for token_id in range(len(vocab))]
     ordinary = {printable(token) for token_id, token in vocab.items() if token_id not in name_of}
-    if taken := [name for name in special_tokens if name in ordinary]:
+    if taken := [name for name in name_of.values() if name in ordinary]:
         raise ValueError(
-            f"special token {taken[0]!r:.80} cannot be told from the bytes that GPT-2's files "
+            f"added token {taken[0]!r:.80} cannot be told from the bytes that GPT-2's files "
             "write so: use save(path), or another name"
         )
-    end = END_OF_TEXT if END_OF_TEXT in special_tokens else None
-    options = {"lstrip": False, "rstrip": False, "normalized": False, "single_word": False}
+    end = next((t.name for t in added if t.special and t.name == END_OF_TEXT), None)
     config = {
         "tokenizer_class": "GPT2Tokenizer",
         "add_prefix_space": False,
@@ -128,17 +175,22 @@ def write_gpt2(
         "eos_token": end,
         "unk_token": end,
         "added_tokens_decoder": {
-            str(token_id): {"content": name, "special": True, **options}
-            for name, token_id in special_tokens.items()
+            str(token.id): {
+                "content": token.name,
+                "special": token.special,
+                "lstrip": token.lstrip,
+                "rstrip": token.rstrip,
+                "single_word": token.single_word,
+                "normalized": token.normalized,
+            }
+            for token in added
         },
     }
     id_of = {key: token_id for token_id, key in enumerate(keys)}
     lines = ["#version: 0.2", *map(merge_line, merges), ""]
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, text in {
+    texts = {
         "vocab.json": json.dumps(id_of, ensure_ascii=False),
         "merges.txt": "\n".join(lines),
-        "tokenizer_config.json": json.dumps(config, ensure_ascii=False, indent=2) + "\n",
-    }.items():
-        with replacing(folder / name) as file:
-            file.write(text.encode("utf-8"))
+        CONFIG: json.dumps(config, ensure_ascii=False, indent=2) + "\n",
+    }
+    return {name: text.encode("utf-8") for name, text in texts.items()}

@@ -11,9 +11,10 @@ from minigpt import checks
 from minigpt.tokenizers.base import Tokenizer
 from minigpt.tokenizers.bpe.tokenizer import BPETokenizer
 from minigpt.tokenizers.char import CharTokenizer
-from minigpt.tokenizers.files.gpt2 import added_names
+from minigpt.tokenizers.files.gpt2 import read_gpt2_folder
 from minigpt.tokenizers.files.reading import TokenizerFileError, read_json
 from minigpt.tokenizers.files.tokenizer_json import read_tokenizer_json
+from minigpt.tokenizers.files.transformers_folder import declared_tokens
 
 # A new kind of tokenizer is one more entry here.
 TOKENIZER_TYPES: dict[str, type[Tokenizer]] = {
@@ -48,32 +49,38 @@ def load_tokenizer(path: str | os.PathLike[str]) -> Tokenizer:
     """The tokenizer that ``save(path)`` wrote, or a byte-level BPE of Hugging Face's.
 
     The latter is a ``tokenizer.json``, or a folder that has one, or else ``vocab.json`` and
-    ``merges.txt``.
+    ``merges.txt``. What a folder says of added tokens is read as Transformers reads it.
 
     Raises:
         FileNotFoundError: there is no such file or folder.
         TokenizerFileError: it is not a tokenizer's file, or damaged (an OSError and a ValueError),
             or a tokenizer that this library does not have.
     """
-    file_path = Path(path)
-    if file_path.is_dir():
-        return _load_folder(file_path)
-    data = read_json(file_path)
-    try:
-        if isinstance(data, dict) and "type" not in data and "model" in data:
-            return BPETokenizer(*read_tokenizer_json(data))
-        return tokenizer_from_dict(data)
-    except (ValueError, TypeError) as error:
-        raise TokenizerFileError(f"{file_path} does not hold a tokenizer: {error}") from None
-
-
-def _load_folder(folder: Path) -> Tokenizer:
-    if (folder / "tokenizer.json").exists():
-        return load_tokenizer(folder / "tokenizer.json")
-    files = folder / "vocab.json", folder / "merges.txt"
+    path = Path(path)
+    if not path.is_dir():
+        return _load_file(path)
+    if (path / "tokenizer.json").exists():
+        return _load_file(path / "tokenizer.json", folder=path)
+    files = path / "vocab.json", path / "merges.txt"
     if missing := [file.name for file in files if not file.exists()]:
         raise TokenizerFileError(
-            f"{folder} has neither tokenizer.json nor {' and '.join(missing)}: "
+            f"{path} has neither tokenizer.json nor {' and '.join(missing)}: "
             "pass the tokenizer's JSON file"
         )
-    return BPETokenizer.from_gpt2(*files, special_tokens=added_names(folder))
+    parts = read_gpt2_folder(path)
+    try:
+        return BPETokenizer(*parts)
+    except ValueError as error:
+        raise TokenizerFileError(f"{path} does not hold a tokenizer: {error}") from None
+
+
+def _load_file(path: Path, folder: Path | None = None) -> Tokenizer:
+    """The tokenizer of a JSON file, and, for Hugging Face's, of what lies in the folder with it."""
+    data = read_json(path)
+    try:
+        if isinstance(data, dict) and "type" not in data and "model" in data:
+            declared = declared_tokens(folder, has_tokenizer_json=True) if folder else None
+            return BPETokenizer(*read_tokenizer_json(data, declared))
+        return tokenizer_from_dict(data)
+    except (ValueError, TypeError) as error:
+        raise TokenizerFileError(f"{path} does not hold a tokenizer: {error}") from None

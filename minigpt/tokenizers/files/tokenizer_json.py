@@ -1,17 +1,24 @@
 """The Hugging Face ``tokenizer.json`` of a byte-level BPE, read where it means what we compute.
 
 That is: the text is not normalised, is split by ``ByteLevel`` or by a ``Split`` before it, and
-merged by ``BPE`` without any option; nothing is added to the ids. Anything else is refused by name.
+merged by ``BPE``; nothing is added to the ids. Anything else is refused by name.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
+from minigpt import checks
+from minigpt.tokenizers.added_tokens import AddedToken
 from minigpt.tokenizers.bpe.plain import Pair
 from minigpt.tokenizers.files.byte_alphabet import from_printable
 from minigpt.tokenizers.files.description import Parts, read_merge_line
-from minigpt.tokenizers.files.gpt2 import split_vocab
+from minigpt.tokenizers.files.gpt2 import assemble, check_ids, tokens_without_merges
+from minigpt.tokenizers.files.transformers_folder import (
+    Declared,
+    more_added_tokens,
+    read_added,
+)
 
 # How others write the patterns that have a name here.
 PATTERN_NAMES = {
@@ -21,12 +28,14 @@ PATTERN_NAMES = {
     r"| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+": "gpt4",
     r"'(?i:[sdmt]|ll|ve|re)|[^\r\n\p{L}\p{N}]?+\p{L}+|\p{N}{1,3}"
     r"| ?[^\s\p{L}\p{N}]++[\r\n]*|\s*[\r\n]|\s+(?!\S)|\s+": "gpt4",
+    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}"
+    r"| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+": "gpt4-single-digits",
 }
 KNOWN_KEYS = {
     "version", "truncation", "padding", "added_tokens", "normalizer", "pre_tokenizer",
     "post_processor", "decoder", "model",
 }  # fmt: skip
-# What else these parts hold must have the value that does nothing.
+# What else the model holds must have a value that does nothing, or that is done.
 MODEL_KEYS = {
     "dropout": (None, 0.0),
     "unk_token": None,
@@ -34,12 +43,12 @@ MODEL_KEYS = {
     "end_of_word_suffix": (None, ""),
     "fuse_unk": False,
     "byte_fallback": False,
-    "ignore_merges": False,
+    "ignore_merges": (False, True),
 }
 
 
-def read_tokenizer_json(data: dict[str, Any]) -> Parts:
-    """Vocabulary, merges, special tokens and pattern.
+def read_tokenizer_json(data: dict[str, Any], declared: Declared | None = None) -> Parts:
+    """What a ``tokenizer.json`` describes, with what the files beside it declare.
 
     Raises:
         ValueError: something in it is damaged, or nothing in this library does what it asks for.
@@ -49,53 +58,61 @@ def read_tokenizer_json(data: dict[str, Any]) -> Parts:
     for key in ("truncation", "padding", "normalizer"):
         if data.get(key) is not None:
             _refuse(key, data[key])
-    for key in ("post_processor", "decoder"):  # of ByteLevel they do what is done here
+    for key in ("post_processor", "decoder"):  # those of ByteLevel do what is done here
         part = data.get(key)
         if part is not None and _type(key, part) != "ByteLevel" and not _adds_nothing(part):
             _refuse(key, part)
     pattern = _pattern(data.get("pre_tokenizer"))
-    id_of, merges = _model(data.get("model"))
+    id_of, merges, ignore_merges = _model(data.get("model"))
     added = _added_tokens(data.get("added_tokens", []))
-    for name, token_id in added.items():
-        if id_of.setdefault(name, token_id) != token_id:
-            raise ValueError(
-                f"added token {name!r:.80} has id {token_id}, and {id_of[name]!r:.80} in the model"
-            )
-    vocab, special = split_vocab(id_of, merges, added)
-    if unnamed := [name for name in special if name not in added]:
+    if declared is not None:
+        added = more_added_tokens(declared, added, id_of)
+    if rest := tokens_without_merges(id_of, merges, added):
         raise ValueError(
-            f"token {unnamed[0]!r:.80} of the model is made by no merge and is not in added_tokens"
+            f"token {checks.shown(rest[0])} of the model is made by no merge and is not in "
+            "added_tokens"
         )
-    return vocab, merges, added, pattern
+    return assemble(id_of, merges, added, pattern, ignore_merges)
 
 
 def _pattern(part: Any) -> str | None:
-    """The split pattern of a pre-tokenizer: ByteLevel, or Split and then ByteLevel."""
+    """The split pattern of a pre-tokenizer: ByteLevel, or Split or Digits and then ByteLevel."""
     name = "pre_tokenizer"
+    steps = [part]
     if _type(name, part) == "Sequence":
         steps = part.get("pretokenizers")
-        if not isinstance(steps, list) or [_type(name, s) for s in steps] != ["Split", "ByteLevel"]:
+        if not isinstance(steps, list):
             _refuse(name, part)
-        split, byte_level = steps
-        regex = split.get("pattern", {})
-        regex = regex.get("Regex") if isinstance(regex, dict) else None
-        how = split.get("behavior"), split.get("invert", False)
-        if not isinstance(regex, str) or how not in [("Isolated", False), ("Removed", True)]:
-            _refuse(name, split)
-        if byte_level.get("use_regex", True) is not False:
-            _refuse(name, byte_level)
-        pattern = PATTERN_NAMES.get(regex)
-        if pattern is None and how != ("Isolated", False):
-            _refuse(name, split)  # what the expression leaves out would be lost
-        pattern = pattern or regex
-    else:
-        byte_level = part
-        if _type(name, part) != "ByteLevel":
-            _refuse(name, part)
-        pattern = "gpt2" if part.get("use_regex", True) is True else None
+    kinds = [_type(name, step) for step in steps]
+    if kinds not in (["ByteLevel"], ["Split", "ByteLevel"], ["Digits", "ByteLevel"]):
+        _refuse(name, part)
+    byte_level = steps[-1]
     if byte_level.get("add_prefix_space", True) is not False:
         _refuse(name, byte_level)
-    return pattern
+    splits = byte_level.get("use_regex", True)
+    if kinds[0] == "Split":
+        if splits is not False:
+            _refuse(name, byte_level)
+        return _split_pattern(name, steps[0])
+    if not isinstance(splits, bool):
+        _refuse(name, byte_level)
+    if kinds[0] == "Digits":
+        if steps[0].get("individual_digits", False) is not True or not splits:
+            _refuse(name, part)
+        return "gpt2-single-digits"
+    return "gpt2" if splits else None
+
+
+def _split_pattern(name: str, split: Any) -> str:
+    regex = split.get("pattern", {})
+    regex = regex.get("Regex") if isinstance(regex, dict) else None
+    how = split.get("behavior"), split.get("invert", False)
+    if not isinstance(regex, str) or how not in [("Isolated", False), ("Removed", True)]:
+        _refuse(name, split)
+    pattern = PATTERN_NAMES.get(regex)
+    if pattern is None and how != ("Isolated", False):
+        _refuse(name, split)  # what the expression leaves out would be lost
+    return pattern or regex
 
 
 def _adds_nothing(part: dict[str, Any]) -> bool:
@@ -109,7 +126,7 @@ def _adds_nothing(part: dict[str, Any]) -> bool:
     )
 
 
-def _model(model: Any) -> tuple[dict[str, int], list[Pair]]:
+def _model(model: Any) -> tuple[dict[str, int], list[Pair], bool]:
     if isinstance(model, dict) and "merges" in model:  # older files do not say so
         model = {"type": "BPE", **model}
     if _type("model", model) != "BPE":
@@ -129,27 +146,21 @@ def _model(model: Any) -> tuple[dict[str, int], list[Pair]]:
         elif isinstance(merge, str):
             merges.append(read_merge_line(merge, f"merges[{place}]"))
         else:
-            raise ValueError(f"merges[{place}] must be two tokens: got {merge!r:.80}")
-    return dict(model["vocab"]), merges
+            raise checks.wrong_value(f"merges[{place}]", "two tokens", merge)
+    return check_ids(model["vocab"]), merges, model.get("ignore_merges", False) is True
 
 
-def _added_tokens(entries: Any) -> dict[str, int]:
+def _added_tokens(entries: Any) -> list[AddedToken]:
     if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
         raise ValueError("added_tokens must be a list of objects")
-    added: dict[str, int] = {}
-    for entry in entries:
-        name, token_id = entry.get("content"), entry.get("id")
-        if not isinstance(name, str) or isinstance(token_id, bool) or not isinstance(token_id, int):
-            raise ValueError(f"an added token must have a content and an id: got {entry!r:.80}")
-        if entry.get("special") is not True:
-            raise ValueError(f"added token {name!r:.80} is not special, which is not known here")
-        for option in ("lstrip", "rstrip", "single_word"):
-            if entry.get(option, False) is not False:
-                raise ValueError(f"{option} of added token {name!r:.80} is not known here")
-        if name in added:
-            raise ValueError(f"added token {name!r:.80} is there twice")
-        added[name] = token_id
-    return added
+    added: dict[str, AddedToken] = {}
+    for place, entry in enumerate(entries):
+        token = read_added(f"added_tokens[{place}]", entry)
+        if token.id is None:
+            raise checks.wrong_value(f"added_tokens[{place}]", "an object with an id", entry)
+        if added.setdefault(token.name, token) is not token:
+            raise ValueError(f"added token {checks.shown(token.name)} is there twice")
+    return list(added.values())
 
 
 def _type(name: str, part: Any) -> Any:

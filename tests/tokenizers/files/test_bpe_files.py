@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import os
 import re
 from pathlib import Path
 from typing import Any
@@ -62,7 +63,8 @@ N = len(GOOD["vocab"])
 DAMAGED = [
     ({k: v for k, v in GOOD.items() if k != "merges"}, "missing merges"),
     (changed("more", 1), "unexpected 'more'"),
-    (changed("version", 2), "version of the tokenizer must be 1: got 2"),
+    (changed("version", 3), "version of the tokenizer must be 1: got 3; a later minigpt"),
+    (changed("version", 2), "missing added_tokens, ignore_merges"),
     (changed("version", True), "version of the tokenizer must be an int: got True"),
     (changed("pattern", 5), "pattern of the tokenizer must be a str or None"),
     (changed("pattern", "("), "nor a regular expression"),
@@ -80,7 +82,7 @@ DAMAGED = [
     (changed("merges", GOOD["merges"] * 2), "are both"),
     (changed("special_tokens", [END]), "special_tokens of the tokenizer must be a dict: got"),
     (changed("special_tokens", {END: 278.0}), "must be an integer: got 278.0"),
-    (changed("special_tokens", {END: 5}), r"special token '<\|endoftext\|>' has id 278 in vocab"),
+    (changed("special_tokens", {END: 5}), r"added token '<\|endoftext\|>' has id 278 in vocab"),
     (changed("special_tokens", {"<new>": 10**9}), "must go on from the vocabulary's"),
     (changed("special_tokens", {"": 280}), "must be 1 to 256 characters long"),
 ]
@@ -158,7 +160,7 @@ def test_windows_line_ends_are_no_damage(tmp_path: Path) -> None:
 def test_what_gpt2s_files_cannot_say(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="pattern='gpt4' cannot be told in GPT-2's files"):
         BPETokenizer.train(TEXT, 260, pattern="gpt4", progress=False).to_gpt2(tmp_path)
-    with pytest.raises(ValueError, match="special token 'Ġ' cannot be told from the bytes"):
+    with pytest.raises(ValueError, match="added token 'Ġ' cannot be told from the bytes"):
         BPETokenizer(TOKENIZER.vocab, TOKENIZER.merges, ["Ġ"]).to_gpt2(tmp_path)
     assert list(tmp_path.iterdir()) == []
     (tmp_path / "file").touch()
@@ -174,7 +176,7 @@ def rewrite(path: Path, change: Any) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda v: [], r"vocab\.json: the vocabulary must be an object: got list"),
+        (lambda v: [], r"vocab\.json: the vocabulary must be an object: got"),
         (lambda v: {**v, "t": "5"}, "the id of 't' must be an int: got '5'"),
         (lambda v: {**v, "t": True}, "the id of 't' must be an int: got True"),
         (lambda v: {**v, "t": 5.0}, "the id of 't' must be an int: got 5.0"),
@@ -263,6 +265,7 @@ BYTE_LEVEL = {
     "use_regex": True,
 }
 NO_REGEX = {**BYTE_LEVEL, "use_regex": False}
+DIGITS = {"type": "Digits", "individual_digits": True}
 ADDED = {"id": 278, "content": END, "special": True, "lstrip": False, "rstrip": False,
          "single_word": False, "normalized": False}  # fmt: skip
 
@@ -311,6 +314,8 @@ def test_a_tokenizer_json(tmp_path: Path) -> None:
     ("pre_tokenizer", "pattern"),
     [
         (NO_REGEX, None),
+        ({"type": "Sequence", "pretokenizers": [BYTE_LEVEL]}, "gpt2"),
+        ({"type": "Sequence", "pretokenizers": [DIGITS, BYTE_LEVEL]}, "gpt2-single-digits"),
         (split(r"\w+"), r"\w+"),
         (split(r"\p{N}{1,3}|\P{N}+"), r"\p{N}{1,3}|\P{N}+"),
     ],
@@ -339,7 +344,8 @@ def with_model(**changes: Any) -> dict[str, Any]:
         ({"pre_tokenizer": split("a", "Removed")}, "pre_tokenizer of .* 'Removed'"),
         ({"pre_tokenizer": split("a", "Removed", True)}, "pre_tokenizer of .* 'Removed'"),
         ({"pre_tokenizer": split("(")}, "nor a regular expression"),
-        ({"pre_tokenizer": {"type": "Sequence", "pretokenizers": [BYTE_LEVEL]}}, "'Sequence'"),
+        ({"pre_tokenizer": {"type": "Sequence", "pretokenizers": [BYTE_LEVEL] * 2}}, "'Sequence'"),
+        ({"pre_tokenizer": {"type": "Sequence", "pretokenizers": [DIGITS, NO_REGEX]}}, "'Digits'"),
         ({"post_processor": {"type": "RobertaProcessing"}}, "post_processor of .*Roberta"),
         ({"post_processor": {"type": "TemplateProcessing", "single": [
             {"SpecialToken": {"id": "<s>"}}, {"Sequence": {"id": "A"}}]}}, "TemplateProcessing"),
@@ -350,7 +356,7 @@ def with_model(**changes: Any) -> dict[str, Any]:
         (with_model(unk_token="<unk>"), "unk_token='<unk>' of the model"),
         (with_model(end_of_word_suffix="</w>"), "end_of_word_suffix='</w>'"),
         (with_model(byte_fallback=True), "byte_fallback=True of the model"),
-        (with_model(ignore_merges=True), "ignore_merges=True of the model"),
+        (with_model(ignore_merges=1.5), "ignore_merges=1.5 of the model"),
         (with_model(novelty=1), "novelty=1 of the model"),
         (with_model(vocab=[]), "must have a vocab"),
         (with_model(merges={}), "must have a vocab"),
@@ -359,14 +365,17 @@ def with_model(**changes: Any) -> dict[str, Any]:
         (with_model(merges=[]), "made by no merge"),
         ({"added_tokens": {}}, "added_tokens must be a list of objects"),
         ({"added_tokens": [5]}, "added_tokens must be a list of objects"),
-        ({"added_tokens": [{"id": 3}]}, "an added token must have a content and an id"),
-        ({"added_tokens": [{**ADDED, "id": True}]}, "an added token must have a content and an id"),
-        ({"added_tokens": [{**ADDED, "special": False}]}, "is not special, which is not known"),
-        ({"added_tokens": [{**ADDED, "lstrip": True}]}, "lstrip of added token '<|endoftext|>' is"),
+        ({"added_tokens": [{"id": 3}]}, "must be a str, or an object with a content"),
+        ({"added_tokens": [{**ADDED, "id": True}]}, r"the id of added_tokens\[0\] must be an int"),
+        ({"added_tokens": [{"content": END}]}, r"added_tokens\[0\] must be an object with an id"),
+        ({"added_tokens": [{**ADDED, "special": 1}]}, "must be True or False: got 1"),
+        ({"added_tokens": [{**ADDED, "lstrip": 1}]}, "must be True or False: got 1"),
+        ({"added_tokens": [{**ADDED, "bold": 1}]}, "'bold' of .* is not known here"),
+        ({"added_tokens": [{**ADDED, "content": "a\ud800b"}]}, "it holds a lone surrogate"),
         ({"added_tokens": [ADDED, ADDED]}, "added token '<|endoftext|>' is there twice"),
-        ({"added_tokens": [{**ADDED, "id": 300}]}, "must be 0 to 278: 278 is missing"),
-        ({"added_tokens": [{**ADDED, "id": 5}]}, "two tokens have the id 5"),
-        ({"added_tokens": [{**ADDED, "content": "t"}]}, "'t' has id 278, and 116 in the model"),
+        ({"added_tokens": [{**ADDED, "id": 300}]}, "go on from the vocabulary's, 278 to 278: got"),
+        ({"added_tokens": [{**ADDED, "id": 5}]}, "id 5 of added token '<|endoftext|>' is b"),
+        ({"added_tokens": [{**ADDED, "content": "t"}]}, "special token 't' is an ordinary token"),
     ],
 )  # fmt: skip
 def test_what_a_tokenizer_json_may_not_say(tmp_path: Path, changes: Any, message: str) -> None:
@@ -397,3 +406,127 @@ def test_any_value_in_a_tokenizer_json_is_refused_or_sound(
     except TokenizerFileError:
         return
     assert tokenizer.decode(tokenizer.encode(TEXT)) == TEXT
+
+
+# ── a folder that held another tokenizer ──────────────────────────────────────────────────────────
+
+STALE = {
+    "tokenizer.json": hugging_face(),
+    "added_tokens.json": {"<stale>": 280},
+    "special_tokens_map.json": {"pad_token": "<stale>"},
+}
+
+
+def stale_folder(folder: Path) -> Path:
+    folder.mkdir()
+    for name, value in STALE.items():
+        (folder / name).write_text(json.dumps(value), encoding="utf-8")
+    (folder / "model.safetensors").write_bytes(b"not ours")
+    return folder
+
+
+def test_what_contradicts_the_new_files_goes(tmp_path: Path) -> None:
+    other = BPETokenizer.train("to be or not to be", 258, [END, "<pad>"], progress=False)
+    for files in ([], *([name] for name in STALE), [*STALE]):
+        folder = stale_folder(tmp_path / "-".join(["t", *files]))
+        for name in STALE.keys() - set(files):
+            (folder / name).unlink()
+        other.to_gpt2(folder)
+        assert load_tokenizer(folder) == other
+        written = {"vocab.json", "merges.txt", "tokenizer_config.json", "model.safetensors"}
+        assert {path.name for path in folder.iterdir()} == written
+
+
+def test_a_save_that_fails_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = stale_folder(tmp_path / "t")
+    TOKENIZER.to_gpt2(tmp_path / "sound")
+    for path in (tmp_path / "sound").iterdir():
+        path.rename(folder / path.name)
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+
+    def fails(tokenizer: BPETokenizer, error: type[Exception]) -> None:
+        with pytest.raises(error):
+            tokenizer.to_gpt2(folder)
+        assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+
+    fails(BPETokenizer.train(TEXT, 260, pattern="gpt4", progress=False), ValueError)
+    fails(BPETokenizer(TOKENIZER.vocab, TOKENIZER.merges, ["Ġ"]), ValueError)
+    monkeypatch.setattr(os, "fsync", lambda _: (_ for _ in ()).throw(OSError(28, "disk full")))
+    fails(TOKENIZER, OSError)
+
+
+def test_our_own_file_says_all_by_itself(tmp_path: Path) -> None:
+    """What lies beside it belongs to something else."""
+    (tmp_path / "tokenizer_config.json").write_text('{"add_prefix_space": true}')
+    TOKENIZER.save(tmp_path / "tokenizer.json")
+    assert load_tokenizer(tmp_path) == TOKENIZER
+
+
+# ── what lies beside the vocabulary ───────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("with_tokenizer_json", [False, True])
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("tokenizer_config", {"add_prefix_space": True}, "add_prefix_space of .* is True: only"),
+        ("tokenizer_config", {"split_special_tokens": True}, "split_special_tokens of .* is True"),
+        ("tokenizer_config", [], "must be an object"),
+        ("tokenizer_config", {"pad_token": 5}, "pad_token must be a str, or an object with a con"),
+        ("tokenizer_config", {"pad_token": "\ud800"}, "holds a lone surrogate"),
+        ("tokenizer_config", {"extra_special_tokens": "<a>"}, "must be a list of tokens"),
+        ("tokenizer_config", {"added_tokens_decoder": {"x": {}}}, "must be a number: got 'x'"),
+        ("tokenizer_config", {"added_tokens_decoder": {"280": {}}}, "an object with a content"),
+        ("tokenizer_config", {"added_tokens_decoder": {"280": "<a>"}}, "must be an object"),
+        (
+            "tokenizer_config",
+            {"added_tokens_decoder": {"280": {"content": "<a>"}, "281": {"content": "<a>"}}},
+            "added token '<a>' has two ids",
+        ),
+        ("tokenizer_config", {"added_tokens_decoder": {"290": {"content": "<a>"}}}, "must go on"),
+        ("tokenizer_config", {"added_tokens_decoder": {"9": {"content": END}}}, "has id 27[89]"),
+        ("added_tokens", {"<a>": "280"}, "the id of '<a>' must be an integer"),
+        ("added_tokens", {"<a>": 290}, "must go on from the vocabulary's"),
+        ("added_tokens", {"<a>": 5}, "id 5 of added token '<a>' is b'"),
+        ("added_tokens", [], r"added_tokens\.json must be an object"),
+        ("special_tokens_map", {"pad_token": []}, "pad_token must be a str, or an object"),
+        ("special_tokens_map", {"pad_token": {"content": "<a>", "lstrip": 1}}, "lstrip of pad_tok"),
+    ],
+)
+def test_what_a_folder_may_not_say(
+    tmp_path: Path, name: str, value: Any, message: str, with_tokenizer_json: bool
+) -> None:
+    BPETokenizer.train(TEXT, 279, [END], progress=False).to_gpt2(tmp_path)
+    (tmp_path / "tokenizer_config.json").unlink()
+    if with_tokenizer_json:
+        (tmp_path / "tokenizer.json").write_text(json.dumps(hugging_face()), encoding="utf-8")
+    (tmp_path / f"{name}.json").write_text(json.dumps(value), encoding="utf-8")
+    with pytest.raises(TokenizerFileError, match=message) as caught:
+        load_tokenizer(tmp_path)
+    assert len(str(caught.value)) < 500
+
+
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        ({"add_bos_token": True}, "add_bos_token of tokenizer_config.json is True: only"),
+        ({"add_eos_token": True}, "add_eos_token of tokenizer_config.json is True: only"),
+        ({"tokenizer_class": "Qwen2Tokenizer"}, "is 'Qwen2Tokenizer': vocab.json and merges.txt"),
+    ],
+)
+def test_what_only_a_tokenizer_json_can_say(tmp_path: Path, config: Any, message: str) -> None:
+    gpt2_files(tmp_path)
+    (tmp_path / "tokenizer_config.json").write_text(json.dumps(config), encoding="utf-8")
+    with pytest.raises(TokenizerFileError, match=re.escape(message)):
+        load_tokenizer(tmp_path)
+    (tmp_path / "tokenizer.json").write_text(json.dumps(hugging_face()), encoding="utf-8")
+    assert load_tokenizer(tmp_path) == TOKENIZER
+
+
+def test_a_token_that_only_the_files_beside_tokenizer_json_have(tmp_path: Path) -> None:
+    (tmp_path / "tokenizer.json").write_text(json.dumps(hugging_face()), encoding="utf-8")
+    (tmp_path / "added_tokens.json").write_text('{"<a>": 280}')
+    (tmp_path / "special_tokens_map.json").write_text('{"pad_token": "<pad>"}')
+    tokenizer = load_tokenizer(tmp_path)
+    assert tokenizer.encode("<a>b") == [280, 98]
+    assert tokenizer.encode("<pad>", "all") == [281]

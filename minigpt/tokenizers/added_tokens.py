@@ -1,0 +1,254 @@
+"""Added tokens: strings that stand for one id, special ones only where that is allowed.
+
+An ordinary added token is found in every text. A special one, such as ``<|endoftext|>``, means
+something to the model: it is found only where the caller allows it, and is an error elsewhere, so
+that text from outside cannot smuggle one in. The options are those of Hugging Face's
+``AddedToken``, and are found as its ``tokenizers`` library finds them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Generator, Iterable, Iterator
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Any
+
+from minigpt import checks
+
+END_OF_TEXT = "<|endoftext|>"  # GPT-2's token between texts
+LONGEST_NAME = 256  # characters
+# Unicode's White_Space. Python's own strip() takes four control characters more.
+WHITE_SPACE = "\t\n\v\f\r \x85\xa0\u1680\u2028\u2029\u202f\u205f\u3000" + "".join(
+    map(chr, range(0x2000, 0x200B))
+)
+Part = tuple["str | int", int]  # a text without added tokens or a token's id, and where it starts
+
+
+@dataclass(frozen=True)
+class AddedToken:
+    """A string that stands for one id, and how it is found in a text.
+
+    Attributes:
+        name: the string.
+        id: its id; None for the one that it has in the vocabulary, or else the next one.
+        special: it is found only where it is allowed, and left out by
+            ``decode(…, skip_special_tokens=True)``.
+        lstrip: it takes the white space before it along.
+        rstrip: it takes the white space after it along.
+        single_word: it is found only where neither neighbour is a letter, a digit or an underscore.
+        normalized: it is looked for after those that are not, in what they leave.
+    """
+
+    name: str
+    id: int | None = None
+    special: bool = True
+    lstrip: bool = False
+    rstrip: bool = False
+    single_word: bool = False
+    normalized: bool = False
+
+    def __post_init__(self) -> None:
+        check_name(self.name, "the name of an added token")
+        for option in ("special", "lstrip", "rstrip", "single_word", "normalized"):
+            checks.flag(f"{option} of added token {checks.shown(self.name)}", getattr(self, option))
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether it is a special token without options."""
+        return self == AddedToken(self.name, self.id)
+
+
+class AddedTokens:
+    """Added tokens, each with its id, and how a text is split at them.
+
+    Example:
+        >>> added = AddedTokens([AddedToken("<|end|>", 7), AddedToken("<sep>", 8, special=False)])
+        >>> list(added.split(["a<sep>b<|e", "nd|>c"], allowed_special="all"))
+        [('a', 0), (8, 1), ('b', 6), (7, 7), ('c', 14)]
+    """
+
+    def __init__(self, tokens: Iterable[AddedToken]) -> None:
+        self.tokens = tuple(tokens)
+        placed = [(token.id, token) for token in self.tokens if token.id is not None]
+        self.special = {token.name: token_id for token_id, token in placed if token.special}
+        self.name_of = {token_id: token.name for token_id, token in placed}
+        self._finders: dict[tuple[frozenset[str], frozenset[str]], list[_Finder]] = {}
+
+    def split(
+        self,
+        pieces: Iterable[str],
+        allowed_special: str | Collection[str] = (),
+        disallowed_special: str | Collection[str] = "all",
+    ) -> Iterator[Part]:
+        """The pieces' concatenation as parts: plain strings, and ids where added tokens stand.
+
+        Raises:
+            ValueError: a special token that is disallowed turns up.
+        """
+        finders = self.finders(allowed_special, disallowed_special)
+        parts: Iterator[Part] = _placed(pieces)
+        for finder in finders:
+            parts = finder.split_runs(parts)
+        return parts
+
+    def finders(
+        self, allowed_special: str | Collection[str], disallowed_special: str | Collection[str]
+    ) -> list[_Finder]:
+        """What finds the tokens: first those that are not normalized, then the others."""
+        allowed = self._names("allowed_special", allowed_special)
+        disallowed = self._names("disallowed_special", disallowed_special)
+        if disallowed_special == "all":
+            disallowed -= allowed
+        key = allowed, disallowed
+        if key not in self._finders:
+            wanted = [t for t in self.tokens if not t.special or t.name in allowed | disallowed]
+            rounds = [[t for t in wanted if t.normalized is late] for late in (False, True)]
+            self._finders[key] = [_Finder(tokens, disallowed) for tokens in rounds if tokens]
+        return self._finders[key]
+
+    def _names(self, argument: str, names: str | Collection[str]) -> frozenset[str]:
+        """Special tokens that are ``"all"``, or named."""
+        expected = "'all' or a set of special tokens"
+        if isinstance(names, str):
+            if names == "all":
+                return frozenset(self.special)
+            mend = f"did you mean {{{names!r:.80}}}?"
+            raise checks.wrong_value(argument, expected, names, mend)
+        try:
+            found = frozenset(names)
+        except TypeError:
+            raise checks.wrong_type(argument, expected, names) from None
+        unknown = sorted(checks.shown(name) for name in found - self.special.keys())
+        if unknown:
+            raise ValueError(
+                f"{argument} names {', '.join(unknown)}, but the special tokens are "
+                f"{', '.join(map(repr, self.special)) or 'none'}"
+            )
+        return found
+
+
+class _Finder:
+    """Finds some tokens in texts that come in pieces."""
+
+    def __init__(self, tokens: list[AddedToken], disallowed: frozenset[str]) -> None:
+        self._token = {token.name: token for token in tokens}
+        self._disallowed = disallowed
+        # Of two tokens that begin alike the longer one is taken.
+        longest_first = sorted(self._token, key=lambda name: (-len(name), name))
+        self._pattern = re.compile("|".join(map(re.escape, longest_first)))
+        self._lstrip = any(token.lstrip for token in tokens)
+        # Whether a token begins at a place is certain once the longest would fit there, and, where
+        # words matter, the character after it.
+        self._look_ahead = len(longest_first[0]) + any(token.single_word for token in tokens)
+
+    def split_runs(self, parts: Iterator[Part]) -> Iterator[Part]:
+        """The parts, with each run of texts split further."""
+        for is_text, run in groupby(parts, key=lambda part: isinstance(part[0], str)):
+            if is_text:
+                yield from self._split(run)
+            else:
+                yield from run
+
+    def _split(self, run: Iterator[Any]) -> Iterator[Part]:
+        held, start, before = "", 0, ""  # text not given yet, its place, the character before it
+        for piece, place in run:
+            start = start if held else place
+            held += piece
+            certain = len(held) - self._look_ahead + 1
+            if certain > 0:
+                used = yield from self._parts(held, start, before, certain)
+                if used:
+                    held, start, before = held[used:], start + used, held[used - 1]
+        if held:
+            yield from self._parts(held, start, before, None)
+
+    def _parts(
+        self, text: str, start: int, before: str, certain: int | None
+    ) -> Generator[Part, None, int]:
+        """Parts of ``text`` that begin before ``certain``; returns the characters they take.
+
+        With None nothing follows the text, and all is certain.
+        """
+        done, end = 0, len(text) if certain is None else certain
+        skipped = 0  # the end of a name that does not stand by itself
+        for match in self._pattern.finditer(text):
+            first, last = match.span()
+            if first >= end:
+                break
+            token = self._token[match.group()]
+            if token.single_word and _is_in_a_word(before, text, first, last):
+                skipped = last
+                continue
+            if token.name in self._disallowed:
+                raise ValueError(_message(token.name, start + first))
+            if token.rstrip:
+                last = len(text) - len(text[last:].lstrip(WHITE_SPACE))
+                if certain is not None and last > certain:
+                    end = first  # more white space may follow, or a token that begins with it
+                    break
+            if token.lstrip:
+                first = len(text[:first].rstrip(WHITE_SPACE))
+            if first > done:
+                yield text[done:first], start + done
+            yield token.id, start + match.start()  # type: ignore[misc]
+            done = max(done, last)
+        if certain is not None and self._lstrip:  # a token may come that takes this along
+            end = len(text[:end].rstrip(WHITE_SPACE))
+        end = max(done, skipped, end)
+        if done < end:
+            yield text[done:end], start + done
+        return end
+
+
+def _placed(pieces: Iterable[str]) -> Iterator[Part]:
+    start = 0
+    for piece in pieces:
+        if piece:
+            yield piece, start
+            start += len(piece)
+
+
+def _is_in_a_word(before: str, text: str, first: int, last: int) -> bool:
+    import regex  # only here: importing it takes a while, and few tokens are single words
+
+    left = text[first - 1] if first > 0 else before
+    return bool(regex.match(r"\w", left) or regex.match(r"\w", text[last : last + 1]))
+
+
+def _message(name: str, place: int) -> str:
+    return (
+        f"text holds the special token {name!r} at position {place:,}, which is not allowed: pass "
+        f"allowed_special={{{name!r}}} or 'all' to make it that token, or disallowed_special=() to "
+        "encode it as plain text"
+    )
+
+
+# ── checks ────────────────────────────────────────────────────────────────────────────────────
+
+
+def check_names(names: object, argument: str = "special_tokens") -> tuple[str, ...]:
+    """The names of tokens: different strings that a text can hold."""
+    expected = "a list of strings"
+    if isinstance(names, (str, bytes)):
+        raise checks.wrong_type(argument, expected, names, f"did you mean [{names!r:.80}]?")
+    if not isinstance(names, Iterable):
+        raise checks.wrong_type(argument, expected, names)
+    checked: dict[str, None] = {}
+    for name in names:
+        if check_name(name, argument) in checked:
+            raise checks.wrong_value(argument, "different names", name, "it is given twice")
+        checked[name] = None
+    return tuple(checked)
+
+
+def check_name(name: object, argument: str) -> str:
+    """The name of a token, a string of characters."""
+    name = checks.text(argument, name)
+    if not 1 <= len(name) <= LONGEST_NAME:
+        expected = f"1 to {LONGEST_NAME} characters long"
+        raise checks.wrong_value(argument, expected, name, f"it has {len(name):,}")
+    if any("\ud800" <= character <= "\udfff" for character in name):
+        mend = "it holds a lone surrogate, which is not a character"
+        raise checks.wrong_value(argument, "text", name, mend)
+    return name
