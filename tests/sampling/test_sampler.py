@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import minigpt as mg
 from minigpt.grad_mode import is_grad_enabled
 from minigpt.models import GPTConfig
 from minigpt.sampling import Sampler, SamplingConfig
@@ -106,6 +107,27 @@ def test_an_unfinished_character_at_the_end_is_left_out(fakes):
     tokenizer = fakes.PieceTokenizer("a", b"\xe4\xbd", b"\xa0")
     model = fakes.ScriptedModel([1, 2, 1], vocab_size=3, n_prompt=1)
     assert Sampler(model, tokenizer).generate("a", 3, temperature=0) == ["a你"]
+
+
+REPLACED = "a\ufffd"
+TRUE_REPLACEMENT = [
+    mg.CharTokenizer(REPLACED),
+    mg.BPETokenizer.train(REPLACED * 3, 258, progress=False),
+    mg.BPETokenizer.train("ab", 257, progress=False),
+]
+
+
+@pytest.mark.parametrize("tokenizer", TRUE_REPLACEMENT, ids=["char", "merged", "bytes"])
+@pytest.mark.parametrize("options", [{"temperature": 0}, {"num_beams": 2}], ids=str)
+def test_a_real_replacement_character_at_the_end_stays(fakes, tokenizer, options):
+    ids = tokenizer.encode("\ufffd")
+    model = fakes.ScriptedModel(ids, vocab_size=tokenizer.vocab_size, n_prompt=1)
+    sampler = Sampler(model, tokenizer)
+    assert sampler.generate("a", len(ids), **options) == [REPLACED]
+    if "num_beams" not in options:
+        assert "".join(sampler.stream("a", len(ids), **options)) == REPLACED
+    if len(ids) > 1:  # and of the beginning of one nothing is shown
+        assert sampler.generate("a", len(ids) - 1, **options) == ["a"]
 
 
 # ── streams ───────────────────────────────────────────────────────────────────────────────────
