@@ -75,7 +75,7 @@ class Decoder:
             if step == 0 and options.num_return_sequences > 1:
                 context.select_rows(self._copies)
                 logits = logits[self._copies]
-            tokens = self._choose(logits[:, : self._n_tokens])
+            tokens = self._choose(logits[:, : self._n_tokens], n_new=step)
             column[self._rows] = tokens
             stopped = np.isin(tokens, self._stop_tokens)
             self.finished[self._rows[stopped]] = True
@@ -90,10 +90,10 @@ class Decoder:
                 self._rows = self._rows[alive]
             context.append(column[self._rows])
 
-    def _choose(self, logits: Array) -> Array:
+    def _choose(self, logits: Array, n_new: int) -> Array:
         """(A,) the next tokens of the rows still written, from their logits (A, V)."""
         options, context = self._options, self._context
-        logits = options.filter(logits, context.ids, context.mask)
+        logits = options.filter(logits, context.ids, context.mask, n_new)
         if options.temperature == 0:
             return logits.argmax(axis=-1)
         return sample_from(logits, [self._generators[row] for row in self._rows])

@@ -139,6 +139,7 @@ def answer(
         max_new_tokens=max_new_tokens,
         num_beams=num_beams,
         batch_size=batch_size,
+        tokenizer=tokenizer,
         progress=progress,
     )
     return [tokenizer.decode(row) for row in said]
@@ -152,11 +153,13 @@ def complete(
     max_new_tokens: int | None = None,
     num_beams: int = 1,
     batch_size: int = 64,
+    tokenizer: Any = None,
     progress: bool = False,
 ) -> list[list[int]]:
     """The ids that the model says after each prompt, up to ``end_id`` and without it.
 
     What :func:`answer` does, for prompts that are ids already, such as a dialogue of many turns.
+    With a ``tokenizer`` the model says only ids that it knows.
 
     Shapes:
         prompts: N lists of ids -> N lists of ids
@@ -175,7 +178,7 @@ def complete(
     batch_size = checks.integer("batch_size", batch_size, least=1)
     lengths = [len(prompt) for prompt in prompts]
     max_new_tokens = checked_room(lengths, max_new_tokens, model.config.block_size)
-    sampler = Sampler(model)
+    sampler = Sampler(model, tokenizer)
     order = np.argsort(lengths, kind="stable").tolist()
     said: list[list[int]] = [[] for _ in prompts]
     with tqdm(total=len(prompts), desc="answering", disable=not progress, unit="prompt") as bar:

@@ -108,7 +108,7 @@ def translate(
         for first in range(0, len(order), batch_size):
             rows = order[first : first + batch_size]
             ids, mask = padded([read[row] for row in rows])  # (B, S)
-            written = Sampler(model.given(ids, mask)).generate_ids(
+            written = Sampler(model.given(ids, mask), tokenizer).generate_ids(
                 np.full((len(rows), 1), start_id),
                 n_new,
                 num_beams=num_beams,
