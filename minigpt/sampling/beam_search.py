@@ -25,6 +25,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from minigpt.autograd import Array
+from minigpt.progress_bar import ProgressBar
 from minigpt.sampling.context import Context
 from minigpt.sampling.filters import log_softmax
 from minigpt.sampling.options import SamplingConfig
@@ -210,14 +211,9 @@ def largest(x: Array, n: int) -> Array:
 
 def _steps(options: SamplingConfig) -> Iterator[int]:
     """1, 2, … max_new_tokens; a progress bar where asked for."""
-    lengths = range(1, options.max_new_tokens + 1)
-    if not options.progress:
-        yield from lengths
-        return
-    from tqdm import tqdm  # only here: it takes time to import
-
-    with tqdm(desc="searching", total=len(lengths), unit="token") as bar:
-        for length in lengths:
+    bar = ProgressBar(options.max_new_tokens, "searching", "token", shown=options.progress)
+    with bar:
+        for length in range(1, options.max_new_tokens + 1):
             try:
                 yield length
             finally:  # the last step too, after which the search may break off

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from minigpt.autograd import Array
+from minigpt.progress_bar import ProgressBar
 from minigpt.sampling.context import Context
 from minigpt.sampling.filters import sample_from
 from minigpt.sampling.options import SamplingConfig
@@ -60,12 +61,10 @@ class Decoder:
 
     def columns(self) -> Iterator[Array]:
         """The new tokens (R,), one column after the other; a progress bar where asked for."""
-        if not self._options.progress:
-            return self._columns()
-        from tqdm import tqdm  # only here: it takes time to import
-
-        n_steps = self._options.max_new_tokens
-        return iter(tqdm(self._columns(), desc="writing", total=n_steps, unit="token"))
+        options = self._options
+        bar = ProgressBar(options.max_new_tokens, "writing", "token", shown=options.progress)
+        with bar:
+            yield from bar.over(self._columns())
 
     def _columns(self) -> Iterator[Array]:
         context, options = self._context, self._options

@@ -106,7 +106,8 @@ class Sampler:
 
         Raises:
             TypeError: a value is of the wrong type, or an option is unknown.
-            ValueError: a value is out of its range, a prompt is empty, or there is no tokenizer.
+            ValueError: a value is out of its range, there is no tokenizer, or a prompt is empty
+                and the tokenizer has no ``<|endoftext|>``, after which texts begin.
         """
         chosen = chosen_options(max_new_tokens, config, options)
         prompts = _prompts(prompt)

@@ -7,8 +7,7 @@ before it, so that a model gives no term for it: it is conditioned on, never sco
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,6 +17,7 @@ from minigpt import checks
 from minigpt.autograd import Array
 from minigpt.grad_mode import evaluation
 from minigpt.metrics import bits_per_byte, perplexity_of
+from minigpt.progress_bar import ProgressBar
 from minigpt.sampling.filters import check_logits
 from minigpt.sampling.prompts import checked_ids
 from minigpt.sampling.protocols import LanguageModel, check_model
@@ -99,9 +99,10 @@ def token_log_probabilities(
         width = min(n, block_size)
         stride = stride or max(width // 2, 1)
         scored = _score_windows(model, rows, n_tokens, width, stride, log_probabilities)
-    with evaluation(), _bar(log_probabilities.size, progress) as update:
+    bar = ProgressBar(log_probabilities.size, "scoring", "token", shown=progress, large=True)
+    with evaluation(), bar:
         for n_scored in scored:
-            update(n_scored)
+            bar.update(n_scored)
     return log_probabilities.reshape(*np.shape(ids)[:-1], n)
 
 
@@ -206,18 +207,6 @@ def _target_log_probabilities(logits: Array, targets: Array) -> Array:
         log_sum = np.log(np.exp(z - peak).sum(axis=-1, dtype=np.float64))
         scores[here] = np.take_along_axis(z, target, axis=-1)[:, 0] - (peak[:, 0] + log_sum)
     return scores
-
-
-@contextmanager
-def _bar(total: int, progress: bool) -> Iterator[Callable[[int], object]]:
-    """What is told how many tokens were scored; a progress bar where asked for."""
-    if not progress:
-        yield lambda n: None
-        return
-    from tqdm import tqdm  # only here: it takes time to import
-
-    with tqdm(desc="scoring", total=total, unit="token", unit_scale=True) as bar:
-        yield bar.update
 
 
 def _check(model: Any, ids: object, stride: object, n_tokens: object) -> tuple[Array, int | None]:

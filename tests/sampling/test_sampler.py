@@ -147,6 +147,27 @@ def test_a_real_replacement_character_at_the_end_stays(fakes, tokenizer, options
         assert sampler.generate("a", len(ids) - 1, **options) == ["a"]
 
 
+@pytest.mark.parametrize(
+    "tokenizer",
+    [
+        mg.CharTokenizer("ab", special_tokens=["<|endoftext|>"]),
+        mg.BPETokenizer.train("ab ab", 258, ["<|endoftext|>"], progress=False),
+    ],
+)
+def test_an_empty_prompt_begins_a_text(fakes, tokenizer):
+    """After the token that stands between texts, which is not shown."""
+    begin = tokenizer.encode("<|endoftext|>", allowed_special="all")
+    sampler = Sampler(fakes.HashModel(vocab_size=tokenizer.vocab_size), tokenizer)
+    options = {"seed": 0, "skip_special_tokens": True}
+    ids = sampler.generate_ids([begin], 9, seed=0)[0, 1:]
+    texts = sampler.generate(["", "ab"], 9, **options)
+    assert texts[0] == "".join(sampler.stream("", 9, **options))
+    whole = tokenizer.decode(ids, skip_special_tokens=True)
+    assert texts[0] in (whole, whole.removesuffix("\ufffd"))
+    assert texts[1].startswith("ab")
+    assert len(sampler.next_token_probabilities("", k=3)) == 3
+
+
 # ── options that look at the tokens ───────────────────────────────────────────────────────────
 
 
