@@ -25,10 +25,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from minigpt.autograd import Array
+from minigpt.progress_bar import ProgressBar
 from minigpt.sampling.context import Context
-from minigpt.sampling.filters import log_softmax, repetition_penalty
+from minigpt.sampling.filters import log_softmax
 from minigpt.sampling.options import SamplingConfig
-from minigpt.sampling.protocols import LanguageModel
+from minigpt.sampling.protocols import LanguageModel, Tokenizer
+from minigpt.sampling.text_stream import TextStream
 
 
 @dataclass(frozen=True)
@@ -50,23 +52,26 @@ def beam_search(
     mask: Array | None,
     options: SamplingConfig,
     n_tokens: int | None = None,
+    tokenizer: Tokenizer | None = None,
 ) -> list[list[Hypothesis]]:
     """For each prompt the ``num_return_sequences`` best continuations found, the best one first.
 
-    A text is finished by a stop token, or by being ``max_new_tokens`` long. It is taken in if it is
-    among the k best candidates of its step, whether finished or not. The search for a prompt ends
-    when k texts are finished and, unless ``early_stopping=True``, none of them is worse than what
-    the best beam can still reach. With ``early_stopping=False`` that is what the beam would score
-    if it ended now, a guess: for α > 0 its score may rise with its length. With ``"never"`` it is
-    an upper bound: further tokens are assumed free, and the most favourable length divides the
-    score.
+    A text is finished by a stop token, by a stop string, or by being ``max_new_tokens`` long. It is
+    taken in if it is among the k best candidates of its step, whether finished or not. The search
+    for a prompt ends when k texts are finished and, unless ``early_stopping=True``, none of them is
+    worse than what the best beam can still reach. With ``early_stopping=False`` that is what the
+    beam would score if it ended now, a guess: for α > 0 its score may rise with its length. With
+    ``"never"`` it is an upper bound: further tokens are assumed free, and the most favourable
+    length divides the score.
 
     Args:
         model: predicts the next token.
         ids: the prompts, padded at the left.
         mask: True for real tokens; None where all are.
-        options: ``num_beams`` is k, ``length_penalty`` α; a repetition penalty applies to ln p.
+        options: ``num_beams`` is k, ``length_penalty`` α; what looks at the tokens so far, such
+            as a repetition penalty, changes ln p.
         n_tokens: write only with the ids below this; None with the model's whole vocabulary.
+        tokenizer: makes the text in which stop strings are looked for.
 
     Shapes:
         ids, mask: (B, T)
@@ -90,18 +95,20 @@ def beam_search(
     finished = [[] if n_new else [Hypothesis((), 0.0)] for _ in ids]
     searched = np.arange(len(ids))  # the prompts that are not done
     log_p = np.zeros((len(ids), 1))  # ln P(y₍<ₜ₎ | x) of each beam; at first one, the empty text
+    strings = _StopStrings(tokenizer, options, len(ids)) if options.stop else None
 
     for length in _steps(options):
         n_beams = log_p.shape[1]
         step = log_softmax(context.next_logits()[:, :n_tokens])  # ln p(yₜ | y₍<ₜ₎, x): (A·k, V)
-        if options.repetition_penalty != 1:
-            step = repetition_penalty(step, context.ids, options.repetition_penalty, context.mask)
+        step = options.process(step, context.ids, context.mask, n_new=length - 1)
         total = (log_p.reshape(-1, 1) + step).reshape(len(searched), -1)  # (A·k, V) -> (A, k·V)
         best = largest(total, n_candidates)  # (A, candidates)
         log_p = np.take_along_axis(total, best, axis=1)
         beams, tokens = np.divmod(best, step.shape[1])
         rows = beams + n_beams * np.arange(len(searched))[:, None]  # of the context
         ended = np.isin(tokens, stop_tokens) | (length == n_new)
+        if strings is not None:
+            ended |= strings.end_with(rows, tokens)
 
         for i, place in np.argwhere(ended[:, :k] & np.isfinite(log_p[:, :k])):
             written = context.ids[rows[i, place], ids.shape[1] :]
@@ -111,10 +118,11 @@ def beam_search(
             found.sort(key=lambda hypothesis: -hypothesis.score)
             del found[k:]
 
-        n_open = min(k, int((~ended).sum(axis=1).min()))  # below k where texts are that few
+        n_open = min(k, int((~ended).sum(axis=1).max()))  # below k where texts are that few
         if n_open == 0:
             break
-        first_open = np.argsort(ended, axis=1, kind="stable")[:, :n_open]
+        first_open = np.argsort(ended, axis=1, kind="stable")[:, :n_open]  # (A, beams)
+        log_p = np.where(ended, -np.inf, log_p)  # what has ended does not go on, as another's may
         log_p, rows, tokens = (
             np.take_along_axis(x, first_open, axis=1) for x in (log_p, rows, tokens)
         )
@@ -127,10 +135,45 @@ def beam_search(
         if not go_on.any():
             break
         searched, log_p = searched[go_on], log_p[go_on]
+        if strings is not None:
+            strings.go_on_with(first_open, go_on)
         context.select_rows(rows[go_on].ravel())
         context.append(tokens[go_on].ravel())
 
     return [_best(found, options.num_return_sequences) for found in finished]
+
+
+class _StopStrings:
+    """Which beams have written a stop string: the text of each, as it grows.
+
+    Shapes:
+        rows of the context: (A·k,), k beams of each prompt side by side
+    """
+
+    def __init__(self, tokenizer: Tokenizer | None, options: SamplingConfig, n_rows: int) -> None:
+        if tokenizer is None:
+            raise ValueError(f"stop={options.stop!r} is text: pass beam_search a tokenizer")
+        stream = TextStream(tokenizer, tuple(options.stop), options.skip_special_tokens)
+        self._texts = [stream] * n_rows  # of each row; nothing is written in them yet
+        self._candidates: list[list[TextStream]] = []
+
+    def end_with(self, rows: Array, tokens: Array) -> Array:
+        """Whether each row has a stop string when it goes on with a token: (A, C) → (A, C)."""
+        self._candidates = []
+        for pairs in np.stack([rows, tokens], axis=-1).tolist():
+            self._candidates.append([self._texts[row].branch() for row, _ in pairs])
+            for text, (_, token) in zip(self._candidates[-1], pairs, strict=True):
+                text.push(token)
+        return np.array([[text.stopped for text in texts] for texts in self._candidates])
+
+    def go_on_with(self, chosen: Array, go_on: Array) -> None:
+        """The candidates (A, k) of each prompt that goes on are its rows from now on."""
+        self._texts = [
+            texts[c]
+            for texts, cs, goes in zip(self._candidates, chosen.tolist(), go_on, strict=True)
+            for c in cs
+            if goes
+        ]
 
 
 def _may_improve(
@@ -168,14 +211,9 @@ def largest(x: Array, n: int) -> Array:
 
 def _steps(options: SamplingConfig) -> Iterator[int]:
     """1, 2, … max_new_tokens; a progress bar where asked for."""
-    lengths = range(1, options.max_new_tokens + 1)
-    if not options.progress:
-        yield from lengths
-        return
-    from tqdm import tqdm  # only here: it takes time to import
-
-    with tqdm(desc="searching", total=len(lengths), unit="token") as bar:
-        for length in lengths:
+    bar = ProgressBar(options.max_new_tokens, "searching", "token", shown=options.progress)
+    with bar:
+        for length in range(1, options.max_new_tokens + 1):
             try:
                 yield length
             finally:  # the last step too, after which the search may break off

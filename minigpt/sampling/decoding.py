@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from minigpt.autograd import Array
+from minigpt.progress_bar import ProgressBar
 from minigpt.sampling.context import Context
 from minigpt.sampling.filters import sample_from
 from minigpt.sampling.options import SamplingConfig
@@ -60,12 +61,10 @@ class Decoder:
 
     def columns(self) -> Iterator[Array]:
         """The new tokens (R,), one column after the other; a progress bar where asked for."""
-        if not self._options.progress:
-            return self._columns()
-        from tqdm import tqdm  # only here: it takes time to import
-
-        n_steps = self._options.max_new_tokens
-        return iter(tqdm(self._columns(), desc="writing", total=n_steps, unit="token"))
+        options = self._options
+        bar = ProgressBar(options.max_new_tokens, "writing", "token", shown=options.progress)
+        with bar:
+            yield from bar.over(self._columns())
 
     def _columns(self) -> Iterator[Array]:
         context, options = self._context, self._options
@@ -75,7 +74,7 @@ class Decoder:
             if step == 0 and options.num_return_sequences > 1:
                 context.select_rows(self._copies)
                 logits = logits[self._copies]
-            tokens = self._choose(logits[:, : self._n_tokens])
+            tokens = self._choose(logits[:, : self._n_tokens], n_new=step)
             column[self._rows] = tokens
             stopped = np.isin(tokens, self._stop_tokens)
             self.finished[self._rows[stopped]] = True
@@ -90,10 +89,10 @@ class Decoder:
                 self._rows = self._rows[alive]
             context.append(column[self._rows])
 
-    def _choose(self, logits: Array) -> Array:
+    def _choose(self, logits: Array, n_new: int) -> Array:
         """(A,) the next tokens of the rows still written, from their logits (A, V)."""
         options, context = self._options, self._context
-        logits = options.filter(logits, context.ids, context.mask)
+        logits = options.filter(logits, context.ids, context.mask, n_new)
         if options.temperature == 0:
             return logits.argmax(axis=-1)
         return sample_from(logits, [self._generators[row] for row in self._rows])

@@ -6,7 +6,7 @@ row for itself: a token it rules out gets -inf, which is the probability 0. At l
 always kept. The input is never changed, and float32 stays float32, float64 stays float64.
 
 They compose; the :class:`~minigpt.sampling.Sampler` applies them in Transformers' order:
-repetition penalty, temperature, top-k, top-p, min-p, then a draw.
+repetition penalty, no repeated n-gram, temperature, top-k, top-p, min-p, then a draw.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 
 from minigpt import checks
 from minigpt.autograd import Array
@@ -194,6 +195,44 @@ def repetition_penalty(
     return np.where(seen, np.where(z > 0, z / theta, z * theta), z)
 
 
+def no_repeat_ngram_filter(logits: Array, ids: Array, n: int, mask: Array | None = None) -> Array:
+    """Rule out the tokens that would repeat an n-gram (Paulus et al. 2017, §2.5).
+
+    With the tokens y₁ … y_T so far, v is ruled out where the last n − 1 of them and v are an n-gram
+    that is there already: (yⱼ, …, yⱼ₊ₙ₋₁) = (y_T₋ₙ₊₂, …, y_T, v). With n = 1 no token comes twice.
+
+    Args:
+        logits: what the model predicts next.
+        ids: the tokens of each row so far.
+        n: the length of the n-grams that may not be repeated.
+        mask: True for real tokens, False for padding at the left; None where all are real.
+
+    Shapes:
+        logits: (…, V) → (…, V)
+        ids, mask: (…, T), the leading axes as those of ``logits``
+
+    Raises:
+        ValueError: ``n`` is below 1, or the shapes do not fit.
+        IndexError: an id is outside [0, V).
+
+    Example:
+        >>> no_repeat_ngram_filter(np.array([1.0, 2.0, 3.0]), np.array([0, 2, 1, 0]), n=2)
+        array([  1.,   2., -inf])
+    """
+    z, ids, real = _check_ids(logits, ids, mask)
+    n = checks.integer("n", n, least=1)
+    if ids.shape[-1] < n:
+        return z.copy()
+    ngrams = sliding_window_view(ids, n, axis=-1)  # (…, T − n + 1, n)
+    last = ids[..., None, ids.shape[-1] - n + 1 :]  # (…, 1, n − 1)
+    again = (ngrams[..., :-1] == last).all(axis=-1)  # (…, T − n + 1)
+    again &= sliding_window_view(real, n, axis=-1).all(axis=-1)
+    *rows, places = np.nonzero(again)
+    ruled_out = np.zeros(z.shape, dtype=bool)  # (…, V)
+    ruled_out[(*rows, ngrams[(*rows, places)][..., -1])] = True
+    return _keep(z, ~ruled_out)
+
+
 def sample_from(logits: Array, rng: np.random.Generator | Sequence[np.random.Generator]) -> Array:
     """Draw one token id per row from softmax(logits), by inverting the cumulative distribution.
 
@@ -263,7 +302,10 @@ def check_logits(logits: object) -> Array:
     if np.isposinf(peak).any():
         raise ValueError("logits contain +inf: the softmax over them is undefined, clip them first")
     if np.isneginf(peak).any():
-        raise ValueError("a row of logits is -inf everywhere: no token is left to draw")
+        raise ValueError(
+            "a row of logits is -inf everywhere: no token is left to draw; loosen the options that "
+            "rule tokens out"
+        )
     return logits
 
 

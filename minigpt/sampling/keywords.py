@@ -12,7 +12,7 @@ from typing import Any, TypedDict, TypeVar, cast
 import numpy as np
 
 from minigpt import checks
-from minigpt.sampling.options import SamplingConfig
+from minigpt.sampling.options import LogitsProcessor, SamplingConfig
 
 Method = TypeVar("Method", bound=Callable[..., Any])
 
@@ -36,6 +36,9 @@ class SamplingOptions(TypedDict, total=False):
     top_p: float | None
     min_p: float | None
     repetition_penalty: float
+    no_repeat_ngram_size: int
+    min_new_tokens: int
+    logits_processor: LogitsProcessor | None
     num_beams: int
     length_penalty: float
     early_stopping: bool | str

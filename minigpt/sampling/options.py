@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import cast
 
@@ -18,10 +18,13 @@ from minigpt.sampling.filters import (
     check_top_k,
     check_top_p,
     min_p_filter,
+    no_repeat_ngram_filter,
     repetition_penalty,
     top_k_filter,
     top_p_filter,
 )
+
+LogitsProcessor = Callable[[Array, Array], Array]
 
 MOST_ROWS = 2**20  # that are made together: with a vocabulary of 65, their logits take 272 MB
 
@@ -37,6 +40,14 @@ class SamplingConfig:
         top_p: draw from the likeliest tokens that together hold this probability; None from all.
         min_p: draw from tokens at least this fraction as likely as the best one; None from all.
         repetition_penalty: above 1, tokens that are already there become less likely.
+        no_repeat_ngram_size: an n above 0 rules out every token that would repeat an n-gram of the
+            prompt or the text.
+        min_new_tokens: until there are that many, no stop token is drawn. Stop strings still count.
+        logits_processor: any function (ids, logits) → logits, to change what is drawn: of the
+            tokens so far (A, T) and the logits of the next one (A, V) of A rows. It comes after the
+            options above that look at the tokens, and before temperature, top-k, top-p and min-p;
+            in beam search its logits are ln p. It sees no padding: prompts of different lengths
+            come one by one.
         num_beams: above 1, beam search instead of sampling: the likeliest text is searched for, and
             that many beginnings of it are kept. See :func:`~minigpt.sampling.beam_search`.
         length_penalty: the α of beam search, which compares texts by ln P / length^α: above 0 for
@@ -75,6 +86,9 @@ class SamplingConfig:
     top_p: float | None = None
     min_p: float | None = None
     repetition_penalty: float = 1.0
+    no_repeat_ngram_size: int = 0
+    min_new_tokens: int = 0
+    logits_processor: LogitsProcessor | None = None
     num_beams: int = 1
     length_penalty: float = 1.0
     early_stopping: bool | str = False
@@ -109,10 +123,37 @@ class SamplingConfig:
                 )
         return stop_tokens
 
-    def filter(self, logits: Array, ids: Array, mask: Array | None = None) -> Array:
-        """The logits (B, V) after every filter that is on; ``ids`` and ``mask`` (B, T) so far."""
-        if self.repetition_penalty != 1:
-            logits = repetition_penalty(logits, ids, self.repetition_penalty, mask)
+    def process(
+        self, logits: Array, ids: Array, mask: Array | None = None, n_new: int = 0
+    ) -> Array:
+        """The logits after every option that is on and looks at the tokens so far.
+
+        Shapes:
+            logits: (A, V) → (A, V)
+            ids, mask: (A, T), the last ``n_new`` of them written, the others the prompt
+        """
+        if self.repetition_penalty != 1 or self.no_repeat_ngram_size:
+            real = _known(ids, mask, logits.shape[-1])
+            if self.repetition_penalty != 1:
+                logits = repetition_penalty(logits, ids, self.repetition_penalty, real)
+            if self.no_repeat_ngram_size:
+                logits = no_repeat_ngram_filter(logits, ids, self.no_repeat_ngram_size, real)
+        if n_new < self.min_new_tokens:
+            stop_tokens = cast("tuple[int, ...]", self.stop_tokens)
+            ruled_out = np.isin(np.arange(logits.shape[-1]), stop_tokens)  # (V,)
+            logits = np.where(ruled_out, logits.dtype.type(-np.inf), logits)
+        if self.logits_processor is not None:
+            logits = _by_processor(self.logits_processor, logits, ids, mask)
+        return logits
+
+    def filter(self, logits: Array, ids: Array, mask: Array | None = None, n_new: int = 0) -> Array:
+        """The logits that are drawn from: :meth:`process`, then the filters of sampling.
+
+        Shapes:
+            logits: (A, V) → (A, V)
+            ids, mask: (A, T), the last ``n_new`` of them written, the others the prompt
+        """
+        logits = self.process(logits, ids, mask, n_new)
         if self.temperature != 1:
             logits = apply_temperature(logits, self.temperature)
         if self.top_k is not None:
@@ -159,6 +200,11 @@ def _checked(options: SamplingConfig) -> dict[str, object]:
         "top_p": None if o.top_p is None else check_top_p(o.top_p),
         "min_p": None if o.min_p is None else check_min_p(o.min_p),
         "repetition_penalty": check_repetition_penalty(o.repetition_penalty),
+        "no_repeat_ngram_size": checks.integer(
+            "no_repeat_ngram_size", o.no_repeat_ngram_size, least=0, mend="0 allows repeating"
+        ),
+        "min_new_tokens": _min_new_tokens(o),
+        "logits_processor": _processor(o.logits_processor),
         "num_beams": checks.integer("num_beams", o.num_beams, 1, MOST_ROWS),
         "length_penalty": checks.number(
             "length_penalty", o.length_penalty, least=-10, most=10,
@@ -197,11 +243,6 @@ def _check_beams(options: SamplingConfig) -> None:
                 f"{name}={value} belongs to sampling, and num_beams={options.num_beams} searches "
                 "for the likeliest text: leave one of them out"
             )
-    if options.stop:
-        raise ValueError(
-            f"stop={options.stop!r} does not go with num_beams={options.num_beams}: beams end "
-            "only at stop_tokens"
-        )
     if options.num_return_sequences > options.num_beams:
         raise ValueError(
             f"num_return_sequences={options.num_return_sequences} is more than the "
@@ -217,6 +258,53 @@ def _early_stopping(value: object) -> bool | str:
         return value
     wrong = checks.wrong_value if isinstance(value, str) else checks.wrong_type
     raise wrong("early_stopping", 'True, False or "never"', value)
+
+
+def _min_new_tokens(options: SamplingConfig) -> int:
+    n = checks.integer("min_new_tokens", options.min_new_tokens, least=0)
+    if n > options.max_new_tokens:
+        mend = f"max_new_tokens={options.max_new_tokens} are the most"
+        raise checks.wrong_value("min_new_tokens", "at most max_new_tokens", n, mend)
+    return n
+
+
+def _processor(value: object) -> object:
+    if value is not None and (isinstance(value, type) or not callable(value)):
+        expected = "a function (ids, logits) -> logits, or None"
+        raise checks.wrong_type("logits_processor", expected, value)
+    return value
+
+
+def _known(ids: Array, mask: Array | None, n: int) -> Array | None:
+    """The mask, without ids that have no logit, as a tokenizer may know fewer than the model."""
+    known = ids < n
+    if known.all():
+        return mask
+    return known if mask is None else mask & known
+
+
+def _by_processor(
+    processor: LogitsProcessor, logits: Array, ids: Array, mask: Array | None
+) -> Array:
+    """What the processor makes of the logits (A, V); it sees each row without its padding."""
+    if mask is None:
+        return _processed(processor, logits, ids)
+    rows = [
+        _processed(processor, logits[i : i + 1], ids[i : i + 1, real])
+        for i, real in enumerate(mask)
+    ]
+    return np.concatenate(rows)
+
+
+def _processed(processor: LogitsProcessor, logits: Array, ids: Array) -> Array:
+    name = "the result of logits_processor"
+    processed: object = processor(ids.copy(), logits.copy())
+    if not isinstance(processed, np.ndarray) or processed.dtype not in (np.float32, np.float64):
+        raise checks.wrong_type(name, "an array of float32 or float64", processed)
+    checks.same_shape(name, processed, logits.shape, ", other than the logits")
+    if not (processed < np.inf).all():
+        raise ValueError(f"{name} contains NaN or +inf: only -inf, which rules a token out, is one")
+    return processed
 
 
 def _strings(stop: object) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ import numpy as np
 from minigpt import checks
 from minigpt.autograd import Array
 from minigpt.sampling.protocols import Tokenizer
+from minigpt.tokenizers.special import END_OF_TEXT
 
 
 def checked_ids(ids: object, vocab_size: int, *, keep_dtype: bool = False) -> Array:
@@ -66,9 +67,13 @@ def encode_prompt(
 ) -> list[int]:
     """The ids of a text that a model should go on from: at least one, and all known to it.
 
+    Of an empty text that is the token that texts begin after, ``<|endoftext|>``, where the
+    tokenizer has it: GPT-2 and its like have learned that a new text follows.
+
     Raises:
         TypeError: ``text`` is not a str.
-        ValueError: it is empty, or the tokenizer is not the model's.
+        ValueError: it is empty, and the tokenizer has no ``<|endoftext|>``; or the tokenizer is
+            not the model's.
     """
     if not isinstance(text, str):
         mend = "generate also takes a list of them, and generate_ids takes ids"
@@ -76,6 +81,8 @@ def encode_prompt(
     # Passed on only where it is used: a tokenizer without special tokens need not know the word.
     allowed = {"allowed_special": allowed_special} if allowed_special else {}
     ids = tokenizer.encode(text, **allowed)
+    if text == "" and len(ids) == 0 and END_OF_TEXT in getattr(tokenizer, "special_tokens", ()):
+        ids = tokenizer.encode(END_OF_TEXT, allowed_special={END_OF_TEXT})  # type: ignore[call-arg]
     if len(ids) == 0:
         raise ValueError(
             "the prompt is empty, and a model continues at least one token: pass some text, such "

@@ -43,7 +43,11 @@ class LanguageModel(Protocol):
 
 
 class Tokenizer(Protocol):
-    """Text to ids and back."""
+    """Text to ids and back.
+
+    What it may have besides: ``decode_bytes(ids)``, the text of ids in UTF-8, which may end inside
+    a character; with it a U+FFFD at the end of a text is told from an unfinished character.
+    """
 
     @property
     def vocab_size(self) -> int:

@@ -77,6 +77,15 @@ class Sampler:
         self.tokenizer = tokenizer
         self.allowed_special = allowed_special
 
+    @property
+    def n_tokens(self) -> int:
+        """How many ids may be written: those that the tokenizer knows, of the model's vocabulary.
+
+        A model may have a few more, as where the size of its vocabulary was rounded up for speed.
+        """
+        n: int = self.model.config.vocab_size
+        return n if self.tokenizer is None else min(n, self.tokenizer.vocab_size)
+
     @takes_options("pad_id")
     def generate(
         self,
@@ -97,7 +106,8 @@ class Sampler:
 
         Raises:
             TypeError: a value is of the wrong type, or an option is unknown.
-            ValueError: a value is out of its range, a prompt is empty, or there is no tokenizer.
+            ValueError: a value is out of its range, there is no tokenizer, or a prompt is empty
+                and the tokenizer has no ``<|endoftext|>``, after which texts begin.
         """
         chosen = chosen_options(max_new_tokens, config, options)
         prompts = _prompts(prompt)
@@ -166,9 +176,9 @@ class Sampler:
         mask = None if attention_mask is None else checked_mask(attention_mask, rows)
         prompts = rows.repeat(chosen.num_return_sequences, axis=0)  # (R, T)
         if chosen.num_beams > 1:
-            found = beam_search(self.model, rows, mask, chosen)
+            found = beam_search(self.model, rows, mask, chosen, self.n_tokens)
             return np.concatenate([prompts, _filled(found, chosen.pad_id)], axis=1)
-        columns = Decoder(self.model, rows, mask, chosen).columns()
+        columns = Decoder(self.model, rows, mask, chosen, self.n_tokens).columns()
         return np.concatenate([prompts, *(column[:, None] for column in columns)], axis=1)
 
     def next_token_probabilities(
@@ -182,7 +192,7 @@ class Sampler:
         k = checks.integer("k", k, least=1)
         ids = np.array([self._encode(prompt)])  # (1, T)
         logits = Context(self.model, ids, None, n_new=1, use_cache=False).next_logits()
-        p = softmax(apply_temperature(logits, temperature))[0]
+        p = softmax(apply_temperature(logits[:, : self.n_tokens], temperature))[0]
         likeliest = np.argsort(-p, kind="stable")[:k]
         decode = self._needed_tokenizer().decode
         return [(decode([int(token)]), float(p[token])) for token in likeliest]
@@ -206,7 +216,7 @@ class Sampler:
         start = max(len(before), 1)
         scored = text if before else self._needed_tokenizer().decode(ids[start:])
         n_bytes = len(scored.encode("utf-8", errors="replace"))
-        log_p = log_probability(self.model, np.array(ids), start, stride)
+        log_p = log_probability(self.model, np.array(ids), start, stride, n_tokens=self.n_tokens)
         return Score(log_p, len(ids) - start, n_bytes)
 
     def __call__(self, *args: Any, **options: Any) -> NoReturn:
@@ -228,12 +238,11 @@ class Sampler:
         """(returned row, piece of its text), as the pieces come; errors come at once."""
         tokenizer = self._needed_tokenizer()
         ids, mask = padded([self._encode(prompt) for prompt in prompts], at_left=True)  # (B, T)
-        n_tokens = min(self.model.config.vocab_size, tokenizer.vocab_size)
         if options.num_beams > 1:
-            found = beam_search(self.model, ids, mask, options, n_tokens)
+            found = beam_search(self.model, ids, mask, options, self.n_tokens, tokenizer)
             hypotheses = chain.from_iterable(found)
             return enumerate(whole_text(h.tokens, tokenizer, options) for h in hypotheses)
-        decoder = Decoder(self.model, ids, mask, options, n_tokens)
+        decoder = Decoder(self.model, ids, mask, options, self.n_tokens)
         return text_pieces(decoder, tokenizer, options)
 
     def _needed_tokenizer(self) -> Tokenizer:

@@ -7,8 +7,7 @@ before it, so that a model gives no term for it: it is conditioned on, never sco
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,6 +17,7 @@ from minigpt import checks
 from minigpt.autograd import Array
 from minigpt.grad_mode import evaluation
 from minigpt.metrics import bits_per_byte, perplexity_of
+from minigpt.progress_bar import ProgressBar
 from minigpt.sampling.filters import check_logits
 from minigpt.sampling.prompts import checked_ids
 from minigpt.sampling.protocols import LanguageModel, check_model
@@ -58,7 +58,12 @@ class Score:
 
 
 def token_log_probabilities(
-    model: LanguageModel, ids: Array, stride: int | None = None, *, progress: bool = False
+    model: LanguageModel,
+    ids: Array,
+    stride: int | None = None,
+    *,
+    n_tokens: int | None = None,
+    progress: bool = False,
 ) -> np.ndarray[Any, np.dtype[np.float64]]:
     """The ln p(yₜ | y₍<ₜ₎) of every token but the first.
 
@@ -74,6 +79,8 @@ def token_log_probabilities(
         model: predicts the next token.
         ids: one text or a batch of them.
         stride: None takes half the context.
+        n_tokens: p is shared out among the ids below this, those that a tokenizer knows; None for
+            the model's whole vocabulary.
         progress: show a progress bar.
 
     Shapes:
@@ -83,23 +90,29 @@ def token_log_probabilities(
         ValueError: a text is shorter than 2 tokens, or ``stride`` is below 1 or above the context.
         IndexError: an id is outside the vocabulary.
     """
-    rows, stride = _check(model, ids, stride)
+    rows, stride = _check(model, ids, stride, n_tokens)
     n, block_size = rows.shape[1] - 1, model.config.block_size
     log_probabilities = np.empty((rows.shape[0], n))
     if block_size is None:
-        scored = _score_stream(model, rows, log_probabilities)
+        scored = _score_stream(model, rows, n_tokens, log_probabilities)
     else:
         width = min(n, block_size)
         stride = stride or max(width // 2, 1)
-        scored = _score_windows(model, rows, width, stride, log_probabilities)
-    with evaluation(), _bar(log_probabilities.size, progress) as update:
+        scored = _score_windows(model, rows, n_tokens, width, stride, log_probabilities)
+    bar = ProgressBar(log_probabilities.size, "scoring", "token", shown=progress, large=True)
+    with evaluation(), bar:
         for n_scored in scored:
-            update(n_scored)
+            bar.update(n_scored)
     return log_probabilities.reshape(*np.shape(ids)[:-1], n)
 
 
 def log_probability(
-    model: LanguageModel, ids: Array, start: int = 1, stride: int | None = None
+    model: LanguageModel,
+    ids: Array,
+    start: int = 1,
+    stride: int | None = None,
+    *,
+    n_tokens: int | None = None,
 ) -> float:
     """The ln P(y | x) with x the first ``start`` tokens of ``ids`` and y the rest.
 
@@ -110,11 +123,16 @@ def log_probability(
         ValueError: ``start`` is not in [1, T), or as :func:`token_log_probabilities`.
     """
     start = _check_start(ids, start)
-    return float(token_log_probabilities(model, ids, stride)[start - 1 :].sum())
+    return float(token_log_probabilities(model, ids, stride, n_tokens=n_tokens)[start - 1 :].sum())
 
 
 def perplexity(
-    model: LanguageModel, ids: Array, stride: int | None = None, *, progress: bool = False
+    model: LanguageModel,
+    ids: Array,
+    stride: int | None = None,
+    *,
+    n_tokens: int | None = None,
+    progress: bool = False,
 ) -> float:
     """exp(−(1/N)·Σₜ ln p(yₜ | y₍<ₜ₎)) over all tokens but each text's first.
 
@@ -127,12 +145,12 @@ def perplexity(
     Raises:
         ValueError: as :func:`token_log_probabilities`.
     """
-    log_p = token_log_probabilities(model, ids, stride, progress=progress)
+    log_p = token_log_probabilities(model, ids, stride, n_tokens=n_tokens, progress=progress)
     return perplexity_of(-float(log_p.mean()))
 
 
 def _score_windows(
-    model: LanguageModel, rows: Array, width: int, stride: int, out: Array
+    model: LanguageModel, rows: Array, n_tokens: int | None, width: int, stride: int, out: Array
 ) -> Iterator[int]:
     """Fill ``out`` (B, n) from windows of ``width`` tokens; the last one ends with the text.
 
@@ -149,26 +167,29 @@ def _score_windows(
         batch = jobs[first : first + n_at_once]
         ids = np.stack([rows[i, start : start + width + 1] for i, start, _ in batch])
         ids = ids.astype(np.int64)  # a window at a time: the text may be a file of small integers
-        scores = _scores(model, ids, [new - start for _, start, new in batch])
+        scores = _scores(model, ids, n_tokens, [new - start for _, start, new in batch])
         for (i, start, new), score in zip(batch, scores, strict=True):
             out[i, new : start + width] = score
         yield sum(start + width - new for _, start, new in batch)
 
 
-def _score_stream(model: Any, rows: Array, out: Array) -> Iterator[int]:
+def _score_stream(model: Any, rows: Array, n_tokens: int | None, out: Array) -> Iterator[int]:
     """Fill ``out`` (B, n) with a model of unlimited context: piece by piece over its cache."""
     n = out.shape[1]
     cache = model.new_cache(len(rows), n)
     width = max(1, min(n, LOGITS_AT_ONCE // (len(rows) * model.config.vocab_size)))
     for start in range(0, n, width):
         ids = rows[:, start : start + width + 1].astype(np.int64)
-        out[:, start : start + width] = _scores(model, ids, [0] * len(ids), cache=cache)
+        scores = _scores(model, ids, n_tokens, [0] * len(ids), cache=cache)
+        out[:, start : start + width] = scores
         yield ids[:, 1:].size
 
 
-def _scores(model: Any, ids: Array, starts: list[int], **options: Any) -> list[Array]:
+def _scores(
+    model: Any, ids: Array, n_tokens: int | None, starts: list[int], **options: Any
+) -> list[Array]:
     """Ln p of each row's ids from its start on; the logits are gone when it returns."""
-    logits = model(ids[:, :-1], **options).data  # (N, W, V)
+    logits = model(ids[:, :-1], **options).data[..., :n_tokens]  # (N, W, V)
     return [
         _target_log_probabilities(z[start:], targets[start:])
         for z, targets, start in zip(logits, ids[:, 1:], starts, strict=True)
@@ -188,21 +209,12 @@ def _target_log_probabilities(logits: Array, targets: Array) -> Array:
     return scores
 
 
-@contextmanager
-def _bar(total: int, progress: bool) -> Iterator[Callable[[int], object]]:
-    """What is told how many tokens were scored; a progress bar where asked for."""
-    if not progress:
-        yield lambda n: None
-        return
-    from tqdm import tqdm  # only here: it takes time to import
-
-    with tqdm(desc="scoring", total=total, unit="token", unit_scale=True) as bar:
-        yield bar.update
-
-
-def _check(model: Any, ids: object, stride: object) -> tuple[Array, int | None]:
+def _check(model: Any, ids: object, stride: object, n_tokens: object) -> tuple[Array, int | None]:
     check_model(model)
-    rows = checked_ids(ids, model.config.vocab_size, keep_dtype=True)  # perhaps a file, as it is
+    n = model.config.vocab_size
+    if n_tokens is not None:
+        n = checks.integer("n_tokens", n_tokens, 1, n)
+    rows = checked_ids(ids, n, keep_dtype=True)  # perhaps a file, as it is
     if rows.shape[1] < 2:
         raise ValueError(
             "ids hold a single token, which has nothing before it to be predicted from: "

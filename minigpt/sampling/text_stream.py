@@ -6,6 +6,8 @@ stop string. Both are held back until the next tokens decide.
 
 from __future__ import annotations
 
+import codecs
+import copy
 from collections.abc import Iterator, Sequence
 from typing import cast
 
@@ -19,9 +21,11 @@ REPLACEMENT = "\N{REPLACEMENT CHARACTER}"  # what bytes decode to that form no c
 class IncrementalDecoder:
     """Decodes ids one by one; the pieces joined are what decoding all of them gives.
 
-    The bytes of an unfinished character decode to one U+FFFD at the end of the text. Everything
-    before it is final, so only that is held back, together with the ids it may come from. An
-    unfinished character at the very end is never shown.
+    The bytes of an unfinished character are held back until the next ids finish it; at the very
+    end they are never shown. The ids decide what is unfinished, where the tokenizer has
+    ``decode_bytes``: a U+FFFD that the text itself holds is a character like any other. Of a
+    tokenizer that only decodes to text, a U+FFFD at the end is taken for an unfinished character
+    unless the last ids are those that it encodes a U+FFFD with.
 
     Args:
         tokenizer: decodes; text of ids joined is the join of their bytes.
@@ -36,6 +40,9 @@ class IncrementalDecoder:
         ...
         ...     def decode(self, ids):
         ...         return bytes(ids).decode(errors="replace")
+        ...
+        ...     def decode_bytes(self, ids):
+        ...         return bytes(ids)
         >>> decoder = IncrementalDecoder(Bytes())
         >>> [decoder.push(token) for token in "é!".encode()]
         ['', 'é', '!']
@@ -45,14 +52,26 @@ class IncrementalDecoder:
         self._tokenizer = tokenizer
         # Passed on only where it is asked for: a tokenizer without special tokens need not know it.
         self._options = {"skip_special_tokens": True} if skip_special_tokens else {}
-        self._pending: list[int] = []  # the ids since the last point between two characters
-        self._n_shown = 0  # how many characters of their text have been given out
+        self._decode_bytes = getattr(tokenizer, "decode_bytes", None)
+        self._unfinished = b""  # the beginning of a character
+        # Of a tokenizer without bytes: the ids since the last point between two characters, and
+        # how many characters of their text have been given out.
+        self._pending: list[int] = []
+        self._n_shown = 0
 
     def push(self, token: int) -> str:
         """What can be shown now that ``token`` has come; often a word, sometimes nothing."""
-        self._pending.append(token)
+        if self._decode_bytes is None:
+            return self._push_by_text(token)
+        data = self._unfinished + self._decode_bytes([token], **self._options)
+        text, n_read = codecs.utf_8_decode(data, "replace", False)  # up to the last whole character
+        self._unfinished = data[n_read:]
+        return text
+
+    def _push_by_text(self, token: int) -> str:
+        self._pending = [*self._pending, token]
         text = self._decode(self._pending)
-        if not text.endswith(REPLACEMENT):
+        if not text.endswith(REPLACEMENT) or self._ends_with_a_real_one():
             piece = text[self._n_shown :]
             self._pending, self._n_shown = [], 0
             return piece
@@ -70,6 +89,13 @@ class IncrementalDecoder:
                 self._pending = self._pending[n:]
                 self._n_shown -= len(head)
                 return
+
+    def _ends_with_a_real_one(self) -> bool:
+        try:
+            ids = list(self._tokenizer.encode(REPLACEMENT))
+        except (ValueError, LookupError):  # the tokenizer has no such character
+            return False
+        return len(ids) > 0 and self._pending[-len(ids) :] == ids
 
     def _decode(self, ids: Sequence[int]) -> str:
         return self._tokenizer.decode(ids, **self._options)
@@ -97,6 +123,12 @@ class TextStream:
         self._stop = tuple(stop)
         self._decoder = IncrementalDecoder(tokenizer, skip_special_tokens)
         self._held = ""  # perhaps the beginning of a stop string
+
+    def branch(self) -> TextStream:
+        """A stream that has come as far as this one, and goes on by itself."""
+        other = copy.copy(self)
+        other._decoder = copy.copy(self._decoder)
+        return other
 
     def push(self, token: int) -> str:
         """What can be shown now that ``token`` has come."""
@@ -138,9 +170,10 @@ def text_pieces(
 
 def whole_text(ids: Sequence[int], tokenizer: Tokenizer, options: SamplingConfig) -> str:
     """The text of all that was written, as :func:`text_pieces` would give it piece by piece."""
-    stream = TextStream(tokenizer, (), options.skip_special_tokens)
+    stream = TextStream(tokenizer, tuple(options.stop), options.skip_special_tokens)
     stop_tokens = cast("tuple[int, ...]", options.stop_tokens)
-    return "".join(stream.push(token) for token in ids if token not in stop_tokens)
+    pieces = [stream.push(token) for token in ids if token not in stop_tokens]
+    return "".join(pieces) + stream.flush()
 
 
 def _overlap(text: str, stop: str) -> int:

@@ -18,6 +18,7 @@ import numpy as np
 from minigpt import checks
 from minigpt.datasets import Completion
 from minigpt.padding import padded
+from minigpt.progress_bar import ProgressBar
 from minigpt.sampling import Sampler
 
 ANSWER, END = "<|answer|>", "<|end|>"
@@ -139,6 +140,7 @@ def answer(
         max_new_tokens=max_new_tokens,
         num_beams=num_beams,
         batch_size=batch_size,
+        tokenizer=tokenizer,
         progress=progress,
     )
     return [tokenizer.decode(row) for row in said]
@@ -152,11 +154,13 @@ def complete(
     max_new_tokens: int | None = None,
     num_beams: int = 1,
     batch_size: int = 64,
+    tokenizer: Any = None,
     progress: bool = False,
 ) -> list[list[int]]:
     """The ids that the model says after each prompt, up to ``end_id`` and without it.
 
     What :func:`answer` does, for prompts that are ids already, such as a dialogue of many turns.
+    With a ``tokenizer`` the model says only ids that it knows.
 
     Shapes:
         prompts: N lists of ids -> N lists of ids
@@ -170,15 +174,13 @@ def complete(
         >>> [len(ids) for ids in complete(model, [[1, 2, 3], [4]], end_id=0, max_new_tokens=5)]
         [5, 5]
     """
-    from tqdm import tqdm  # only here: it takes time to import
-
     batch_size = checks.integer("batch_size", batch_size, least=1)
     lengths = [len(prompt) for prompt in prompts]
     max_new_tokens = checked_room(lengths, max_new_tokens, model.config.block_size)
-    sampler = Sampler(model)
+    sampler = Sampler(model, tokenizer)
     order = np.argsort(lengths, kind="stable").tolist()
     said: list[list[int]] = [[] for _ in prompts]
-    with tqdm(total=len(prompts), desc="answering", disable=not progress, unit="prompt") as bar:
+    with ProgressBar(len(prompts), "answering", "prompt", shown=progress) as bar:
         for first in range(0, len(order), batch_size):
             rows = order[first : first + batch_size]
             ids, mask = padded([prompts[row] for row in rows], at_left=True)  # (B, T)

@@ -10,6 +10,7 @@ import numpy as np
 from minigpt import checks
 from minigpt.datasets import PairBatches
 from minigpt.padding import padded
+from minigpt.progress_bar import ProgressBar
 from minigpt.sampling import Sampler
 from minigpt.sampling.protocols import check_tokenizer
 from minigpt.tasks.answering import END, check_texts, special_id
@@ -93,8 +94,6 @@ def translate(
         ValueError: there is no source, one is empty or does not fit the encoder's context, more
             new tokens than the decoder's context holds, or a tokenizer without the special tokens.
     """
-    from tqdm import tqdm  # only here: it takes time to import
-
     batch_size = _check(model, tokenizer, sources, batch_size)
     read = [tokenizer.encode(source) for source in sources]
     _check_lengths(read, model.config.source_block_size)
@@ -104,11 +103,11 @@ def translate(
     order = np.argsort([len(ids) for ids in read], kind="stable").tolist()
     targets = [""] * len(order)
     options = {"length_penalty": length_penalty} if num_beams > 1 else {"temperature": 0}
-    with tqdm(total=len(order), desc="translating", disable=not progress, unit="text") as bar:
+    with ProgressBar(len(order), "translating", "text", shown=progress) as bar:
         for first in range(0, len(order), batch_size):
             rows = order[first : first + batch_size]
             ids, mask = padded([read[row] for row in rows])  # (B, S)
-            written = Sampler(model.given(ids, mask)).generate_ids(
+            written = Sampler(model.given(ids, mask), tokenizer).generate_ids(
                 np.full((len(rows), 1), start_id),
                 n_new,
                 num_beams=num_beams,

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from minigpt.sampling import (
     apply_temperature,
     min_p_filter,
+    no_repeat_ngram_filter,
     repetition_penalty,
     softmax,
     top_k_filter,
@@ -84,4 +85,14 @@ def test_repetition_penalty(z, penalty, seed):
         repetition_penalty(z, ids, penalty),
         by_transformers(theirs.RepetitionPenaltyLogitsProcessor(penalty), z, ids),
         rtol=1e-6,
+    )
+
+
+@given(batches(), st.integers(1, 5), st.integers(0, 12), st.integers(0, 100))
+def test_no_repeated_ngram(z, n, length, seed):
+    n_tokens = min(z.shape[1], 4)  # few, so that n-grams come again
+    ids = np.random.default_rng(seed).integers(0, n_tokens, (z.shape[0], length))
+    np.testing.assert_array_equal(
+        no_repeat_ngram_filter(z, ids, n),
+        by_transformers(theirs.NoRepeatNGramLogitsProcessor(n), z, ids),
     )

@@ -97,6 +97,55 @@ def test_repetition_penalty(models, penalty):
     np.testing.assert_array_equal(out, expected.numpy())
 
 
+OPTIONS_ON_TOKENS = [
+    {"no_repeat_ngram_size": 1},
+    {"no_repeat_ngram_size": 3},
+    {"min_new_tokens": 7},
+    {"min_new_tokens": 16, "no_repeat_ngram_size": 2, "repetition_penalty": 1.3},
+]
+
+
+@pytest.mark.parametrize("num_beams", [1, 3])
+@pytest.mark.parametrize("eos", [EOS, [EOS, 3, 11]])
+@pytest.mark.parametrize("options", OPTIONS_ON_TOKENS, ids=str)
+def test_options_that_look_at_the_tokens(models, options, eos, num_beams):
+    """Greedy and with beams. Transformers counts padding as text, so there is none here."""
+    ours, theirs = models
+    ids = prompts(7)
+    expected = reference(
+        theirs, ids, max_new_tokens=16, num_beams=num_beams, eos_token_id=eos, **options
+    )
+    out = Sampler(ours).generate_ids(
+        ids, 16, temperature=0, num_beams=num_beams, stop_tokens=eos, pad_id=PAD, **options
+    )
+    np.testing.assert_array_equal(out, expected.numpy())
+
+
+@pytest.mark.parametrize("num_beams", [1, 3])
+def test_a_logits_processor_of_ones_own(models, num_beams):
+    """At the same place among the other options, with the same tokens."""
+    ours, theirs = models
+    ids = prompts(8)
+
+    def after_even_come_small(ids, z):
+        z = z.copy()
+        z[ids[:, -1] % 2 == 0, VOCAB_SIZE // 2 :] -= 3.0
+        return z
+
+    class Theirs(transformers.LogitsProcessor):
+        def __call__(self, input_ids, scores):
+            return torch.tensor(after_even_come_small(input_ids.numpy(), scores.numpy()))
+
+    options = {"num_beams": num_beams, "repetition_penalty": 1.4}
+    expected = reference(theirs, ids, max_new_tokens=16, logits_processor=[Theirs()], **options)
+    without = reference(theirs, ids, max_new_tokens=16, **options)
+    out = Sampler(ours).generate_ids(
+        ids, 16, temperature=0, logits_processor=after_even_come_small, **options
+    )
+    np.testing.assert_array_equal(out, expected.numpy())
+    assert (out != without.numpy()).any()
+
+
 @pytest.mark.parametrize(
     "filters",
     [
@@ -198,6 +247,50 @@ def test_beam_search_with_a_repetition_penalty(models, penalty):
     out = Sampler(ours).generate_ids(ids, 20, stop_tokens=EOS, pad_id=PAD, **options)
     expected = reference(theirs, ids, max_new_tokens=20, eos_token_id=EOS, **options)
     np.testing.assert_array_equal(out, expected.numpy())
+
+
+def up_to_stop(text, stops):
+    """The text before the stop string that is complete first, the longer of two."""
+    for end in range(1, len(text) + 1):
+        if found := [len(stop) for stop in stops if text[:end].endswith(stop)]:
+            return text[: end - max(found)]
+    return text
+
+
+@pytest.mark.parametrize("early_stopping", [False, True])
+@pytest.mark.parametrize("stop", [["c"], ["ab", "ba", "cc"], ["e", "aba", "dk", "i", "h", "n"]])
+def test_beam_search_with_stop_strings(models, stop, early_stopping):
+    """Also where a stop string begins in one token and ends inside another."""
+    tokenizers = pytest.importorskip("tokenizers")
+    merges = [("a", "b"), ("b", "c"), ("e", "d"), ("c", "a"), ("b", "a"), ("c", "ab")]
+    pieces = [*"abcdefghijklmnopqrstuvw", *("".join(pair) for pair in merges)]
+    ids_of = {piece: i for i, piece in enumerate(pieces)}
+    byte_pairs = tokenizers.Tokenizer(tokenizers.models.BPE(vocab=ids_of, merges=merges))
+    byte_pairs.decoder = tokenizers.decoders.Fuse()
+    wrapped = transformers.PreTrainedTokenizerFast(tokenizer_object=byte_pairs)
+
+    class Ours:
+        vocab_size = VOCAB_SIZE
+
+        def encode(self, text):
+            return [ids_of[character] for character in text]
+
+        def decode(self, ids):
+            return "".join(pieces[i] for i in ids)
+
+    ours, theirs = models
+    beams = {"num_beams": 4, "num_return_sequences": 4, "early_stopping": early_stopping}
+    n_stopped = 0
+    for prompt in ("wq", "rs", "jt"):  # of letters that are in no stop string
+        expected = reference(
+            theirs, Ours().encode(prompt), max_new_tokens=10, stop_strings=stop, tokenizer=wrapped,
+            **beams,
+        )  # fmt: skip
+        texts = Sampler(ours, Ours()).generate(prompt, 10, stop=stop, **beams)
+        wholes = [Ours().decode(row) for row in expected.tolist()]
+        assert texts == [up_to_stop(whole, stop) for whole in wholes]
+        n_stopped += sum(text != whole for text, whole in zip(texts, wholes, strict=True))
+    assert n_stopped > 0
 
 
 # ── scores ────────────────────────────────────────────────────────────────────────────────────────

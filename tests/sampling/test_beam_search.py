@@ -259,6 +259,50 @@ def test_tokens_that_the_model_rules_out_are_never_written(fakes):
     assert only == ((0,), 0.0)
 
 
+# ── stop strings ──────────────────────────────────────────────────────────────────────────────────
+
+
+def best_text(model, tokenizer, prompt, n_new, stops, alpha):
+    """By comparing all texts: each ends where it first has a stop string."""
+    best = (-np.inf, "")
+    for text in product(range(tokenizer.vocab_size), repeat=n_new):
+        for n in range(1, n_new + 1):
+            if any(stop in tokenizer.decode(text[:n]) for stop in stops):
+                text = text[:n]
+                break
+        score = log_p(model, tokenizer.encode(prompt), text) / len(text) ** alpha
+        best = max(best, (score, tokenizer.decode(text)))
+    whole = best[1]
+    return whole[: min([whole.find(stop) for stop in stops if stop in whole], default=None)]
+
+
+@given(
+    prompt=st.text("ab", min_size=1, max_size=3),
+    stops=st.lists(st.sampled_from(["b", "ab", "aab", "c", "你"]), min_size=1, max_size=2),
+    alpha=st.sampled_from([0.0, 1.0]),
+)
+def test_with_enough_beams_stop_strings_end_the_best_text(fakes, prompt, stops, alpha):
+    """Also one that tokens cut, and a character in halves."""
+    tokenizer = fakes.PieceTokenizer("a", "b", "ca", b"\xe4\xbd", b"\xa0")
+    model = fakes.HashModel(vocab_size=5, block_size=None, sharpness=2.0)
+    (found,) = Sampler(model, tokenizer).generate(
+        prompt, 3, num_beams=5**3, length_penalty=alpha, early_stopping="never", stop=stops,
+        include_prompt=False,
+    )  # fmt: skip
+    expected = best_text(model, tokenizer, prompt, 3, stops, alpha)
+    assert found in (expected, expected.removesuffix("\ufffd"))
+
+
+def test_with_stop_strings_a_batch_equals_its_prompts_one_by_one(fakes):
+    tokenizer = fakes.PieceTokenizer("a", "b", "#", "ba", "a#")
+    sampler = Sampler(fakes.HashModel(5, 8, sharpness=1.0), tokenizer)
+    options = {"num_beams": 3, "num_return_sequences": 2, "stop": ["bb", "#b"]}
+    prompts = ["a", "ab", "bab#", "#"]
+    alone = [text for prompt in prompts for text in sampler.generate(prompt, 9, **options)]
+    assert sampler.generate(prompts, 9, **options) == alone
+    assert len({len(text) for text in alone}) > 2
+
+
 # ── models ────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -403,13 +447,13 @@ def test_what_does_not_go_together_is_refused_by_name(fakes, options, error, say
     assert model.calls == []
 
 
-def test_stop_strings_and_streams_are_refused(fakes):
+def test_streams_and_stop_strings_without_a_tokenizer_are_refused(fakes):
     sampler = Sampler(fakes.HashModel(2), fakes.PieceTokenizer("a", "b"))
-    with pytest.raises(ValueError, match=r"stop=\('b',\) does not go with num_beams=2"):
-        sampler.generate("a", num_beams=2, stop="b")
     with pytest.raises(ValueError, match=r"num_beams=2 cannot be streamed.*use generate"):
         sampler.stream("a", num_beams=2)
     assert len("".join(sampler.stream("a", 3, num_beams=1))) == 4
+    with pytest.raises(ValueError, match=r"stop=\('b',\) is text: pass beam_search a tokenizer"):
+        search(fakes.HashModel(), [1], num_beams=2, stop="b")
 
 
 def test_temperature_zero_is_no_contradiction(fakes):

@@ -11,6 +11,7 @@ from hypothesis.extra import numpy as hnp
 from minigpt.sampling import (
     apply_temperature,
     min_p_filter,
+    no_repeat_ngram_filter,
     repetition_penalty,
     sample_from,
     softmax,
@@ -128,6 +129,25 @@ def test_repetition_penalty_equals_the_plain_loop(z, penalty, data):
     np.testing.assert_allclose(out, expected, rtol=1e-6, atol=1e-37)  # subnormals round
 
 
+@given(logits_arrays(), st.integers(1, 4), st.data())
+def test_no_repeated_ngram_equals_the_plain_loop(z, n, data):
+    shape = (*z.shape[:-1], data.draw(st.integers(0, 9)))
+    ids = data.draw(hnp.arrays(np.int64, shape, elements=st.integers(0, z.shape[-1] - 1)))
+    n_padding = data.draw(hnp.arrays(np.int64, z.shape[:-1], elements=st.integers(0, shape[-1])))
+    mask = data.draw(st.sampled_from([None, np.arange(shape[-1]) >= n_padding[..., None]]))
+    before, expected = z.copy(), z.copy()
+    for place in np.ndindex(*z.shape[:-1]):
+        tokens = (ids[place] if mask is None else ids[place][mask[place]]).tolist()
+        ngrams = {tuple(tokens[i : i + n]) for i in range(len(tokens) - n + 1)}
+        for token in range(z.shape[-1]):
+            if len(tokens) >= n - 1 and (*tokens[len(tokens) - n + 1 :], token) in ngrams:
+                expected[(*place, token)] = -np.inf
+    out = no_repeat_ngram_filter(z, ids, n, mask)
+    np.testing.assert_array_equal(z, before)
+    np.testing.assert_array_equal(out, expected)
+    assert out.dtype == z.dtype and out is not z
+
+
 def test_repetition_penalty_lowers_positive_and_negative_logits():
     z = np.array([2.0, -2.0, 0.0, 1.0])
     out = repetition_penalty(z, np.array([0, 1, 2, 0]), penalty=4.0)
@@ -235,6 +255,8 @@ Z = np.array([0.5, -1.0, 2.0])
         (lambda: repetition_penalty(Z, np.array([0.5]), 2), TypeError, "integers: got a float64"),
         (lambda: repetition_penalty(Z, np.array([[0]]), 2), ValueError, "does not fit"),
         (lambda: repetition_penalty(Z, np.array([0]), 2, np.ones(2)), ValueError, "mask must have"),
+        (lambda: no_repeat_ngram_filter(Z, np.array([0]), 0), ValueError, "n must be .*: got 0"),
+        (lambda: no_repeat_ngram_filter(Z, np.array([3]), 1), IndexError, "from 0 to 2.*: got 3"),
         (lambda: top_k_filter(np.array([1, 2]), 1), TypeError, "float32 or float64: got an int64"),
         (lambda: top_k_filter([1.0, 2.0], 1), TypeError, r"array: got \[1.0, 2.0\]; pass np"),
         (lambda: top_k_filter(Tensor(Z), 1), TypeError, r"logits\.data"),

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import minigpt as mg
 from minigpt.grad_mode import is_grad_enabled
 from minigpt.models import GPTConfig
 from minigpt.sampling import Sampler, SamplingConfig
@@ -98,14 +99,139 @@ def test_a_prompt_longer_than_the_context_is_returned_whole(letters):
 def test_ids_that_the_tokenizer_does_not_know_are_never_drawn(fakes):
     """As where a model's vocabulary was rounded up for speed."""
     model = fakes.HashModel(vocab_size=64)
-    (text,) = Sampler(model, fakes.PieceTokenizer("a", "b")).generate("a", 40, seed=0)
-    assert set(text) == {"a", "b"}
+    sampler = Sampler(model, fakes.PieceTokenizer("a", "b"))
+    (text,) = sampler.generate("a", 40, seed=0)
+    assert set(text) == {"a", "b"} == set("".join(sampler.stream("a", 40, seed=0)))
+    for options in ({"seed": 0}, {"num_beams": 3}, {"repetition_penalty": 1.3}):
+        ids = sampler.generate_ids([[0, 63]], 40, **options)  # though a prompt may hold them
+        assert set(ids[0, 2:].tolist()) <= {0, 1}
+    assert len(set(Sampler(model).generate_ids([[0]], 40, seed=0)[0].tolist())) > 10
+
+
+def test_ids_that_the_tokenizer_does_not_know_have_no_part_in_probabilities(fakes):
+    model = fakes.HashModel(vocab_size=64, block_size=None)
+    sampler = Sampler(model, fakes.PieceTokenizer("a", "b"))
+    after = {before: dict(sampler.next_token_probabilities(before, k=9)) for before in ("b", "ba")}
+    logits = model(np.array([[1]])).data[0, -1, :2].astype(float)
+    assert after["b"]["a"] == pytest.approx(np.exp(logits[0]) / np.exp(logits).sum())
+    assert [*map(len, after.values())] == [2, 2]
+    score = sampler.score("ab", context="b")
+    assert score.log_probability == pytest.approx(np.log(after["b"]["a"] * after["ba"]["b"]))
+    assert sampler.score("bab").log_probability == pytest.approx(score.log_probability)
 
 
 def test_an_unfinished_character_at_the_end_is_left_out(fakes):
     tokenizer = fakes.PieceTokenizer("a", b"\xe4\xbd", b"\xa0")
     model = fakes.ScriptedModel([1, 2, 1], vocab_size=3, n_prompt=1)
     assert Sampler(model, tokenizer).generate("a", 3, temperature=0) == ["a你"]
+
+
+REPLACED = "a\ufffd"
+TRUE_REPLACEMENT = [
+    mg.CharTokenizer(REPLACED),
+    mg.BPETokenizer.train(REPLACED * 3, 258, progress=False),
+    mg.BPETokenizer.train("ab", 257, progress=False),
+]
+
+
+@pytest.mark.parametrize("tokenizer", TRUE_REPLACEMENT, ids=["char", "merged", "bytes"])
+@pytest.mark.parametrize("options", [{"temperature": 0}, {"num_beams": 2}], ids=str)
+def test_a_real_replacement_character_at_the_end_stays(fakes, tokenizer, options):
+    ids = tokenizer.encode("\ufffd")
+    model = fakes.ScriptedModel(ids, vocab_size=tokenizer.vocab_size, n_prompt=1)
+    sampler = Sampler(model, tokenizer)
+    assert sampler.generate("a", len(ids), **options) == [REPLACED]
+    if "num_beams" not in options:
+        assert "".join(sampler.stream("a", len(ids), **options)) == REPLACED
+    if len(ids) > 1:  # and of the beginning of one nothing is shown
+        assert sampler.generate("a", len(ids) - 1, **options) == ["a"]
+
+
+@pytest.mark.parametrize(
+    "tokenizer",
+    [
+        mg.CharTokenizer("ab", special_tokens=["<|endoftext|>"]),
+        mg.BPETokenizer.train("ab ab", 258, ["<|endoftext|>"], progress=False),
+    ],
+)
+def test_an_empty_prompt_begins_a_text(fakes, tokenizer):
+    """After the token that stands between texts, which is not shown."""
+    begin = tokenizer.encode("<|endoftext|>", allowed_special="all")
+    sampler = Sampler(fakes.HashModel(vocab_size=tokenizer.vocab_size), tokenizer)
+    options = {"seed": 0, "skip_special_tokens": True}
+    ids = sampler.generate_ids([begin], 9, seed=0)[0, 1:]
+    texts = sampler.generate(["", "ab"], 9, **options)
+    assert texts[0] == "".join(sampler.stream("", 9, **options))
+    whole = tokenizer.decode(ids, skip_special_tokens=True)
+    assert texts[0] in (whole, whole.removesuffix("\ufffd"))
+    assert texts[1].startswith("ab")
+    assert len(sampler.next_token_probabilities("", k=3)) == 3
+
+
+# ── options that look at the tokens ───────────────────────────────────────────────────────────
+
+
+@given(seed=st.integers(0, 999), n=st.integers(0, 12), stop_tokens=st.sampled_from([5, (0, 5)]))
+def test_no_stop_token_is_drawn_before_there_are_as_many_tokens_as_asked_for(
+    letters, seed, n, stop_tokens
+):
+    options = {"seed": seed, "stop_tokens": stop_tokens, "num_return_sequences": 3}
+    free = letters.generate_ids([[1, 2]], 20, **options)
+    rows = letters.generate_ids([[1, 2]], 20, min_new_tokens=n, **options)
+    assert not np.isin(rows[:, 2 : 2 + n], stop_tokens).any()
+    if n == 0:
+        np.testing.assert_array_equal(rows, free)
+
+
+@given(seed=st.integers(0, 999), n=st.integers(1, 3), beams=st.booleans())
+def test_no_ngram_of_prompt_and_text_comes_twice(fakes, seed, n, beams):
+    options = {"num_beams": 3} if beams else {"seed": seed}
+    prompt = np.random.default_rng(seed).permutation(30)[:4]
+    sampler = Sampler(fakes.HashModel(vocab_size=30, block_size=5))
+    row = sampler.generate_ids([prompt], 20, no_repeat_ngram_size=n, **options)[0].tolist()
+    ngrams = [tuple(row[i : i + n]) for i in range(len(row) - n + 1)]
+    assert len(set(ngrams)) == len(ngrams)
+
+
+def test_a_logits_processor_sees_each_row_without_padding_and_decides(letters):
+    seen = []
+
+    def only_the_successor(ids, logits):
+        seen.append(ids.tolist())
+        assert logits.shape == (len(ids), 9)
+        logits[...] = -np.inf
+        logits[np.arange(len(ids)), (ids[:, -1] + 1) % 9] = 0.0
+        return logits
+
+    options = {"logits_processor": only_the_successor, "num_return_sequences": 2, "seed": 0}
+    assert letters.generate(["a", "bab"], 2, **options) == ["abc"] * 2 + ["bab" + "d e\n"] * 2
+    assert seen[:4] == [[[0]], [[0]], [[1, 3]], [[1, 3]]]
+    assert letters.generate("a", 2, logits_processor=only_the_successor, num_beams=2) == ["abc"]
+    assert "".join(letters.stream("a", 2, logits_processor=only_the_successor)) == "abc"
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "says"),
+    [
+        ({"logits_processor": "ban"}, TypeError, r"must be a function \(ids, logits\) -> logits"),
+        ({"logits_processor": dict}, TypeError, "logits_processor must be .*: got the class dict"),
+        ({"logits_processor": lambda i, z: None}, TypeError, "result .* of float32.*: got None"),
+        ({"logits_processor": lambda i, z: z[:, :2]}, ValueError, r"must have shape \(1, 9\)"),
+        ({"logits_processor": lambda i, z: z + np.nan}, ValueError, "contains NaN or \\+inf"),
+        ({"logits_processor": lambda i, z: z - np.inf}, ValueError, "no token is left to draw"),
+        ({"min_new_tokens": -1}, ValueError, "min_new_tokens must be .*: got -1"),
+        (
+            {"min_new_tokens": 101},
+            ValueError,
+            "at most max_new_tokens: got 101; max_new_tokens=100",
+        ),
+        ({"no_repeat_ngram_size": 1.0}, TypeError, "no_repeat_ngram_size must be .*: got 1.0"),
+        ({"no_repeat_ngram_size": 1}, ValueError, "no token is left to draw; loosen the options"),
+    ],
+)
+def test_options_on_tokens_that_make_no_sense(letters, options, error, says):
+    with pytest.raises(error, match=says):
+        letters.generate("ab", **options)
 
 
 # ── streams ───────────────────────────────────────────────────────────────────────────────────

@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from minigpt import BPETokenizer, CharTokenizer
 from minigpt.sampling.text_stream import IncrementalDecoder, TextStream
 
 TEXTS = st.text(st.sampled_from("ab é你😀\n\N{ZERO WIDTH JOINER}👩🚀"), max_size=12)
@@ -43,10 +44,52 @@ def test_a_long_run_of_invalid_bytes_keeps_nothing_but_its_end(fakes):
     assert max(decoded) <= 2
 
 
-def test_a_real_replacement_character_comes_through(fakes):
-    tokenizer = fakes.PieceTokenizer("\ufffd", "x")
-    decoder = IncrementalDecoder(tokenizer)
-    assert "".join(decoder.push(token) for token in [0, 0, 1, 0, 1]) == "��x�x"
+class Bytes:
+    """A tokenizer of bytes that gives them."""
+
+    vocab_size = 256
+
+    def encode(self, text):
+        return list(text.encode())
+
+    def decode(self, ids):
+        return self.decode_bytes(ids).decode(errors="replace")
+
+    def decode_bytes(self, ids):
+        return bytes(ids)
+
+
+@given(st.text(st.sampled_from("a\ufffdé你😀"), max_size=8))
+def test_a_real_replacement_character_is_a_character_like_any_other(fakes, text):
+    """Wherever it stands, also at the end: the ids decide, and not what they look like."""
+    for tokenizer in (
+        fakes.byte_tokenizer(),
+        fakes.PieceTokenizer("a", "\ufffd", b"\xc3", b"\xa9", "你", b"\xf0\x9f", b"\x98\x80"),
+        Bytes(),
+        CharTokenizer("".join(sorted("a\ufffdé你😀"))),
+        BPETokenizer.train("a\ufffd a\ufffd é", 261, progress=False),
+    ):
+        decoder = IncrementalDecoder(tokenizer)
+        assert "".join(decoder.push(token) for token in tokenizer.encode(text)) == text
+
+
+@given(st.binary(max_size=12))
+def test_of_bytes_only_a_beginning_of_a_character_is_held_back(data):
+    decoder = IncrementalDecoder(Bytes())
+    shown = "".join(decoder.push(byte) for byte in data)
+    whole = data.decode(errors="replace")
+    assert whole == shown or whole == shown + "\ufffd"
+    assert shown + "".join(map(decoder.push, b"aaa")) == (data + b"aaa").decode(errors="replace")
+
+
+def test_a_stream_that_branches_off_goes_on_by_itself(fakes):
+    for tokenizer in (Bytes(), fakes.byte_tokenizer()):
+        stream = TextStream(tokenizer, ["né!"])
+        head = [stream.push(token) for token in "ané".encode()[:3]]
+        other = stream.branch()
+        assert "".join(head) == "a"
+        assert pieces_of(other, "è".encode()[1:]) == ["nè", ""] and not other.stopped
+        assert pieces_of(stream, "é!".encode()[1:]) == ["", "", ""] and stream.stopped
 
 
 def test_emoji_over_four_tokens_and_chinese_in_halves(fakes):

@@ -64,6 +64,17 @@ def test_answers_are_cut_where_told(reverser):
     assert answer(reverser, TOKENIZER, ["abc", "h"], max_new_tokens=2) == ["cb", "h"]
 
 
+@pytest.mark.parametrize("options", [{}, {"num_beams": 2}])
+def test_a_model_with_more_ids_than_its_tokenizer_says_only_those(options):
+    config = mg.GPTConfig(TOKENIZER.vocab_size + 50, 12, 1, 1, 8, init_std=0.5)
+    model, prompts = mg.GPT(config, seed=0), ["abc", "h"]
+    said = answer(model, TOKENIZER, prompts, **options)
+    assert len(said) == 2 and all(set(text) <= set("abcdefgh<|answer|>") for text in said)
+    ids = [encode_prompt(TOKENIZER, prompt) for prompt in prompts]
+    found = complete(model, ids, special_id(TOKENIZER, END), tokenizer=TOKENIZER, **options)
+    assert [TOKENIZER.decode(row) for row in found] == said
+
+
 def test_several_turns(reverser):
     """What is read before an answer may be any ids: here nothing but the prompt's own."""
     turns = encode_answer(TOKENIZER, "ab", "ba") + encode_answer(TOKENIZER, "h", "h")

@@ -154,6 +154,16 @@ def test_no_piece_ends_inside_a_character():
     assert list(chat.stream("ab")) == ["é", "四", "!"]
 
 
+def test_a_real_replacement_character_at_the_end_of_an_answer_stays():
+    for tokenizer in (
+        mg.BPETokenizer.train("ab", 259, CHAT_TOKENS, progress=False),
+        mg.CharTokenizer("ab\ufffd", special_tokens=CHAT_TOKENS),
+    ):
+        ids = [*tokenizer.encode("a\ufffd"), ChatFormat(tokenizer).end_id]
+        chat = Chat(mg.Sampler(Scripted(ids, tokenizer=tokenizer), tokenizer), temperature=0)
+        assert chat.reply("ab") == "a\ufffd"
+
+
 @pytest.mark.parametrize("token", CHAT_TOKENS)
 def test_any_special_token_ends_the_answer(token):
     special = TOKENIZER.encode(token, allowed_special="all")

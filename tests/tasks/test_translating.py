@@ -54,6 +54,15 @@ def test_a_row_is_as_if_alone():
     assert max(lengths) == 5  # the whole context of the decoder
 
 
+def test_a_model_with_more_ids_than_its_tokenizer_writes_only_those():
+    v = TOKENIZER.vocab_size
+    config = Seq2SeqConfig(v + 50, v + 50, 5, 5, n_layer=1, n_head=2, n_embd=8, init_std=0.5)
+    model = EncoderDecoder(config, 0)
+    for options in ({}, {"num_beams": 2}):
+        written = translate(model, TOKENIZER, list(TASK), **options)
+        assert len(written) == len(TASK) and any(written)
+
+
 def test_other_special_tokens():
     tokenizer = mg.BPETokenizer.train("ab ab", 260, ("<s>", "<e>"), progress=False)
     names = {"start_token": "<s>", "end_token": "<e>"}

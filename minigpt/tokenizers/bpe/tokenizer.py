@@ -259,11 +259,22 @@ class BPETokenizer(Tokenizer):
         Raises:
             ValueError: an id is not below vocab_size, or the array is not 1-D.
         """
+        return self.decode_bytes(ids, skip_special_tokens).decode("utf-8", errors="replace")
+
+    def decode_bytes(self, ids: Iterable[int] | Array, skip_special_tokens: bool = False) -> bytes:
+        r"""The bytes of ``ids``, which may end inside a character.
+
+        Raises:
+            TypeError, ValueError: as :meth:`decode`.
+
+        Example:
+            >>> BPETokenizer.train("abab", 257, progress=False).decode_bytes([0xE4, 0xBD])
+            b'\xe4\xbd'
+        """
         array = check_ids(ids, self.vocab_size)
         if skip_special_tokens:
             array = array[~self._is_special[array]]
-        joined = b"".join(map(self.vocab.__getitem__, array.tolist()))
-        return joined.decode("utf-8", errors="replace")
+        return b"".join(map(self.vocab.__getitem__, array.tolist()))
 
     def to_dict(self) -> dict[str, Any]:
         """Everything that makes this tokenizer, JSON-able; bytes as GPT-2's files write them."""

@@ -412,3 +412,11 @@ def test_saved_and_loaded(tokenizer: BPETokenizer, tmp_path: Any) -> None:
         assert loaded == each and loaded.encode(SAMPLE) == each.encode(SAMPLE)
         assert loaded.to_dict() == each.to_dict()
     assert tokenizer != special and tokenizer != 5
+
+
+def test_the_bytes_of_ids_may_end_inside_a_character():
+    tokenizer = BPETokenizer.train("ab ab", 259, ["<end>"], progress=False)
+    ids = tokenizer.encode("aé<end>", allowed_special="all")
+    assert tokenizer.decode_bytes(ids) == "aé<end>".encode()
+    assert tokenizer.decode_bytes(ids, skip_special_tokens=True) == "aé".encode()
+    assert tokenizer.decode_bytes(ids[:2]) == "aé".encode()[:2]
