@@ -168,7 +168,7 @@ def fine_tune(trained: Any, way: str, n: int, names: Names, args: Any) -> TextCl
         progress=not args.quiet,
     )
     batches = labelled(names, names.train[:n], args.seed)
-    train_to_the_end(mg.Trainer(classifier, batches, None, config=training))
+    train_to_the_end(mg.Trainer(classifier, batches, config=training))
     return classifier
 
 

@@ -153,7 +153,7 @@ def settings(name: str, steps: int, args: argparse.Namespace) -> mg.TrainerConfi
 def steps_in(seconds: float, train: Tokens, vocab_size: int, args: argparse.Namespace) -> list[int]:
     """How many steps of either model take so long, by a few steps of each in turn."""
     trials = [
-        mg.Trainer(model, train, None, config=settings(name, 1000, args))
+        mg.Trainer(model, train, config=settings(name, 1000, args))
         for name, model in make_models(vocab_size, args.seed).items()
     ]
     times: list[list[float]] = [[] for _ in trials]

@@ -25,17 +25,14 @@ OUTPUT = Path("runs/quickstart")
 
 
 class Lines(Callback):
-    """Has the model write a line at each evaluation, beside what it has reached."""
+    """Has the model write a line at each evaluation."""
 
     def __init__(self, sampler: mg.Sampler, seed: int) -> None:
         self.sampler, self.seed = sampler, seed
 
     def on_evaluation(self, trainer: mg.Trainer, record: dict[str, float]) -> None:
-        line = write(self.sampler, self.seed, n_tokens=40).replace("\n", "⏎")
-        trainer.print(
-            f"step {record['step']:4}   loss {record['val_loss']:.2f}   "
-            f"{record['val_accuracy']:4.0%} right   {line[:60]}"
-        )
+        line = write(self.sampler, self.seed, n_tokens=60).replace("\n", "⏎")
+        trainer.print(f"  after {count(int(record['step']), 'step')}: {line[:60]}")
 
 
 @one_line_errors()

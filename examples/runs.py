@@ -70,7 +70,7 @@ def learn_task(
         seed=args.seed,
         progress=not args.quiet,
     )
-    trainer = mg.Trainer(model, batches, None, config=config, tokenizer=tokenizer)
+    trainer = mg.Trainer(model, batches, config=config, tokenizer=tokenizer)
     train_to_the_end(trainer)
     checkpoint.parent.mkdir(parents=True, exist_ok=True)
     trainer.save(checkpoint)
