@@ -18,7 +18,7 @@ asked about, and quotes the sentences that prove the answer, one after the other
 
 To find who has the map, and then where she went, are two small steps, and each is there to be read
 when the next one is taken (Nye et al. 2021, "Show Your Work"; with the supporting facts as in the
-bAbI tasks, Weston et al. 2015). --no-proof has it say the word alone, from the same stories.
+bAbI tasks, Weston et al. 2015). --no-proof has it say only the word, from the same stories.
 
 A small GPT learns this in minutes if it meets one difficulty at a time (Bengio et al. 2009):
 
@@ -45,20 +45,26 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 import minigpt as mg
-from command_line import Parser, at_least, count, one_line_errors
+from command_line import (
+    Parser,
+    add_output_arguments,
+    add_seed_argument,
+    at_least,
+    count,
+    one_line_errors,
+)
 from inputs import load
 from minigpt.datasets import Completion, CompletionBatches, Curriculum
 from minigpt.metrics import MatchTable
 from minigpt.tasks import SPECIAL_TOKENS, answer, encode_answer
+from runs import learn_task
 from task_data import place_stories, story_world
-from task_training import narrow_gpt, steps_of, train
-from word_tokens import spaced, word_tokenizer
+from word_tasks import narrow_gpt, spaced, steps_of, word_tokenizer
 
 N_LAYER, BLOCK_SIZE, BATCH_SIZE = 4, 192, 32
 ASKED = ("Where is", "Where was", "Who has", "before")
@@ -72,11 +78,10 @@ def main() -> None:
     parser.add_argument("--train", type=at_least(1), default=30_000, help="stories of each stage")
     parser.add_argument("--test", type=at_least(3), default=3000, help="stories to test on")
     parser.add_argument("--steps", type=at_least(10), default=4500, help="of the training")
-    parser.add_argument("--no-proof", action="store_true", help="learn to say the answer alone")
-    parser.add_argument("--seed", type=at_least(0), default=0, help="of everything")
-    parser.add_argument("--output", type=Path, default=Path("runs/questions"), help="folder")
+    parser.add_argument("--no-proof", action="store_true", help="learn to say only the answer")
     parser.add_argument("--ask", nargs="+", metavar="STORY", help="that ends with a question")
-    parser.add_argument("--quiet", action="store_true", help="no bar")
+    add_seed_argument(parser)
+    add_output_arguments(parser, "runs/questions", overwrite=False)
     args = parser.parse_args()
     checkpoint = args.output / "gpt.npz"
 
@@ -99,16 +104,7 @@ def main() -> None:
     model = narrow_gpt(tokenizer.vocab_size, BLOCK_SIZE, N_LAYER, args.seed, alibi_scale=8)
     lessons = curriculum({story.text for story in test}, tokenizer, args)
     print(f"a GPT of {count(model.num_parameters(), 'parameter')}")
-    train(
-        model,
-        lessons,
-        tokenizer,
-        checkpoint,
-        steps=args.steps,
-        learning_rate=2e-3,
-        seed=args.seed,
-        quiet=args.quiet,
-    )
+    learn_task(model, lessons, tokenizer, checkpoint, args, learning_rate=2e-3)
 
     said = ask(model, tokenizer, [f"{story.text} {story.question}" for story in test])
     for depth in place_stories.DEPTHS:
@@ -177,7 +173,7 @@ def make_lessons(
 ) -> list[Completion]:
     """Stories, each with a question about every person and every thing in it.
 
-    The takers are asked about things alone.
+    The takers are asked only about things.
     """
     lessons: list[Completion] = []
     while len(lessons) < n:

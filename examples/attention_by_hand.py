@@ -60,7 +60,7 @@ def one_sentence() -> None:
     show("every word sees every word (an encoder)", full, SENTENCE)
     show("every word sees itself and those before it (a GPT)", causal, SENTENCE)
     sat = SENTENCE.index("sat")
-    print('"sat" in a GPT looks at The, cat and sat alone:')
+    print('"sat" in a GPT looks only at The, cat and sat:')
     for word, weight in zip(SENTENCE, causal[sat], strict=True):
         print(f"  {word:4} {weight:.3f} {'█' * round(40 * weight)}")
     print("(the weights are of random projections: a trained model has learned where to look)")

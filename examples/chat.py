@@ -6,7 +6,7 @@
 
 The dialogues are made by data/dialogues.py: one to four exchanges about capitals, opposites, trains
 and spellings, of which some lean on what was said before. A quarter of the phrasings of each
-request is kept from training. The loss runs over the assistant's answers alone. In the test the
+request is kept from training. The loss runs over the assistant's answers only. In the test the
 model reads a conversation as it was up to a user's turn, and its answer is right if it is one of
 the right ones to that request, letter for letter.
 
@@ -20,15 +20,24 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import minigpt as mg
-from command_line import Parser, at_least, count, one_line_errors, train_to_the_end
+from command_line import (
+    Parser,
+    add_gpt_arguments,
+    add_output_arguments,
+    add_seed_argument,
+    add_training_arguments,
+    at_least,
+    count,
+    one_line_errors,
+)
 from inputs import load
 from minigpt.datasets import CompletionBatches
 from minigpt.tasks.answering import complete
 from minigpt.tasks.chat import CHAT_TOKENS, Chat, ChatFormat
+from runs import new_gpt, train_as_asked
 from task_data import dialogue_requests, dialogues
 
 MAX_ANSWER = 32  # tokens
@@ -40,20 +49,13 @@ def main() -> None:
     parser = Parser(__doc__)
     parser.add_argument("--train", type=at_least(1), default=10_000, help="dialogues to learn from")
     parser.add_argument("--test", type=at_least(1), default=500, help="dialogues to measure on")
-    parser.add_argument("--steps", type=at_least(1), default=5000, help="optimizer steps")
-    parser.add_argument("--batch-size", type=at_least(1), default=16, help="dialogues in a batch")
     parser.add_argument("--vocab-size", type=at_least(259), default=1000, help="tokens")
-    parser.add_argument("--n-layer", type=at_least(1), default=3, help="blocks")
-    parser.add_argument("--n-head", type=at_least(1), default=4, help="attention heads in a block")
-    parser.add_argument("--n-embd", type=at_least(1), default=128, help="width")
-    parser.add_argument("--block-size", type=at_least(1), default=192, help="context, in tokens")
+    add_gpt_arguments(parser, n_layer=3, n_head=4, n_embd=128, block_size=192)
     parser.add_argument("--dropout", type=float, default=0.1, help="against over-fitting")
-    parser.add_argument("--learning-rate", type=float, default=4e-3, help="the highest")
-    parser.add_argument("--seed", type=at_least(0), default=0, help="of dialogues and training")
-    parser.add_argument("--output", type=Path, default=Path("runs/chat"), help="the run's folder")
-    parser.add_argument("--overwrite", action="store_true", help="replace the run in --output")
+    add_training_arguments(parser, steps=5000, batch_size=16, learning_rate=4e-3)
+    add_seed_argument(parser, "dialogues and training")
     parser.add_argument("--talk", action="store_true", help="talk with the one in --output")
-    parser.add_argument("--quiet", action="store_true", help="no bar")
+    add_output_arguments(parser, "runs/chat")
     args = parser.parse_args()
     if args.talk:
         talk(Chat(mg.Sampler(*load(args.output)), max_new_tokens=MAX_ANSWER, temperature=0))
@@ -68,15 +70,7 @@ def main() -> None:
         progress=not args.quiet,
     )
     chat_format = ChatFormat(tokenizer)
-    config = mg.GPTConfig(
-        vocab_size=tokenizer.vocab_size,
-        block_size=args.block_size,
-        n_layer=args.n_layer,
-        n_head=args.n_head,
-        n_embd=args.n_embd,
-        dropout=args.dropout,
-    )
-    model = mg.GPT(config, seed=args.seed)
+    model = new_gpt(args, tokenizer.vocab_size, args.dropout)
     batches = CompletionBatches(
         [chat_format.encode(case.turns) for case in train],
         args.batch_size,
@@ -87,19 +81,7 @@ def main() -> None:
     print(f"a GPT of {count(model.num_parameters(), 'parameter')}, {count(len(train), 'dialogue')}")
     untrained = sum(answered_rightly(model, requests, chat_format, args.quiet))
 
-    training = mg.TrainerConfig(
-        max_steps=args.steps,
-        batch_size=args.batch_size,
-        learning_rate=args.learning_rate,
-        eval_interval=args.steps,
-        checkpoint_interval=args.steps,
-        checkpoint_dir=args.output,
-        overwrite=args.overwrite,
-        seed=args.seed,
-        progress=not args.quiet,
-    )
-    trainer = mg.Trainer(model, batches, None, training, tokenizer=tokenizer)
-    train_to_the_end(trainer)
+    trainer = train_as_asked(model, batches, None, tokenizer, args)
 
     right = answered_rightly(model, requests, chat_format, args.quiet)
     kinds = Counter(kind for _, _, kind in requests)

@@ -1,18 +1,15 @@
-"""What the command lines of the examples share: every failure is one line, and a non-zero exit."""
+"""What the command lines of the examples share: arguments, and one line for every failure."""
 
 from __future__ import annotations
 
 import argparse
 import os
-import shlex
 import sys
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NoReturn
-
-import minigpt as mg
+from typing import Any, NoReturn
 
 
 class Parser(argparse.ArgumentParser):
@@ -27,7 +24,7 @@ class Parser(argparse.ArgumentParser):
         super().__init__(description=description, formatter_class=_Help, allow_abbrev=False)
 
     def error(self, message: str) -> NoReturn:
-        """Print ``message`` alone, and exit with 2."""
+        """Print only ``message``, and exit with 2."""
         self.exit(2, f"{self.prog}: error: {message}\n")
 
     def given(self) -> list[str]:
@@ -62,6 +59,44 @@ def at_least(least: int) -> Callable[[str], int]:
     return integer
 
 
+def add_gpt_arguments(
+    group: Any, *, n_layer: int, n_head: int, n_embd: int, block_size: int
+) -> None:
+    """The sizes of a GPT, with these defaults."""
+    group.add_argument("--n-layer", type=at_least(1), default=n_layer, help="blocks")
+    group.add_argument(
+        "--n-head", type=at_least(1), default=n_head, help="attention heads in a block"
+    )
+    group.add_argument("--n-embd", type=at_least(1), default=n_embd, help="width")
+    group.add_argument(
+        "--block-size", type=at_least(1), default=block_size, help="context, in tokens"
+    )
+
+
+def add_training_arguments(
+    group: Any, *, steps: int, batch_size: int, learning_rate: float
+) -> None:
+    """How long to train, on how much at once, and how fast, with these defaults."""
+    group.add_argument("--steps", type=at_least(1), default=steps, help="optimizer steps")
+    group.add_argument(
+        "--batch-size", type=at_least(1), default=batch_size, help="sequences in a batch"
+    )
+    group.add_argument("--learning-rate", type=float, default=learning_rate, help="the highest")
+
+
+def add_seed_argument(group: Any, of: str = "everything") -> None:
+    group.add_argument("--seed", type=at_least(0), default=0, help=f"of {of}")
+
+
+def add_output_arguments(group: Any, output: str, *, overwrite: bool = True) -> None:
+    """Where the results go; with ``overwrite`` it is the folder of a run, which may be replaced."""
+    name = "the run's folder" if overwrite else "folder"
+    group.add_argument("--output", type=Path, default=Path(output), help=name)
+    if overwrite:
+        group.add_argument("--overwrite", action="store_true", help="replace the run in --output")
+    group.add_argument("--quiet", action="store_true", help="no bar")
+
+
 @contextmanager
 def one_line_errors() -> Iterator[None]:
     """As ``@one_line_errors()`` on a ``main``: failures become one line on stderr.
@@ -90,21 +125,6 @@ def one_line_errors() -> Iterator[None]:
     except (ValueError, TypeError, ArithmeticError, OSError, ImportError, MemoryError) as error:
         say(f"error: {error if error.args else type(error).__name__}")
         sys.exit(2 if isinstance(error, (ValueError, TypeError, FileNotFoundError)) else 1)
-
-
-def train_to_the_end(trainer: mg.Trainer) -> None:
-    """Train; after a Ctrl-C, which only ends the training, end the script too."""
-    trainer.fit()
-    if not trainer.finished:
-        raise KeyboardInterrupt
-
-
-def resume_command(data: str, output: Path, val_fraction: float | None = None) -> str:
-    """The command that goes on with a stopped run."""
-    command = ["python", "examples/train.py", "--resume", "--data", data, "--output", str(output)]
-    if val_fraction is not None:
-        command += ["--val-fraction", str(val_fraction)]
-    return shlex.join(command)
 
 
 def count(number: int, noun: str) -> str:

@@ -25,7 +25,7 @@ from minigpt.models import LSTMLanguageModel
 from minigpt.sampling import bits_per_byte, token_log_probabilities
 from minigpt.training import evaluate
 
-BLOCK_SIZE = 64  # of an LSTM, which carries its state on: it decides about memory alone
+BLOCK_SIZE = 64  # of an LSTM, which carries its state on: it only decides about memory
 
 
 @one_line_errors()

@@ -16,7 +16,7 @@ Both are pre-trained on all names but those of the test, and those that differ f
 number alone. The names whose labels are learned from are among them. The test is the same for all,
 and so are the numbers of steps. What is made of a pre-trained model is tried in three ways: to move
 every parameter, the backbone's ten times more slowly than the new head's; to move the last block
-and the head alone; and to put low-rank adapters beside the frozen matrices (LoRA, Hu et al. 2021).
+and the head only; and to put low-rank adapters beside the frozen matrices (LoRA, Hu et al. 2021).
 From nothing, one learning rate for all was better than a slow backbone.
 
 The settings were chosen with --seed 0, by the accuracy on its test.
@@ -33,16 +33,24 @@ from typing import Any
 import numpy as np
 
 import minigpt as mg
-from command_line import Parser, at_least, count, one_line_errors, train_to_the_end
+from command_line import (
+    Parser,
+    add_output_arguments,
+    add_seed_argument,
+    at_least,
+    count,
+    one_line_errors,
+)
 from minigpt.datasets import LabelledBatches
 from minigpt.metrics import accuracy
 from minigpt.models import ClassifierConfig, TextClassifier
 from minigpt.nn import add_lora, freeze_all_but_last, num_trainable
 from minigpt.training.plots import new_figure
 from name_models import Names, new_encoder, new_gpt, pretrained
+from runs import train_to_the_end
 from task_data import character_names
 
-DROPOUT, BATCH_SIZE = 0.1, 32  # dropout before the head alone
+DROPOUT, BATCH_SIZE = 0.1, 32  # dropout only before the head
 STEPS_BY_LABELS = {0: 150, 300: 250, 2000: 700}  # from so many labels on
 SLOW_BACKBONE = {"backbone.": 0.1}
 LORA_TARGETS = ("qkv_proj", "out_proj", "up_proj", "down_proj")
@@ -93,9 +101,8 @@ def main() -> None:
     )
     parser.add_argument("--test", type=at_least(1), default=2000, help="names in the test")
     parser.add_argument("--steps", type=at_least(1), help="fewer steps of everything, to try it")
-    parser.add_argument("--seed", type=at_least(0), default=0, help="of everything")
-    parser.add_argument("--output", type=Path, default=Path("runs/fine_tune"), help="folder")
-    parser.add_argument("--quiet", action="store_true", help="no bar")
+    add_seed_argument(parser)
+    add_output_arguments(parser, "runs/fine_tune", overwrite=False)
     args = parser.parse_args()
 
     started = time.perf_counter()
@@ -160,8 +167,8 @@ def fine_tune(trained: Any, way: str, n: int, names: Names, args: Any) -> TextCl
         seed=args.seed,
         progress=not args.quiet,
     )
-    trainer = mg.Trainer(classifier, labelled(names, names.train[:n], args.seed), None, training)
-    train_to_the_end(trainer)
+    batches = labelled(names, names.train[:n], args.seed)
+    train_to_the_end(mg.Trainer(classifier, batches, config=training))
     return classifier
 
 

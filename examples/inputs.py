@@ -26,7 +26,7 @@ def load(checkpoint: Path, best: bool = False) -> tuple[Any, mg.Tokenizer]:
 
 
 def load_gpt2(folder_or_name: str) -> tuple[mg.GPT, mg.BPETokenizer]:
-    """A published GPT-2, fetched if it is no folder, and the tokenizer that lies beside it."""
+    """A published GPT-2, fetched if it is not a folder, and the tokenizer that lies beside it."""
     folder = pretrained_folder(folder_or_name)
     vocab, merges = folder / "vocab.json", folder / "merges.txt"
     if missing := [path.name for path in (vocab, merges) if not path.exists()]:
@@ -65,7 +65,7 @@ def has_token_files(data: str) -> bool:
 def read_token_files(
     folder: Path, val_fraction: float | None, tokenizer: mg.Tokenizer | None
 ) -> tuple[Tokens, Tokens, mg.Tokenizer]:
-    """What data/prepare.py wrote; the tokens stay on the disk, and may be more than the memory."""
+    """What data/prepare.py wrote; the tokens stay on the disk, and may exceed the memory."""
     files = [folder / name for name in ("train.npy", "val.npy", "tokenizer.json")]
     if missing := [path.name for path in files if not path.exists()]:
         raise FileNotFoundError(f"{folder} lacks {', '.join(missing)}: run data/prepare.py again")

@@ -40,7 +40,13 @@ from typing import Any
 from tqdm import tqdm
 
 import minigpt as mg
-from command_line import Parser, at_least, one_line_errors
+from command_line import (
+    Parser,
+    add_output_arguments,
+    add_seed_argument,
+    at_least,
+    one_line_errors,
+)
 from inputs import Tokens, first_prompt
 from minigpt.datasets import load_text, train_val_split
 from minigpt.models import LSTMConfig, LSTMLanguageModel
@@ -65,10 +71,8 @@ def main() -> None:
     parser.add_argument(
         "--steps", type=at_least(1), nargs=2, metavar=("LSTM", "GPT"), help="in place of --minutes"
     )
-    parser.add_argument("--seed", type=at_least(0), default=0, help="of everything random")
-    parser.add_argument("--output", type=Path, default=Path("runs/lstm_and_gpt"), help="folder")
-    parser.add_argument("--overwrite", action="store_true", help="replace the runs in --output")
-    parser.add_argument("--quiet", action="store_true", help="no bar")
+    add_seed_argument(parser)
+    add_output_arguments(parser, "runs/lstm_and_gpt")
     args = parser.parse_args()
     if not 0 < args.minutes < math.inf:
         parser.error(f"argument --minutes: must be a number above 0: got {args.minutes}")
@@ -88,7 +92,12 @@ def main() -> None:
         turns = Turns(bar)
         trainers = {
             name: mg.Trainer(
-                model, train, val, settings(name, n, args), tokenizer=tokenizer, callbacks=[turns]
+                model,
+                train,
+                val,
+                config=settings(name, n, args),
+                tokenizer=tokenizer,
+                callbacks=[turns],
             )
             for (name, model), n in zip(models.items(), steps, strict=True)
         }
@@ -144,7 +153,7 @@ def settings(name: str, steps: int, args: argparse.Namespace) -> mg.TrainerConfi
 def steps_in(seconds: float, train: Tokens, vocab_size: int, args: argparse.Namespace) -> list[int]:
     """How many steps of either model take so long, by a few steps of each in turn."""
     trials = [
-        mg.Trainer(model, train, None, settings(name, 1000, args))
+        mg.Trainer(model, train, config=settings(name, 1000, args))
         for name, model in make_models(vocab_size, args.seed).items()
     ]
     times: list[list[float]] = [[] for _ in trials]

@@ -4,9 +4,9 @@
     python examples/masked_names.py --ask "LATIN SMALL LETTER _" "_REEK CAPITAL LETTER OMEGA"
 
 Of the names of Unicode's characters, such as GREEK SMALL LETTER ALPHA, some are held out, and
-all that differ from one of them in a number alone. On the others an Encoder is trained: of each
+all that differ from one of them only in a number. On the others an Encoder is trained: of each
 name some characters are chosen, and of these 80 % hidden, 10 % exchanged and 10 % left as they are
-(Devlin et al. 2018, §3.1). It sees what stands before and behind a place. BERT chooses 15 %; here
+(Devlin et al. 2018, §3.1). It sees what stands before and after a place. BERT chooses 15 %; here
 it is 30 % in training, as each name then teaches twice as much, and 15 % where it is measured how
 often the model is right, on the names that were held out.
 
@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 
 import minigpt as mg
-from command_line import Parser, at_least, count, one_line_errors
+from command_line import Parser, add_seed_argument, at_least, count, one_line_errors
 from inputs import load
 from minigpt.models import Encoder
 from name_models import END, MASK, MASKED_IN_TEST, Names, new_encoder, pretrained
@@ -37,7 +37,7 @@ def main() -> None:
     parser = Parser(__doc__)
     parser.add_argument("--steps", type=at_least(1), default=3000, help="optimizer steps")
     parser.add_argument("--test", type=at_least(1), default=2000, help="names held out")
-    parser.add_argument("--seed", type=at_least(0), default=0, help="of everything")
+    add_seed_argument(parser)
     parser.add_argument("--ask", nargs="+", metavar="NAME", help=f"fill in each {BLANK}, and end")
     parser.add_argument(
         "--output", type=Path, default=Path("runs/masked_names.npz"), help="where the model goes"

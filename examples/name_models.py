@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import minigpt as mg
-from command_line import train_to_the_end
 from minigpt.datasets import Completion, CompletionBatches, MaskedBatches
 from minigpt.models import Encoder, EncoderConfig
+from runs import train_to_the_end
 from task_data import character_names
 
 MASK, END = "[MASK]", "[END]"
@@ -25,7 +25,7 @@ MASKED_IN_TEST = 0.15  # BERT's
 class Names:
     """What is pre-trained on, and labelled names: some to fine-tune with, others for the test.
 
-    The test's names, and those that differ from one of them in a number alone, are left out of what
+    The test's names, and those that differ from one of them only in a number, are left out of what
     is pre-trained on. The training part's names are in it, without their labels.
     """
 
@@ -70,7 +70,7 @@ class Names:
 def pretrained(
     model: Any, train: Any, held_out: Any, steps: int, names: Names, args: Any
 ) -> mg.Trainer:
-    """The trainer of a model that was trained for so many steps, and looked at in the end."""
+    """The trainer of a model that was trained for so many steps, and evaluated at the end."""
     config = mg.TrainerConfig(
         max_steps=steps,
         batch_size=BATCH_SIZE,
@@ -82,7 +82,7 @@ def pretrained(
         seed=args.seed,
         progress=not args.quiet,
     )
-    trainer = mg.Trainer(model, train, held_out, config, tokenizer=names.tokenizer)
+    trainer = mg.Trainer(model, train, held_out, config=config, tokenizer=names.tokenizer)
     train_to_the_end(trainer)
     return trainer
 

@@ -27,10 +27,11 @@ from pathlib import Path
 from typing import Any
 
 import minigpt as mg
-from command_line import Parser, at_least, count, one_line_errors, resume_command
+from command_line import Parser, add_output_arguments, at_least, count, one_line_errors
 from inputs import first_prompt
 from minigpt.datasets import load_text, train_val_split
 from minigpt.training import evaluate
+from runs import resume_command, train_to_the_end
 
 MODEL = {"block_size": 64, "n_layer": 4, "n_head": 4, "n_embd": 128, "bias": False}
 TRAINING = {
@@ -73,9 +74,7 @@ def main() -> None:
     parser.add_argument(
         "--steps", type=at_least(1), help="fewer steps than the recipe's, to try it out"
     )
-    parser.add_argument("--output", type=Path, default=Path("runs/shakespeare"), help="folder")
-    parser.add_argument("--overwrite", action="store_true", help="replace the runs in --output")
-    parser.add_argument("--quiet", action="store_true", help="no bar")
+    add_output_arguments(parser, "runs/shakespeare")
     args = parser.parse_args()
 
     text = load_text(args.data)
@@ -85,9 +84,7 @@ def main() -> None:
     for seed in range(args.seed, args.seed + args.seeds):
         output = args.output / f"{args.recipe}-{seed}"
         trainer = new_trainer(args, seed, output, tokenizer, train_tokens, val_tokens)
-        trainer.fit()
-        if not trainer.finished:  # Ctrl-C
-            raise KeyboardInterrupt(f"go on with: {resume_command(args.data, output)}")
+        train_to_the_end(trainer, resume=resume_command(args.data, output))
         loss = evaluate(trainer.model, val_tokens, progress=not args.quiet)["loss"]
         losses.append(loss)
         print(
@@ -119,10 +116,8 @@ def new_trainer(
         "overwrite": args.overwrite,
         "progress": not args.quiet,
     }
-    config = mg.GPTConfig(vocab_size=tokenizer.vocab_size, **model)
-    return mg.Trainer(
-        mg.GPT(config, seed=seed), train, val, mg.TrainerConfig(**training), tokenizer=tokenizer
-    )
+    gpt = mg.GPT(mg.GPTConfig(vocab_size=tokenizer.vocab_size, **model), seed=seed)
+    return mg.Trainer(gpt, train, val, config=mg.TrainerConfig(**training), tokenizer=tokenizer)
 
 
 if __name__ == "__main__":

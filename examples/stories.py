@@ -6,8 +6,8 @@
 
 It reads in byte-pair tokens, about two characters each, and so sees more of a text in the same
 context than character by character. What it has learned of the text is told in bits per byte, which
-compare whatever the tokens are: beside it stands what the pairs of neighbouring tokens alone tell
-(a bigram model), and what xz needs for the same text when it has the training text before it.
+compare whatever the tokens are: beside it stands what only the pairs of neighbouring tokens tell (a
+bigram model), and what xz needs for the same text when it has the training text before it.
 
 With --load nothing is trained: what was saved writes on, as it does after training. Each beginning
 is continued at several temperatures, as often as --samples says.
@@ -23,11 +23,21 @@ from typing import Any
 import numpy as np
 
 import minigpt as mg
-from command_line import Parser, at_least, count, one_line_errors, train_to_the_end
+from command_line import (
+    Parser,
+    add_gpt_arguments,
+    add_output_arguments,
+    add_seed_argument,
+    add_training_arguments,
+    at_least,
+    count,
+    one_line_errors,
+)
 from inputs import load
 from minigpt.datasets import load_text
 from minigpt.sampling import bits_per_byte
 from minigpt.training import evaluate
+from runs import new_gpt, train_as_asked
 
 VAL_FRACTION = 0.1
 TRUST_IN_PAIRS = 10.0  # how often a token must be seen for its neighbours to count half
@@ -39,13 +49,8 @@ def main() -> None:
     parser.add_argument("--data", default="shakespeare", help="downloaded, or a file you have")
     parser.add_argument("--load", type=Path, metavar="FOLDER", help="a saved run, not trained on")
     parser.add_argument("--vocab-size", type=at_least(256), default=512, help="tokens")
-    parser.add_argument("--steps", type=at_least(1), default=2000, help="optimizer steps")
-    parser.add_argument("--batch-size", type=at_least(1), default=12, help="sequences in a batch")
-    parser.add_argument("--block-size", type=at_least(1), default=96, help="context, in tokens")
-    parser.add_argument("--n-layer", type=at_least(1), default=3, help="blocks")
-    parser.add_argument("--n-head", type=at_least(1), default=5, help="attention heads in a block")
-    parser.add_argument("--n-embd", type=at_least(1), default=160, help="width")
-    parser.add_argument("--learning-rate", type=float, default=4e-3, help="the highest")
+    add_gpt_arguments(parser, n_layer=3, n_head=5, n_embd=160, block_size=96)
+    add_training_arguments(parser, steps=2000, batch_size=12, learning_rate=4e-3)
     parser.add_argument("--prompt", default="O gentle night,\n", help="what a text begins with")
     parser.add_argument(
         "--lines", type=at_least(1), default=8, help="of a text, its first included"
@@ -54,12 +59,8 @@ def main() -> None:
     parser.add_argument(
         "--temperatures", type=float, nargs="+", default=[0.5, 0.8, 1.1], help="0: the likeliest"
     )
-    parser.add_argument("--seed", type=at_least(0), default=0, help="of everything")
-    parser.add_argument(
-        "--output", type=Path, default=Path("runs/stories"), help="the run's folder"
-    )
-    parser.add_argument("--overwrite", action="store_true", help="replace the run in --output")
-    parser.add_argument("--quiet", action="store_true", help="no bar")
+    add_seed_argument(parser)
+    add_output_arguments(parser, "runs/stories")
     args = parser.parse_args()
     if args.load is not None:
         write(*load(args.load), args)
@@ -70,23 +71,9 @@ def main() -> None:
     cut = round(len(text) * (1 - VAL_FRACTION))
     tokenizer = mg.BPETokenizer.train(text[:cut], args.vocab_size, progress=not args.quiet)
     train_tokens, val_tokens = map(tokenizer.encode_array, (text[:cut], text[cut:]))
-    config = mg.GPTConfig(
-        tokenizer.vocab_size, args.block_size, args.n_layer, args.n_head, args.n_embd
-    )
-    training = mg.TrainerConfig(
-        max_steps=args.steps,
-        batch_size=args.batch_size,
-        learning_rate=args.learning_rate,
-        eval_interval=max(1, args.steps // 4),
-        checkpoint_interval=args.steps,
-        checkpoint_dir=args.output,
-        overwrite=args.overwrite,
-        seed=args.seed,
-        progress=not args.quiet,
-    )
-    model = mg.GPT(config, seed=args.seed)
-    trainer = mg.Trainer(model, train_tokens, val_tokens, training, tokenizer=tokenizer)
-    train_to_the_end(trainer)
+    model = new_gpt(args, tokenizer.vocab_size)
+    quarter = max(1, args.steps // 4)
+    trainer = train_as_asked(model, train_tokens, val_tokens, tokenizer, args, quarter)
 
     write(model, tokenizer, args)
     loss = evaluate(model, val_tokens, progress=not args.quiet)["loss"]
@@ -95,7 +82,7 @@ def main() -> None:
     bits = [bits_per_byte(nats * n_predicted, n_bytes) for nats in (loss, pairs)]
     print(
         f"\n{bits[0]:.3f} bits per byte of {count(n_bytes, 'unseen byte')} (loss {loss:.3f} a "
-        f"token); pairs of tokens alone {bits[1]:.3f} (loss {pairs:.3f}), "
+        f"token); only pairs of tokens {bits[1]:.3f} (loss {pairs:.3f}), "
         f"xz {xz_bits(text[:cut], text[cut:]):.3f}"
     )
     print(

@@ -17,7 +17,7 @@ Before the line with the result the model keeps the score, minute by minute:
 
 so that it has to count no further than from one number to the next, and what it has counted so far
 is there to be read (Nye et al. 2021, "Show Your Work: Scratchpads for Intermediate Computation with
-Language Models"). --result-only has it say the line alone.
+Language Models"). --result-only has it say only the line.
 
 Reports in which little happens come first. Words and minutes are read whole, other figures one by
 one. Attention falls with the distance, and initial weights have the standard deviation 1/√width (as
@@ -33,14 +33,21 @@ from pathlib import Path
 from typing import Any
 
 import minigpt as mg
-from command_line import Parser, at_least, count, one_line_errors
+from command_line import (
+    Parser,
+    add_output_arguments,
+    add_seed_argument,
+    at_least,
+    count,
+    one_line_errors,
+)
 from inputs import load
 from minigpt.datasets import CompletionBatches, Curriculum
 from minigpt.metrics import MatchTable, rouge_l
 from minigpt.tasks import SPECIAL_TOKENS, answer, encode_answer
+from runs import learn_task
 from task_data import match_reports
-from task_training import narrow_gpt, steps_of, train
-from word_tokens import spaced, word_tokenizer
+from word_tasks import narrow_gpt, spaced, steps_of, word_tokenizer
 
 N_LAYER, BLOCK_SIZE, BATCH_SIZE = 4, 384, 32
 LONGEST = 16  # tokens of a summary without what happens
@@ -56,10 +63,9 @@ def main() -> None:
     parser.add_argument("--test", type=at_least(1), default=1000, help="reports to test on")
     parser.add_argument("--steps", type=at_least(10), default=3600, help="of the training")
     parser.add_argument("--result-only", action="store_true", help="learn to say no score before")
-    parser.add_argument("--seed", type=at_least(0), default=0, help="of everything")
-    parser.add_argument("--output", type=Path, default=Path("runs/summaries"), help="folder")
     parser.add_argument("--ask", nargs="+", metavar="REPORT", help="sum up, train nothing")
-    parser.add_argument("--quiet", action="store_true", help="no bar")
+    add_seed_argument(parser)
+    add_output_arguments(parser, "runs/summaries", overwrite=False)
     args = parser.parse_args()
     checkpoint = args.output / "gpt.npz"
 
@@ -93,16 +99,7 @@ def train_model(
     model = narrow_gpt(tokenizer.vocab_size, BLOCK_SIZE, N_LAYER, args.seed)
     batches = curriculum(cases, tokenizer, args)
     print(f"a GPT of {count(model.num_parameters(), 'parameter')}, {count(len(cases), 'report')}")
-    train(
-        model,
-        batches,
-        tokenizer,
-        checkpoint,
-        steps=args.steps,
-        learning_rate=3e-3,
-        seed=args.seed,
-        quiet=args.quiet,
-    )
+    learn_task(model, batches, tokenizer, checkpoint, args, learning_rate=3e-3)
     return model
 
 

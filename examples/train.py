@@ -12,13 +12,22 @@ from __future__ import annotations
 
 import argparse
 import shlex
-from pathlib import Path
 from typing import Any, Literal
 
 import minigpt as mg
-from command_line import Parser, at_least, count, one_line_errors, resume_command
+from command_line import (
+    Parser,
+    add_gpt_arguments,
+    add_output_arguments,
+    add_seed_argument,
+    add_training_arguments,
+    at_least,
+    count,
+    one_line_errors,
+)
 from inputs import VAL_FRACTION, Tokens, has_token_files, read
 from minigpt.datasets import corpora
+from runs import new_gpt, resume_command, train_to_the_end
 
 VOCAB_SIZE = 1024
 WITH_RESUME = {"resume", "data", "val_fraction", "output", "steps", "quiet"}
@@ -37,9 +46,8 @@ def main() -> None:
         type=float,
         help=f"held out at the end (default: {VAL_FRACTION}; data/prepare.py has split already)",
     )
-    parser.add_argument("--output", type=Path, default=Path("runs/train"), help="the run's folder")
+    add_output_arguments(parser, "runs/train")
     parser.add_argument("--resume", action="store_true", help="go on with the run in --output")
-    parser.add_argument("--overwrite", action="store_true", help="replace the run in --output")
     parser.add_argument(
         "--tokenizer",
         choices=("char", "bpe"),
@@ -49,28 +57,20 @@ def main() -> None:
         "--vocab-size", type=at_least(256), help=f"of byte pairs (default: {VOCAB_SIZE})"
     )
     model = parser.add_argument_group("model")
-    model.add_argument("--n-layer", type=at_least(1), default=4, help="blocks")
-    model.add_argument("--n-head", type=at_least(1), default=4, help="attention heads in a block")
-    model.add_argument("--n-embd", type=at_least(1), default=128, help="width")
-    model.add_argument("--block-size", type=at_least(1), default=128, help="context, in tokens")
+    add_gpt_arguments(model, n_layer=4, n_head=4, n_embd=128, block_size=128)
     model.add_argument("--dropout", type=float, default=0.0, help="against over-fitting")
     training = parser.add_argument_group("training")
-    training.add_argument("--steps", type=at_least(1), default=2000, help="optimizer steps")
-    training.add_argument("--batch-size", type=at_least(1), default=12, help="sequences in a batch")
+    add_training_arguments(training, steps=2000, batch_size=12, learning_rate=2e-3)
     training.add_argument(
         "--accumulate", type=at_least(1), default=1, help="batches that make a step"
     )
-    training.add_argument("--learning-rate", type=float, default=2e-3, help="the highest")
-    training.add_argument("--weight-decay", type=float, default=0.1, help="on matrices alone")
+    training.add_argument("--weight-decay", type=float, default=0.1, help="on matrices only")
     training.add_argument("--eval-interval", type=at_least(1), default=250, help="steps in between")
     training.add_argument(
         "--patience", type=at_least(1), help="evaluations without a better one, then stop"
     )
     training.add_argument("--workers", type=workers, default="auto", help='threads, or "auto"')
-    training.add_argument(
-        "--seed", type=at_least(0), default=0, help="of weights, batches and dropout"
-    )
-    training.add_argument("--quiet", action="store_true", help="no bar")
+    add_seed_argument(training, "weights, batches and dropout")
     args = parser.parse_args()
     given = parser.given()
     if args.resume and (belonging := [name for name in given if name not in WITH_RESUME]):
@@ -85,10 +85,8 @@ def main() -> None:
         print(f"the run is finished after {count(trainer.step, 'step')}: --steps N goes further")
     elif trainer.finished:
         print(f"the run stopped early, after {count(trainer.step, 'step')}, as --patience asked")
-    history = trainer.fit()
-    if not trainer.finished:  # Ctrl-C
-        command = resume_command(args.data, args.output, args.val_fraction)
-        raise KeyboardInterrupt(f"go on with: {command}")
+    command = resume_command(args.data, args.output, args.val_fraction)
+    history = train_to_the_end(trainer, resume=command)
     if history.evaluations:
         last = history.evaluations[-1]
         print(f"step {last['step']}: validation loss {last['val_loss']:.4f}")
@@ -97,14 +95,6 @@ def main() -> None:
 
 def start(args: argparse.Namespace) -> mg.Trainer:
     train_tokens, val_tokens, tokenizer = read_with_tokenizer(args)
-    config = mg.GPTConfig(
-        vocab_size=tokenizer.vocab_size,
-        block_size=args.block_size,
-        n_layer=args.n_layer,
-        n_head=args.n_head,
-        n_embd=args.n_embd,
-        dropout=args.dropout,
-    )
     training = mg.TrainerConfig(
         max_steps=args.steps,
         batch_size=args.batch_size,
@@ -119,8 +109,8 @@ def start(args: argparse.Namespace) -> mg.Trainer:
         seed=args.seed,
         progress=not args.quiet,
     )
-    model = mg.GPT(config, seed=args.seed)
-    trainer = mg.Trainer(model, train_tokens, val_tokens, training, tokenizer=tokenizer)
+    model = new_gpt(args, tokenizer.vocab_size, args.dropout)
+    trainer = mg.Trainer(model, train_tokens, val_tokens, config=training, tokenizer=tokenizer)
     tokens = count(len(train_tokens), "token")
     print(f"{args.data}: {tokens} to train on, {len(val_tokens):,} held out")
     print(f"a GPT of {count(model.num_parameters(), 'parameter')}")

@@ -89,7 +89,7 @@ def smaller(tokenizer: mg.BPETokenizer, size: int) -> mg.BPETokenizer:
 
 
 def show(tokens: list[bytes]) -> str:
-    """Tokens with bars between; bytes that are no whole character in hexadecimal digits."""
+    """Tokens with bars between; bytes that are not a whole character in hexadecimal digits."""
     shown = []
     for token in tokens:
         try:

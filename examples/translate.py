@@ -30,7 +30,14 @@ from typing import Any
 import numpy as np
 
 import minigpt as mg
-from command_line import Parser, at_least, count, one_line_errors
+from command_line import (
+    Parser,
+    add_output_arguments,
+    add_seed_argument,
+    at_least,
+    count,
+    one_line_errors,
+)
 from inputs import load
 from minigpt.datasets import CompletionBatches
 from minigpt.metrics import MatchTable
@@ -44,9 +51,9 @@ from minigpt.tasks import (
     translate,
 )
 from minigpt.training.plots import new_figure
+from runs import learn_task
 from task_data import numbers_and_dates
-from task_training import train
-from word_tokens import spaced, word_tokenizer
+from word_tasks import spaced, word_tokenizer
 
 NAMES = {"seq2seq": "encoder–decoder", "decoder": "decoder alone"}
 WIDTH = 128
@@ -69,10 +76,9 @@ def main() -> None:
     parser.add_argument("--test", type=at_least(1), default=1000, help="cases to test on")
     parser.add_argument("--steps", type=at_least(1), default=2400, help="of each training")
     parser.add_argument("--beams", type=at_least(2), default=4, help="of the beam search")
-    parser.add_argument("--seed", type=at_least(0), default=0, help="of everything")
-    parser.add_argument("--output", type=Path, default=Path("runs/translate"), help="folder")
     parser.add_argument("--ask", nargs="+", metavar="ENGLISH", help="translate, train nothing")
-    parser.add_argument("--quiet", action="store_true", help="no bar")
+    add_seed_argument(parser)
+    add_output_arguments(parser, "runs/translate", overwrite=False)
     args = parser.parse_args()
     names = list(NAMES) if args.model == "both" else [args.model]
 
@@ -118,16 +124,7 @@ def train_model(name: str, tokenizer: mg.Tokenizer, cases: Cases, args: argparse
         completions = [encode_answer(tokenizer, source, target) for source, target in pairs]
         batches = CompletionBatches(completions, batch_size, args.seed, block_size=48)
     print(f"{NAMES[name]}: {count(model.num_parameters(), 'parameter')}")
-    train(
-        model,
-        batches,
-        tokenizer,
-        args.output / f"{name}.npz",
-        steps=args.steps,
-        learning_rate=2e-3,
-        seed=args.seed,
-        quiet=args.quiet,
-    )
+    learn_task(model, batches, tokenizer, args.output / f"{name}.npz", args, learning_rate=2e-3)
     return model
 
 

@@ -58,7 +58,7 @@ COLORS = ["#222222", "#c0392b", "#2471a3", "#b9770e", "#1e8449", "#7d3c98"]
 
 
 class BareBlock(Block):
-    """One residual connection around both parts: attention itself cannot be left aside."""
+    """One residual connection around both parts: attention itself cannot be bypassed."""
 
     def forward(self, x: mg.Tensor, mask: Any = None, *_: Any, rng: Any = None) -> mg.Tensor:
         return x + self.mlp(self.attention(x, mask, rng=rng), rng)
@@ -134,7 +134,7 @@ def run(model: mg.GPT, train: Any, val: Any, tokenizer: mg.CharTokenizer, args: 
         seed=args.seed,
         progress=not args.quiet,
     )
-    trainer = mg.Trainer(model, train, val, config)
+    trainer = mg.Trainer(model, train, val, config=config)
     diverged = False
     try:
         trainer.fit()

@@ -8,11 +8,11 @@ The texts are functions and methods of at most 800 characters, each a text of it
 nothing given, and what it writes up to the next one is a sample. It is compiled and never run.
 Three shares of the samples are stated:
 
-  compile      Python's compiler accepts it, and there is a statement in it: white space and
-               comments alone would be accepted too, and do not count
-  substantial  of these, a function with two statements at least inside, docstring and "pass" not
+  compile      Python's compiler accepts it, and there is a statement in it: nothing but white space
+               and comments would be accepted too, and does not count
+  substantial  of these, a function with at least two statements inside, docstring and "pass" not
                counted: "def f(self): pass" is right too easily
-  new          of these, what is no copy of a function that was trained on
+  new          of these, what is not a copy of a function that was trained on
 
 The lower the temperature, the more of the samples compile, and the more alike they are.
 """
@@ -22,13 +22,22 @@ from __future__ import annotations
 import ast
 import time
 from collections.abc import Collection, Sequence
-from pathlib import Path
 from typing import Any
 
 import minigpt as mg
-from command_line import Parser, at_least, count, one_line_errors, train_to_the_end
+from command_line import (
+    Parser,
+    add_gpt_arguments,
+    add_output_arguments,
+    add_seed_argument,
+    add_training_arguments,
+    at_least,
+    count,
+    one_line_errors,
+)
 from minigpt.sampling import bits_per_byte
 from minigpt.training import evaluate
+from runs import new_gpt, train_as_asked
 from task_data import library_functions
 
 END = library_functions.END
@@ -41,21 +50,14 @@ def main() -> None:
     parser.add_argument("--train", type=at_least(1), default=9000, help="functions to learn from")
     parser.add_argument("--test", type=at_least(1), default=500, help="functions held out")
     parser.add_argument("--vocab-size", type=at_least(257), default=1500, help="tokens")
-    parser.add_argument("--steps", type=at_least(1), default=1500, help="optimizer steps")
-    parser.add_argument("--batch-size", type=at_least(1), default=8, help="sequences in a batch")
-    parser.add_argument("--block-size", type=at_least(1), default=192, help="context, in tokens")
-    parser.add_argument("--n-layer", type=at_least(1), default=4, help="blocks")
-    parser.add_argument("--n-head", type=at_least(1), default=6, help="attention heads in a block")
-    parser.add_argument("--n-embd", type=at_least(1), default=192, help="width")
-    parser.add_argument("--learning-rate", type=float, default=3e-3, help="the highest")
+    add_gpt_arguments(parser, n_layer=4, n_head=6, n_embd=192, block_size=192)
+    add_training_arguments(parser, steps=1500, batch_size=8, learning_rate=3e-3)
     parser.add_argument("--samples", type=at_least(1), default=200, help="how many to judge")
     parser.add_argument("--show", type=at_least(0), default=3, help="how many of them to print")
     parser.add_argument("--tokens", type=at_least(1), default=300, help="at most, of a sample")
     parser.add_argument("--temperature", type=float, default=0.7, help="0 takes the likeliest")
-    parser.add_argument("--seed", type=at_least(0), default=0, help="of everything")
-    parser.add_argument("--output", type=Path, default=Path("runs/code"), help="the run's folder")
-    parser.add_argument("--overwrite", action="store_true", help="replace the run in --output")
-    parser.add_argument("--quiet", action="store_true", help="no bar")
+    add_seed_argument(parser)
+    add_output_arguments(parser, "runs/code")
     args = parser.parse_args()
 
     started = time.perf_counter()
@@ -67,10 +69,7 @@ def main() -> None:
         tokenizer.encode_array("".join(END + case.source for case in part), allowed_special=[END])
         for part in (train, test)
     )
-    config = mg.GPTConfig(
-        tokenizer.vocab_size, args.block_size, args.n_layer, args.n_head, args.n_embd
-    )
-    model = mg.GPT(config, seed=args.seed)
+    model = new_gpt(args, tokenizer.vocab_size)
     print(
         f"{count(len(train), 'function')} of {count(len(train_tokens), 'token')}, "
         f"a GPT of {count(model.num_parameters(), 'parameter')}"
@@ -78,19 +77,7 @@ def main() -> None:
     sources = {case.source for case in train}
     before = judged(write(model, tokenizer, args), sources)
 
-    training = mg.TrainerConfig(
-        max_steps=args.steps,
-        batch_size=args.batch_size,
-        learning_rate=args.learning_rate,
-        eval_interval=args.steps,
-        checkpoint_interval=args.steps,
-        checkpoint_dir=args.output,
-        overwrite=args.overwrite,
-        seed=args.seed,
-        progress=not args.quiet,
-    )
-    trainer = mg.Trainer(model, train_tokens, test_tokens, training, tokenizer=tokenizer)
-    train_to_the_end(trainer)
+    trainer = train_as_asked(model, train_tokens, test_tokens, tokenizer, args)
 
     samples = write(model, tokenizer, args)
     after = judged(samples, sources)

@@ -183,7 +183,8 @@ def test_quickstart(run, tiny):
     code, out, _ = run("quickstart", "--steps 5")
     assert code == 0
     assert "4,800 characters of text, 12 different ones" in out
-    assert "Before training it writes:\nThe " in out and "After training it writes:\nThe " in out
+    assert "Before training it wrote:\nThe " in out and "After training it writes:\nThe " in out
+    assert "guessing" in out and "(ln 12)" in out and "  after 5 steps: The " in out
     assert "generate.py --checkpoint runs/quickstart" in out.replace(os.sep, "/")
     assert mg.History.read("runs/quickstart").column("step") == [1, 2, 3, 4, 5]
 

@@ -1,10 +1,11 @@
-"""A tokenizer whose tokens are words, for the scripts that learn a task from generated text."""
+"""Tasks learned from generated text: tokens that are words, and a GPT that finds things again."""
 
 from __future__ import annotations
 
 import re
 import warnings
 from collections.abc import Iterable
+from itertools import accumulate, pairwise
 
 import minigpt as mg
 
@@ -39,3 +40,25 @@ def word_tokenizer(
 def spaced(text: str) -> str:
     """The text with a space before it, so that its first word is the token that it is elsewhere."""
     return f" {text}"
+
+
+def narrow_gpt(
+    vocab_size: int, block_size: int, n_layer: int, seed: int, alibi_scale: float = 1.0
+) -> mg.GPT:
+    """A GPT for tasks of finding things again: many layers for its width, and ALiBi for positions.
+
+    Each step of finding takes a layer or two. Attention falls with the distance (Press et al.
+    2022), so that of several things that fit the last one counts. The initial weights have a
+    standard deviation of 1/√width, which keeps the size of what goes through a layer.
+    """
+    config = mg.GPTConfig(
+        vocab_size, block_size, n_layer, n_head=4, n_embd=64, positions="alibi",
+        alibi_scale=alibi_scale, init_std=64**-0.5,
+    )  # fmt: skip
+    return mg.GPT(config, seed=seed)
+
+
+def steps_of(shares: Iterable[float], steps: int) -> list[int]:
+    """How many of the steps each stage of a curriculum takes, by their shares."""
+    ends = [round(steps * end) for end in accumulate(shares)]
+    return [end - start for start, end in pairwise([0, *ends])]
