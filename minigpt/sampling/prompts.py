@@ -9,7 +9,7 @@ import numpy as np
 from minigpt import checks
 from minigpt.autograd import Array
 from minigpt.sampling.protocols import Tokenizer
-from minigpt.tokenizers.special import END_OF_TEXT
+from minigpt.tokenizers.added_tokens import END_OF_TEXT
 
 
 def checked_ids(ids: object, vocab_size: int, *, keep_dtype: bool = False) -> Array:
