@@ -27,8 +27,9 @@ class Tensor:
         grad: ∂L/∂self after ``L.backward()``, added up over calls; None before. Only leaves have
             one: tensors that no operation computed.
         version: how often the data of a parameter was changed in place. What changes it counts
-            on, so that ``backward`` through a graph from before the change is an error, not a
-            wrong gradient. None for constants and results, which are not there to be changed.
+            on (:meth:`assign` does), so that ``backward`` through a graph from before the change is
+            an error, not a wrong gradient. ``x.data[...] = value`` is noticed too, unless it leaves
+            most of a large array as it is. None for constants and results, which stay.
 
     Types never change silently: float32 and float64 do not mix, arrays of other types are refused;
     numbers, and arrays of integers or booleans in arithmetic, take the dtype of the tensor they

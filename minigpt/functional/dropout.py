@@ -55,11 +55,3 @@ def _check(x: Tensor, p: float, rng: np.random.Generator) -> None:
     checks.tensors("dropout", x=x)
     if checks.probability("p", p):
         checks.generator(rng)
-
-
-def check_probability(p: float, name: str = "p") -> None:
-    """Raise unless 0 ≤ p < 1."""
-    if isinstance(p, bool) or not isinstance(p, (int, float, np.number)):
-        raise TypeError(f"{name} must be a number, got {p!r}")
-    if not 0 <= p < 1:
-        raise ValueError(f"{name}={p!r} must be a probability, 0 <= {name} < 1")

@@ -54,22 +54,3 @@ def _check(ids: Array, weight: Tensor) -> Array:
     if weight.ndim != 2:
         raise checks.wrong_value("embedding: weight", "of shape (n, d)", weight)
     return checks.ids("ids", ids, weight.shape[0])
-
-
-def check_ids(ids: Array, n: int, name: str = "ids") -> Array:
-    """``ids`` as an array of integers, all of them from 0 to n − 1."""
-    ids = np.asarray(ids)
-    check_integers(ids, name)
-    if ids.size and (int(ids.min()) < 0 or int(ids.max()) >= n):
-        wrong = ids[(ids < 0) | (ids >= n)].flat[0]
-        raise IndexError(
-            f"{name} holds {int(wrong)}, but the vocabulary has {n} entries, 0 to {n - 1}: was the "
-            "text encoded with another tokenizer?"
-        )
-    return ids.astype(np.int64, copy=False)
-
-
-def check_integers(ids: Array, name: str) -> None:
-    """Raise unless ``ids`` is an array of integers."""
-    if ids.dtype.kind not in "iu":
-        raise TypeError(f"{name} must be integers, got {ids.dtype}: use {name}.astype(np.int64)")
