@@ -10,7 +10,7 @@ from minigpt.autograd import Array
 from minigpt.checkpoints.archive import CheckpointError
 from minigpt.nn import Linear, Module
 from minigpt.nn.freezing import frozen
-from minigpt.nn.lora import put_adapters
+from minigpt.nn.lora import lora_layers, put_adapters
 from minigpt.nn.lora_layer import LoRALinear
 
 
@@ -20,8 +20,7 @@ def describe_adaptation(model: Any) -> dict[str, Any]:
         return {}
     lora = {
         name: {"rank": layer.rank, "alpha": layer.alpha}
-        for name, layer in model.named_modules()
-        if isinstance(layer, LoRALinear)
+        for name, layer in lora_layers(model).items()
     }
     kept = frozen(model)
     return ({"lora": lora} if lora else {}) | ({"frozen": kept} if kept else {})

@@ -53,7 +53,7 @@ def add_lora(
         >>> sum(p.size for p in lora_parameters(model).values())  # 2 · (16 · 2 + 2 · 48)
         256
     """
-    chosen = _check_targets(model, targets)
+    chosen = _check_targets(checks.instance("model", model, Module), targets)
     alpha = rank if alpha is None else alpha
     put_adapters(model, {name: (rank, alpha) for name in chosen}, seed)
     freeze(model)
@@ -82,34 +82,44 @@ def lora_parameters(model: Module) -> dict[str, Parameter]:
     """The A and B of every adapter, by name."""
     return {
         f"{name}.{part}" if name else part: parameter
-        for name, module in model.named_modules()
-        if isinstance(module, LoRALinear)
-        for part, parameter in (("lora_a", module.lora_a), ("lora_b", module.lora_b))
+        for name, layer in lora_layers(model).items()
+        for part, parameter in (("lora_a", layer.lora_a), ("lora_b", layer.lora_b))
     }
 
 
 def lora_state_dict(model: Module) -> dict[str, Array]:
-    """A copy of the adapters only, by name: what fine-tuning found, in a small file.
+    """A copy of the adapters only, by name, with α: what fine-tuning found, in a small file.
 
-    Goes back with :func:`load_lora_state_dict` into the same model with ``add_lora`` done to it.
+    Goes back with :func:`load_lora_state_dict` into the same model after ``add_lora``, with the
+    same targets, rank and α.
     """
-    return {name: parameter.data.copy() for name, parameter in lora_parameters(model).items()}
+    return {
+        f"{name}.{part}": array
+        for name, layer in lora_layers(model).items()
+        for part, array in (
+            ("lora_a", layer.lora_a.data.copy()),
+            ("lora_b", layer.lora_b.data.copy()),
+            ("lora_alpha", np.array(layer.alpha)),
+        )
+    }
 
 
 def load_lora_state_dict(model: Module, state: Mapping[str, Array]) -> None:
     """Put stored adapters into those of the model.
 
     Raises:
-        ValueError: other names, shapes or dtypes than the model's adapters; nothing is changed.
+        ValueError: the model's adapters are beside other layers, or of another rank, α or dtype;
+            nothing is changed.
     """
-    own = lora_parameters(model)
-    if own.keys() != set(state):
-        missing, extra = sorted(own.keys() - set(state)), sorted(set(state) - own.keys())
-        raise ValueError(
-            f"the adapters do not fit: missing {missing[:3]}, unexpected {extra[:3]}; use add_lora "
-            "with the same targets first"
-        )
-    model.load_state_dict(state, strict=False)
+    _check_fits(model, state)
+    parts = {name: array for name, array in state.items() if not name.endswith(".lora_alpha")}
+    model.load_state_dict(parts, strict=False)
+
+
+def lora_layers(model: Module) -> dict[str, LoRALinear]:
+    """The layers with an adapter, by name."""
+    modules = checks.instance("model", model, Module).named_modules()
+    return {name: module for name, module in modules if isinstance(module, LoRALinear)}
 
 
 def plain_linears(model: Module) -> dict[str, Linear]:
@@ -126,6 +136,12 @@ def _check_targets(model: Module, targets: Iterable[str]) -> list[str]:
     if isinstance(targets, str):
         raise checks.wrong_type("targets", "a list of names", targets, f"pass [{targets!r}]")
     targets, known = list(targets), plain_linears(model)
+    adapted = [name for name in lora_layers(model) if name.split(".")[-1] in targets]
+    if adapted:
+        raise ValueError(
+            f"{type(model).__name__} has adapters already, beside {adapted[0]!r}: fold them into "
+            "its matrices first, merge_lora(model), or name other targets"
+        )
     chosen = [name for name in known if name.split(".")[-1] in targets]
     unknown = set(targets) - {name.split(".")[-1] for name in chosen}
     if unknown or not chosen:
@@ -133,6 +149,24 @@ def _check_targets(model: Module, targets: Iterable[str]) -> list[str]:
         expected = f"names of linear layers of {type(model).__name__}, which has {names}"
         raise checks.wrong_value("targets", expected, sorted(unknown) or targets)
     return chosen
+
+
+def _check_fits(model: Module, state: Mapping[str, Array]) -> None:
+    own, stored = lora_state_dict(model), set(state)
+    if own.keys() != stored:
+        missing, extra = sorted(own.keys() - stored), sorted(stored - own.keys())
+        raise ValueError(
+            f"the adapters do not fit: missing {missing[:3]}, unexpected {extra[:3]}; use add_lora "
+            "with the same targets first"
+        )
+    for name, layer in lora_layers(model).items():
+        rank, alpha = np.shape(state[f"{name}.lora_a"])[-1:], float(state[f"{name}.lora_alpha"])
+        if rank != (layer.rank,) or alpha != layer.alpha:
+            raise ValueError(
+                f"the adapter of {name!r} has rank={layer.rank} and alpha={layer.alpha:g}, the "
+                f"stored one rank={rank[0] if rank else None} and alpha={alpha:g}: use add_lora "
+                "with these first"
+            )
 
 
 def _check_adaptable(model: Module, known: Mapping[str, Linear], names: Iterable[str]) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 from minigpt.autograd import Array
 from minigpt.nn.initial_weights import without_initial_weights
 from minigpt.nn.layers import Linear
-from minigpt.nn.lora import plain_linears, put_adapters
+from minigpt.nn.lora import lora_layers, plain_linears, put_adapters
 from minigpt.nn.lora_layer import LoRALinear
 from minigpt.nn.module import Module, Parameter
 from minigpt.nn.replacing import replace_modules
@@ -48,7 +48,7 @@ def merge_lora(model: Module) -> dict[str, Adapter]:
         >>> type(model.up_proj).__name__, list(adapters)
         ('Linear', ['up_proj'])
     """
-    layers = {n: m for n, m in model.named_modules() if isinstance(m, LoRALinear)}
+    layers = lora_layers(model)
     if not layers:
         raise ValueError(f"{type(model).__name__} has no adapters: there is nothing to merge")
     adapters, plain = {}, dict[int, Module]()

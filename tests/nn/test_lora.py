@@ -16,12 +16,14 @@ from minigpt.nn import (
     LoRALinear,
     Module,
     add_lora,
+    freeze,
     load_lora_state_dict,
     lora_parameters,
     lora_state_dict,
     merge_lora,
     num_trainable,
     trainable,
+    unfreeze,
     unmerge_lora,
 )
 from minigpt.nn.replacing import replace_modules
@@ -195,8 +197,8 @@ def test_unmerging_brings_it_back(dtype, ids):
     assert set(model.state_dict()) == set(state)
     for name, array in model.state_dict().items():
         np.testing.assert_allclose(array, state[name], rtol=0, atol=ROUNDING[dtype] / 10)
-    for name, array in lora_state_dict(model).items():
-        np.testing.assert_array_equal(array, state[name])
+    for name, parameter in lora_parameters(model).items():
+        np.testing.assert_array_equal(parameter.data, state[name])
     np.testing.assert_allclose(model(ids).data, expected, rtol=0, atol=ROUNDING[dtype])
 
 
@@ -222,6 +224,19 @@ def test_adapters_alone_are_saved_and_loaded(tmp_path, ids):
     np.testing.assert_array_equal(again(ids).data, model(ids).data)
 
 
+@pytest.mark.parametrize(("rank", "alpha"), [(3, 16), (3, 3), (2, 6)])
+def test_adapters_of_another_rank_or_alpha_are_refused(ids, rank, alpha):
+    model, other = adapted(), small()  # adapted: rank 3, alpha 6
+    add_lora(other, rank=rank, alpha=alpha, targets=ALL)
+    state, before = lora_state_dict(model), other.state_dict()
+    assert {float(state[n]) for n in state if n.endswith("lora_alpha")} == {6.0}
+    message = f"rank={rank} and alpha={alpha}, the stored one rank=3 and alpha=6: use add_lora"
+    with pytest.raises(ValueError, match=message):
+        load_lora_state_dict(other, state)
+    for name, array in other.state_dict().items():
+        np.testing.assert_array_equal(array, before[name])
+
+
 def test_adapters_that_do_not_fit_are_refused():
     model = adapted()
     state, before = lora_state_dict(model), model.state_dict()
@@ -232,7 +247,7 @@ def test_adapters_that_do_not_fit_are_refused():
     with pytest.raises(ValueError, match=r"missing \['blocks.0.attention.out_proj.lora_a'"):
         load_lora_state_dict(model, lora_state_dict(other))
     state["blocks.0.mlp.up_proj.lora_a"] = np.zeros((16, 2), np.float32)
-    with pytest.raises(ValueError, match=r"misshapen: blocks.0.mlp.up_proj.lora_a"):
+    with pytest.raises(ValueError, match=r"'blocks.0.mlp.up_proj' has rank=3 .* one rank=2"):
         load_lora_state_dict(model, state)
     for name, array in model.state_dict().items():
         np.testing.assert_array_equal(array, before[name])
@@ -295,7 +310,18 @@ class Tied(Module):
         ),
         (small(), {"targets": []}, ValueError, r"targets must be .*got \[\]"),
         (Linear(3, 3, seed=0), {}, ValueError, "linear layers of Linear, which has none"),
-        (adapted(), {}, ValueError, "linear layers of GPT, which has none"),
+        (
+            adapted(),
+            {},
+            ValueError,
+            "GPT has adapters already, beside 'blocks.0.attention.qkv_proj'",
+        ),
+        (
+            small(),
+            {"alpha": 10**400},
+            ValueError,
+            "alpha must be a number above 0: got an integer o",
+        ),
         (small(), {"rank": 17}, ValueError, "rank must be an integer from 1 to 16: got 17"),
         (small(), {"alpha": -1}, ValueError, "alpha must be a number above 0: got -1"),
         (small(), {"seed": -1}, ValueError, "seed must be an integer of at least 0: got -1"),
@@ -307,6 +333,13 @@ def test_wrong_arguments_change_nothing(model, options, error, message):
     with pytest.raises(error, match=message):
         add_lora(model, **options)
     assert list(model.state_dict()) == names and trainable(model) == learning
+
+
+@pytest.mark.parametrize("call", [add_lora, freeze, unfreeze, merge_lora, lora_state_dict])
+@pytest.mark.parametrize("model", [None, GPT, 3])
+def test_what_is_not_a_model(call, model):
+    with pytest.raises(TypeError, match=r"(model|module) must be a Module: got (None|the|3)"):
+        call(model)
 
 
 def test_wrong_merging():
