@@ -7,7 +7,6 @@ the cache is fetched, and a connection that breaks is taken up again.
 
 from __future__ import annotations
 
-import contextlib
 import os
 import re
 from pathlib import Path
@@ -17,7 +16,15 @@ from minigpt.interop.errors import HubError, PretrainedError
 from minigpt.interop.sharded import INDEX, SINGLE, read_index
 
 CONFIG = "config.json"
-TOKENIZER = ("vocab.json", "merges.txt")
+# Of a tokenizer, whichever there are: each of them may change what the others mean.
+TOKENIZER = (
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "added_tokens.json",
+    "special_tokens_map.json",
+    "vocab.json",
+    "merges.txt",
+)
 PUBLISHED = ("gpt2", "gpt2-medium", "gpt2-large", "gpt2-xl", "distilgpt2")
 _OWNER_AND_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 
@@ -62,7 +69,8 @@ def fetch(name: str) -> Path:
     """
     try:
         import huggingface_hub
-        from huggingface_hub.utils import EntryNotFoundError
+        from huggingface_hub import constants
+        from huggingface_hub.utils import EntryNotFoundError, LocalEntryNotFoundError
     except ImportError:
         raise ImportError(
             f"{name!r} is not a folder here, and is not fetched without huggingface_hub: "
@@ -81,8 +89,13 @@ def fetch(name: str) -> Path:
             for shard in sorted(set(read_index(download(INDEX, commit)).values())):
                 download(shard, commit)
         for file in TOKENIZER:
-            with contextlib.suppress(EntryNotFoundError):  # weights by themselves are a model too
+            try:
                 download(file, commit)
+            except LocalEntryNotFoundError:
+                if not constants.HF_HUB_OFFLINE:  # it may be there, only the connection is not
+                    raise
+            except EntryNotFoundError:  # weights by themselves are a model too
+                pass
     except (PretrainedError, MemoryError):
         raise
     except Exception as error:  # which ones there are depends on what the client fetches with
@@ -108,8 +121,8 @@ def _reason(name: str, error: Exception) -> str:
         why = "HF_HUB_OFFLINE is set" if constants.HF_HUB_OFFLINE else f"{endpoint} is out of reach"
         return (
             f"{name} is not in the cache {constants.HF_HUB_CACHE}, and {why}. Without a network, "
-            "pass a folder with config.json and model.safetensors, and vocab.json and merges.txt "
-            "for its tokenizer"
+            "pass a folder with config.json and model.safetensors, and tokenizer.json, or "
+            "vocab.json and merges.txt, for its tokenizer"
         )
     if isinstance(error, utils.EntryNotFoundError):
         return (
