@@ -29,13 +29,14 @@ PUBLISHED = ("gpt2", "gpt2-medium", "gpt2-large", "gpt2-xl", "distilgpt2")
 _OWNER_AND_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 
 
-def pretrained_folder(folder_or_name: str | os.PathLike[str]) -> Path:
+def pretrained_folder(folder_or_name: str | os.PathLike[str], weights: bool = True) -> Path:
     """The folder with a model's files, fetched from the Hub if it is not on the disk.
 
     Args:
         folder_or_name: a folder, which comes first wherever there is one of that name; or one of
             OpenAI's models, "gpt2", "gpt2-medium", "gpt2-large", "gpt2-xl", or "distilgpt2"; or any
             other repository as "owner/name". A ``Path`` is always a folder.
+        weights: False fetches only the tokenizer.
 
     Raises:
         FileNotFoundError: there is no such folder, and it is not a name either.
@@ -52,14 +53,14 @@ def pretrained_folder(folder_or_name: str | os.PathLike[str]) -> Path:
         raise PretrainedError(path, f"it is a file: pass the folder that it is in{own}")
     name = folder_or_name
     if isinstance(name, str) and (name in PUBLISHED or _OWNER_AND_NAME.fullmatch(name)):
-        return fetch(name)
+        return fetch(name, weights)
     raise FileNotFoundError(
         f"there is no folder {os.fspath(folder_or_name)!r:.200}, and no model of that name: known "
         f"are {', '.join(PUBLISHED)}, or owner/name of a repository"
     )
 
 
-def fetch(name: str) -> Path:
+def fetch(name: str, weights: bool = True) -> Path:
     """The folder of a repository's model in huggingface_hub's cache, with what it takes to use it.
 
     Raises:
@@ -83,11 +84,12 @@ def fetch(name: str) -> Path:
     try:
         folder = download(CONFIG).parent
         commit = folder.name  # all files are of the same one, whatever is published meanwhile
-        try:
-            download(SINGLE, commit)
-        except EntryNotFoundError:
-            for shard in sorted(set(read_index(download(INDEX, commit)).values())):
-                download(shard, commit)
+        if weights:
+            try:
+                download(SINGLE, commit)
+            except EntryNotFoundError:
+                for shard in sorted(set(read_index(download(INDEX, commit)).values())):
+                    download(shard, commit)
         for file in TOKENIZER:
             try:
                 download(file, commit)
