@@ -22,10 +22,9 @@ from itertools import chain
 from pathlib import Path
 from typing import Any, NoReturn
 
-from tqdm import tqdm
-
 from minigpt.datasets import corpora, iter_text, split_point, token_writer
 from minigpt.interop import pretrained_folder
+from minigpt.progress_bar import ProgressBar
 from minigpt.tokenizers import BPETokenizer, CharTokenizer, Tokenizer, load_tokenizer
 
 VOCAB_SIZE = 8192
@@ -177,7 +176,7 @@ def progress(
     pieces: Iterable[str], what: str, total: int | None, quiet: bool, counted: list[int]
 ) -> Iterator[str]:
     """The pieces as they are, under a bar; ``counted[0]`` is the number of characters so far."""
-    with tqdm(desc=what, total=total, unit="char", unit_scale=True, disable=quiet) as bar:
+    with ProgressBar(total, what, "char", shown=not quiet, large=True) as bar:
         for piece in pieces:
             counted[0] += len(piece)
             yield piece

@@ -158,7 +158,7 @@ def test_files_are_replaced_only_when_asked(
         (["macbeth.txt", "--val-fraction", "nan"], "must be between 0 and 1"),
         (["macbeth.txt", "--val-fraction", "ten"], "invalid float value: 'ten'"),
         (["macbeth.txt", "--val-fraction", "1e-17"], "leave no validation part"),
-        (["macbeth.txt", "--tokenizer", "words"], "there is no folder 'words', and no model has"),
+        (["macbeth.txt", "--tokenizer", "words"], "there is no folder 'words', and no model"),
         (["macbeth.txt", "--tokenizer", "empty.txt"], "empty.txt is not a tokenizer's file"),
         (["macbeth.txt", "--tokenizer", "folder"], "folder has neither tokenizer.json nor vocab"),
         (["macbeth.txt", "--tokenizer", "gpt2", "--vocab-size", "9"], "--vocab-size is of byte"),
