@@ -3,6 +3,7 @@
     python data/prepare.py shakespeare
     python data/prepare.py my_texts/ --suffix .txt --output prepared/mine
     python data/prepare.py python-stdlib --tokenizer bpe --vocab-size 8192
+    python data/prepare.py shakespeare --tokenizer gpt2
 
 writes ``train.npy``, ``val.npy`` and ``tokenizer.json`` into the output folder. The text is read
 twice (for the tokenizer, then to encode it) and never held in memory, so it may be of any size.
@@ -14,16 +15,17 @@ import argparse
 import os
 import sys
 import warnings
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from itertools import chain
 from pathlib import Path
-from typing import NoReturn
-
-from tqdm import tqdm
+from typing import Any, NoReturn
 
 from minigpt.datasets import corpora, iter_text, split_point, token_writer
-from minigpt.tokenizers import BPETokenizer, CharTokenizer, Tokenizer
+from minigpt.interop import pretrained_folder
+from minigpt.progress_bar import ProgressBar
+from minigpt.tokenizers import BPETokenizer, CharTokenizer, Tokenizer, load_tokenizer
 
 VOCAB_SIZE = 8192
 FILES = ("train.npy", "val.npy", "tokenizer.json")
@@ -40,11 +42,24 @@ def train_bpe(pieces: Iterable[str], arguments: argparse.Namespace) -> Tokenizer
     return BPETokenizer.train(pieces, size, progress=not arguments.quiet)
 
 
-# --tokenizer NAME: how to make one from the text.
+# --tokenizer NAME: how to make one from the text. Any other name is of one that is there.
 TOKENIZERS: dict[str, Callable[[Iterable[str], argparse.Namespace], Tokenizer]] = {
     "bpe": train_bpe,
     "char": train_char,
 }
+# --special: what the name of a special token in the text is, such as <|endoftext|>.
+SPECIAL: dict[str, dict[str, Any]] = {
+    "refuse": {},
+    "text": {"disallowed_special": ()},
+    "token": {"allowed_special": "all"},
+}
+
+
+def published_tokenizer(name: str) -> Tokenizer:
+    """The tokenizer of a file, of a model's folder, or of a model on the Hub."""
+    if Path(name).is_file():
+        return load_tokenizer(name)
+    return load_tokenizer(pretrained_folder(name, weights=False))
 
 
 class OneLineParser(argparse.ArgumentParser):
@@ -71,7 +86,18 @@ def parse_arguments(argv: list[str] | None) -> argparse.Namespace:
         help="where the three files go (default: prepared/NAME of the text)",
     )
     parser.add_argument(
-        "--tokenizer", choices=sorted(TOKENIZERS), default="char", help="default: %(default)s"
+        "--tokenizer",
+        default="char",
+        metavar="NAME",
+        help="char or bpe, learned from the text; or a published one: gpt2, owner/name, a folder, "
+        "or a tokenizer's JSON file (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--special",
+        choices=SPECIAL,
+        default="refuse",
+        help="what the name of a special token in the text is: an error, text like any other, or "
+        "that token (default: %(default)s)",
     )
     parser.add_argument(
         "--vocab-size",
@@ -104,6 +130,9 @@ def parse_arguments(argv: list[str] | None) -> argparse.Namespace:
         parser.error(
             f"--val-fraction {arguments.val_fraction} must be between 0 and 1, for example 0.1"
         )
+    learned = arguments.tokenizer in TOKENIZERS
+    if not learned and arguments.unknown_token is not None:
+        parser.error("--unknown-token is for --tokenizer char: others have the tokens they have")
     if arguments.tokenizer == "bpe":
         if arguments.unknown_token is not None:
             parser.error("--unknown-token is for --tokenizer char: byte pairs know every character")
@@ -147,7 +176,7 @@ def progress(
     pieces: Iterable[str], what: str, total: int | None, quiet: bool, counted: list[int]
 ) -> Iterator[str]:
     """The pieces as they are, under a bar; ``counted[0]`` is the number of characters so far."""
-    with tqdm(desc=what, total=total, unit="char", unit_scale=True, disable=quiet) as bar:
+    with ProgressBar(total, what, "char", shown=not quiet, large=True) as bar:
         for piece in pieces:
             counted[0] += len(piece)
             yield piece
@@ -164,7 +193,12 @@ def prepare(arguments: argparse.Namespace) -> str:
         return progress(text, what, total, quiet, counted)
 
     counted = [0]
-    tokenizer = TOKENIZERS[arguments.tokenizer](pieces("reading", None, counted), arguments)
+    reading = pieces("reading", None, counted)
+    if arguments.tokenizer in TOKENIZERS:
+        tokenizer = TOKENIZERS[arguments.tokenizer](reading, arguments)
+    else:
+        tokenizer = published_tokenizer(arguments.tokenizer)
+        deque(reading, maxlen=0)  # only counts the characters
     cut = split_point(counted[0], arguments.val_fraction)  # characters of the training part
 
     output: Path = arguments.output
@@ -175,9 +209,10 @@ def prepare(arguments: argparse.Namespace) -> str:
         val = files.enter_context(token_writer(output / FILES[1], tokenizer.vocab_size))
         text = pieces("encoding", counted[0], again)
         rest: list[str] = []  # what the piece across the cut leaves for the validation part
-        for ids in tokenizer.encode_arrays(take_characters(text, cut, rest)):
+        special = SPECIAL[arguments.special]
+        for ids in tokenizer.encode_arrays(take_characters(text, cut, rest), **special):
             train.write(ids)
-        for ids in tokenizer.encode_arrays(chain(rest, text)):
+        for ids in tokenizer.encode_arrays(chain(rest, text), **special):
             val.write(ids)
         if again != counted:
             raise ValueError(f"{arguments.text} changed while it was read: run this again")

@@ -19,7 +19,7 @@ import numpy as np
 
 import minigpt as mg
 from command_line import Parser, at_least, one_line_errors
-from inputs import VAL_FRACTION, load, load_gpt2, read
+from inputs import SPECIAL, VAL_FRACTION, load, load_gpt2, read
 from minigpt.datasets import corpora
 from minigpt.models import LSTMLanguageModel
 from minigpt.sampling import bits_per_byte, token_log_probabilities
@@ -60,6 +60,12 @@ def main() -> None:
         help="slide a window over the text (default with --gpt2: half of its context)",
     )
     parser.add_argument("--batch-size", type=at_least(1), help="blocks at a time (default: 32)")
+    parser.add_argument(
+        "--special",
+        choices=SPECIAL,
+        default="refuse",
+        help="what the name of a special token in the text is (default: %(default)s)",
+    )
     parser.add_argument("--quiet", action="store_true", help="no bar")
     args = parser.parse_args()
 
@@ -75,7 +81,9 @@ def main() -> None:
         parser.error(f"argument --checkpoint: expected a GPT or an LSTM, found {kind}")
     if recurrent and slides:
         parser.error("--stride is for models with a context: an LSTM reads on, leave it out")
-    train_tokens, val_tokens, _ = read(args.data, args.val_fraction, tokenizer)
+    train_tokens, val_tokens, _ = read(
+        args.data, args.val_fraction, tokenizer, special=args.special
+    )
     part = args.part or ("all" if args.gpt2 else "val")
     if part == "all":
         tokens = np.concatenate([train_tokens, val_tokens])

@@ -34,12 +34,12 @@ def main() -> None:
     args = parser.parse_args()
 
     model, tokenizer = load_gpt2(args.model)
-    sampler = mg.Sampler(model, tokenizer)
+    sampler, n_ids = mg.Sampler(model, tokenizer), model.config.vocab_size
     options = {
         "max_new_tokens": args.tokens,
         "temperature": args.temperature,
         "top_k": args.top_k,
-        "stop_tokens": tokenizer.special_tokens.values(),  # <|endoftext|>
+        "stop_tokens": [i for i in tokenizer.special_tokens.values() if i < n_ids],  # <|endoftext|>
         "seed": args.seed,
     }
     if args.samples > 1:

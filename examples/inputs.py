@@ -15,6 +15,12 @@ from minigpt.interop import pretrained_folder
 Tokens = np.ndarray[Any, np.dtype[Any]]
 MakeTokenizer = Callable[[str], mg.Tokenizer]
 VAL_FRACTION = 0.1  # where the command line does not say
+# What the name of a special token in a text is, such as <|endoftext|>: how it is encoded.
+SPECIAL: dict[str, dict[str, Any]] = {
+    "refuse": {},
+    "text": {"disallowed_special": ()},
+    "token": {"allowed_special": "all"},
+}
 
 
 def load(checkpoint: Path, best: bool = False) -> tuple[Any, mg.Tokenizer]:
@@ -28,10 +34,10 @@ def load(checkpoint: Path, best: bool = False) -> tuple[Any, mg.Tokenizer]:
 def load_gpt2(folder_or_name: str) -> tuple[mg.GPT, mg.BPETokenizer]:
     """A published GPT-2, fetched if it is not a folder, and the tokenizer that lies beside it."""
     folder = pretrained_folder(folder_or_name)
-    vocab, merges = folder / "vocab.json", folder / "merges.txt"
-    if missing := [path.name for path in (vocab, merges) if not path.exists()]:
-        raise FileNotFoundError(f"{folder} lacks {' and '.join(missing)}, GPT-2's tokenizer")
-    return mg.GPT.from_pretrained(folder), mg.BPETokenizer.from_gpt2(vocab, merges)
+    tokenizer = mg.load_tokenizer(folder)
+    if not isinstance(tokenizer, mg.BPETokenizer):
+        raise ValueError(f"{folder} holds a {type(tokenizer).__name__}, not GPT-2's tokenizer")
+    return mg.GPT.from_pretrained(folder), tokenizer
 
 
 def read(
@@ -39,6 +45,7 @@ def read(
     val_fraction: float | None = None,
     tokenizer: mg.Tokenizer | None = None,
     make_tokenizer: MakeTokenizer = mg.CharTokenizer.train,
+    special: str = "refuse",
 ) -> tuple[Tokens, Tokens, mg.Tokenizer]:
     """The training part, the validation part, and the tokenizer.
 
@@ -47,13 +54,15 @@ def read(
         val_fraction: how much of a text is held out, at its end.
         tokenizer: of a trained model; by default one is made from the text.
         make_tokenizer: makes it.
+        special: what the name of a special token in the text is: one of SPECIAL.
     """
     if has_token_files(data):
         return read_token_files(Path(data), val_fraction, tokenizer)
     text = load_text(data)
     tokenizer = tokenizer or make_tokenizer(text)
     fraction = VAL_FRACTION if val_fraction is None else val_fraction
-    return *train_val_split(tokenizer.encode_array(text), fraction), tokenizer
+    tokens = tokenizer.encode_array(text, **SPECIAL[special])
+    return *train_val_split(tokens, fraction), tokenizer
 
 
 def has_token_files(data: str) -> bool:

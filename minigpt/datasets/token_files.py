@@ -138,6 +138,9 @@ def write_tokens(
 def open_tokens(path: str | os.PathLike[str]) -> np.memmap[Any, np.dtype[Any]]:
     """The tokens of a file as a read-only memory map: only what is used is read.
 
+    A file whose name ends with ``.bin`` and that is not a ``.npy`` file is what nanoGPT writes
+    (``train.bin``): ids of two bytes each, little-endian, and nothing else.
+
     Shapes:
         Returns (N,) uint16 or uint32.
 
@@ -150,6 +153,9 @@ def open_tokens(path: str | os.PathLike[str]) -> np.memmap[Any, np.dtype[Any]]:
         raise TokenFileError(f"{path} is not a regular file: pass the path of a .npy file")
     with open(path, "rb") as file:
         size = os.fstat(file.fileno()).st_size
+        if path.suffix == ".bin" and file.read(len(MAGIC)) != MAGIC:
+            return _open_raw(file, path, size)
+        file.seek(0)
         dtype, count, offset = _read_header(file, path)
         expected = offset + count * dtype.itemsize
         if size != expected:
@@ -159,6 +165,16 @@ def open_tokens(path: str | os.PathLike[str]) -> np.memmap[Any, np.dtype[Any]]:
                 f"{expected:,} bytes: {what}; write it again"
             )
         return np.memmap(file, dtype=dtype, mode="r", offset=offset, shape=(count,))
+
+
+def _open_raw(file: IO[bytes], path: Path, size: int) -> np.memmap[Any, np.dtype[Any]]:
+    if size == 0:
+        raise TokenFileError(f"{path} holds no tokens")
+    if size % 2:
+        raise TokenFileError(
+            f"{path} has {size:,} bytes, an odd number: nanoGPT writes tokens of two bytes each"
+        )
+    return np.memmap(file, dtype=np.dtype("<u2"), mode="r", shape=(size // 2,))
 
 
 def _header(dtype: np.dtype[Any], count: int) -> bytes:

@@ -7,7 +7,6 @@ the cache is fetched, and a connection that breaks is taken up again.
 
 from __future__ import annotations
 
-import contextlib
 import os
 import re
 from pathlib import Path
@@ -17,18 +16,27 @@ from minigpt.interop.errors import HubError, PretrainedError
 from minigpt.interop.sharded import INDEX, SINGLE, read_index
 
 CONFIG = "config.json"
-TOKENIZER = ("vocab.json", "merges.txt")
+# Of a tokenizer, whichever there are: each of them may change what the others mean.
+TOKENIZER = (
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "added_tokens.json",
+    "special_tokens_map.json",
+    "vocab.json",
+    "merges.txt",
+)
 PUBLISHED = ("gpt2", "gpt2-medium", "gpt2-large", "gpt2-xl", "distilgpt2")
 _OWNER_AND_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 
 
-def pretrained_folder(folder_or_name: str | os.PathLike[str]) -> Path:
+def pretrained_folder(folder_or_name: str | os.PathLike[str], weights: bool = True) -> Path:
     """The folder with a model's files, fetched from the Hub if it is not on the disk.
 
     Args:
         folder_or_name: a folder, which comes first wherever there is one of that name; or one of
             OpenAI's models, "gpt2", "gpt2-medium", "gpt2-large", "gpt2-xl", or "distilgpt2"; or any
             other repository as "owner/name". A ``Path`` is always a folder.
+        weights: False fetches only the tokenizer.
 
     Raises:
         FileNotFoundError: there is no such folder, and it is not a name either.
@@ -45,14 +53,14 @@ def pretrained_folder(folder_or_name: str | os.PathLike[str]) -> Path:
         raise PretrainedError(path, f"it is a file: pass the folder that it is in{own}")
     name = folder_or_name
     if isinstance(name, str) and (name in PUBLISHED or _OWNER_AND_NAME.fullmatch(name)):
-        return fetch(name)
+        return fetch(name, weights)
     raise FileNotFoundError(
         f"there is no folder {os.fspath(folder_or_name)!r:.200}, and no model of that name: known "
         f"are {', '.join(PUBLISHED)}, or owner/name of a repository"
     )
 
 
-def fetch(name: str) -> Path:
+def fetch(name: str, weights: bool = True) -> Path:
     """The folder of a repository's model in huggingface_hub's cache, with what it takes to use it.
 
     Raises:
@@ -62,7 +70,8 @@ def fetch(name: str) -> Path:
     """
     try:
         import huggingface_hub
-        from huggingface_hub.utils import EntryNotFoundError
+        from huggingface_hub import constants
+        from huggingface_hub.utils import EntryNotFoundError, LocalEntryNotFoundError
     except ImportError:
         raise ImportError(
             f"{name!r} is not a folder here, and is not fetched without huggingface_hub: "
@@ -75,14 +84,20 @@ def fetch(name: str) -> Path:
     try:
         folder = download(CONFIG).parent
         commit = folder.name  # all files are of the same one, whatever is published meanwhile
-        try:
-            download(SINGLE, commit)
-        except EntryNotFoundError:
-            for shard in sorted(set(read_index(download(INDEX, commit)).values())):
-                download(shard, commit)
+        if weights:
+            try:
+                download(SINGLE, commit)
+            except EntryNotFoundError:
+                for shard in sorted(set(read_index(download(INDEX, commit)).values())):
+                    download(shard, commit)
         for file in TOKENIZER:
-            with contextlib.suppress(EntryNotFoundError):  # weights by themselves are a model too
+            try:
                 download(file, commit)
+            except LocalEntryNotFoundError:
+                if not constants.HF_HUB_OFFLINE:  # it may be there, only the connection is not
+                    raise
+            except EntryNotFoundError:  # weights by themselves are a model too
+                pass
     except (PretrainedError, MemoryError):
         raise
     except Exception as error:  # which ones there are depends on what the client fetches with
@@ -108,8 +123,8 @@ def _reason(name: str, error: Exception) -> str:
         why = "HF_HUB_OFFLINE is set" if constants.HF_HUB_OFFLINE else f"{endpoint} is out of reach"
         return (
             f"{name} is not in the cache {constants.HF_HUB_CACHE}, and {why}. Without a network, "
-            "pass a folder with config.json and model.safetensors, and vocab.json and merges.txt "
-            "for its tokenizer"
+            "pass a folder with config.json and model.safetensors, and tokenizer.json, or "
+            "vocab.json and merges.txt, for its tokenizer"
         )
     if isinstance(error, utils.EntryNotFoundError):
         return (

@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from minigpt.datasets import load_text, open_tokens, train_val_split
+from minigpt.datasets import load_text, open_tokens, split_point, train_val_split
 from minigpt.datasets.corpora import text as text_module
-from minigpt.tokenizers import CharTokenizer, load_tokenizer
+from minigpt.tokenizers import BPETokenizer, CharTokenizer, load_tokenizer
 
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPT = ROOT / "data" / "prepare.py"
@@ -103,6 +103,30 @@ def test_a_corpus(script: ModuleType, tmp_path: Path) -> None:
     check(tmp_path / "prepared" / "python-docs", load_text("python-docs"), 0.1)
 
 
+@pytest.mark.parametrize("special", ["refuse", "text", "token"])
+def test_tokens_of_a_published_model(
+    script: ModuleType, source: Path, tmp_path: Path, special: str, capsys: Any
+) -> None:
+    end, text = "<|endoftext|>", TEXT * 9
+    published = BPETokenizer.train(TEXT, 280, [end], progress=False)
+    published.to_gpt2(tmp_path / "model")
+    source.write_text(f"{text}{end}{text}", encoding="utf-8")
+    arguments = ("macbeth.txt", "--tokenizer", "model", "--special", special, "--quiet")
+    if special == "refuse":
+        assert run(script, *arguments) == 2
+        assert f"{end!r} at position {len(text):,}, which is not" in capsys.readouterr().err
+        assert not list((tmp_path / "prepared" / "macbeth").iterdir())
+        return
+    assert run(script, *arguments) == 0
+    folder = tmp_path / "prepared" / "macbeth"
+    assert load_tokenizer(folder / "tokenizer.json") == published
+    parts = [open_tokens(folder / name).tolist() for name in ("train.npy", "val.npy")]
+    cut = split_point(len(text) * 2 + len(end), 0.1)
+    whole = f"{text}{end}{text}"
+    options: Any = {"text": {"disallowed_special": ()}, "token": {"allowed_special": "all"}}
+    assert parts == [published.encode(p, **options[special]) for p in (whole[:cut], whole[cut:])]
+
+
 def test_an_unknown_token(script: ModuleType) -> None:
     assert run(script, "macbeth.txt", "--unknown-token", "<unk>", "--output", "o", "--quiet") == 0
     tokenizer = load_tokenizer("o/tokenizer.json")
@@ -134,7 +158,15 @@ def test_files_are_replaced_only_when_asked(
         (["macbeth.txt", "--val-fraction", "nan"], "must be between 0 and 1"),
         (["macbeth.txt", "--val-fraction", "ten"], "invalid float value: 'ten'"),
         (["macbeth.txt", "--val-fraction", "1e-17"], "leave no validation part"),
-        (["macbeth.txt", "--tokenizer", "words"], "invalid choice: 'words'"),
+        (["macbeth.txt", "--tokenizer", "words"], "there is no folder 'words', and no model"),
+        (["macbeth.txt", "--tokenizer", "empty.txt"], "empty.txt is not a tokenizer's file"),
+        (["macbeth.txt", "--tokenizer", "folder"], "folder has neither tokenizer.json nor vocab"),
+        (["macbeth.txt", "--tokenizer", "gpt2", "--vocab-size", "9"], "--vocab-size is of byte"),
+        (
+            ["macbeth.txt", "--tokenizer", "gpt2", "--unknown-token", "<u>"],
+            "--unknown-token is for",
+        ),
+        (["macbeth.txt", "--special", "no"], "invalid choice: 'no'"),
         (["macbeth.txt", "--suffix", ".txt"], "suffixes are for folders"),
         (["macbeth.txt", "--frobnicate"], "unrecognized arguments: --frobnicate"),
         (["macbeth.txt", "--output", "macbeth.txt"], "is a file: name a folder"),

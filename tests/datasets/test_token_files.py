@@ -206,6 +206,26 @@ def test_damaged_files_are_refused_or_sound(
     assert tokens.nbytes <= 8 and tokens.size in (2, 4)
 
 
+def test_the_raw_file_of_nanogpt(tmp_path: Path) -> None:
+    path = tmp_path / "train.bin"
+    np.array([50256, 15496, 995], np.uint16).tofile(path)  # as its prepare.py does
+    tokens = open_tokens(path)
+    assert tokens.dtype == np.uint16 and tokens.tolist() == [50256, 15496, 995]
+    assert not tokens.flags.writeable
+    write_tokens(path, [1, 2, 3], 10)  # ours under that name stays ours
+    assert open_tokens(path).tolist() == [1, 2, 3]
+
+
+@pytest.mark.parametrize(("data", "message"), [(b"", "no tokens"), (b"abc", "an odd number")])
+def test_a_raw_file_that_is_none(tmp_path: Path, data: bytes, message: str) -> None:
+    (tmp_path / "train.bin").write_bytes(data)
+    with pytest.raises(TokenFileError, match=message):
+        open_tokens(tmp_path / "train.bin")
+    (tmp_path / "train").write_bytes(b"1234")  # by its name only
+    with pytest.raises(TokenFileError, match="is not a token file"):
+        open_tokens(tmp_path / "train")
+
+
 def test_objects_are_never_unpickled(tmp_path: Path) -> None:
     np.save(tmp_path / "o.npy", np.array([{"a": 1}], dtype=object), allow_pickle=True)
     with pytest.raises(TokenFileError, match=r"of type '\|O'"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import runpy
 import shutil
 import sys
@@ -11,6 +12,7 @@ from typing import Any
 import pytest
 
 import minigpt as mg
+from tests.tokenizers.files.written import tokenizer_json
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 TEXT = "to be or not to be, that is the question\n" * 20
@@ -98,7 +100,7 @@ def no_extra(folder: Path) -> None:
     ("model", "happens", "code", "message"),
     [
         ("gpt3", None, 2, "there is no folder 'gpt3', and no model of that name"),
-        ("tiny", missing_tokenizer, 2, "tiny lacks merges.txt, GPT-2's tokenizer"),
+        ("tiny", missing_tokenizer, 2, "tiny has neither tokenizer.json nor merges.txt"),
         ("tiny", damaged, 2, "model.safetensors: its header tells of"),
         ("gpt2", no_extra, 1, 'pip install "minigpt[hf]"'),
     ],
@@ -110,3 +112,42 @@ def test_whatever_is_wrong_is_one_line(run, folder, monkeypatch, model, happens,
     found, out, err = run("--model", model)
     assert (found, out) == (code, "")
     assert err.startswith("gpt2.py: error: ") and err.count("\n") == 1 and message in err
+
+
+@pytest.fixture
+def only_tokenizer_json(folder: Path) -> Path:
+    """The folder as Transformers 5 writes it."""
+    tokenizer = mg.load_tokenizer(folder)
+    assert isinstance(tokenizer, mg.BPETokenizer)
+    for name in ("vocab.json", "merges.txt"):
+        (folder / name).unlink()
+    (folder / "tokenizer.json").write_text(json.dumps(tokenizer_json(tokenizer)))
+    config = {"tokenizer_class": "GPT2Tokenizer", "pad_token": "<pad>", "add_prefix_space": False}
+    (folder / "tokenizer_config.json").write_text(json.dumps(config))
+    return folder
+
+
+def test_a_folder_with_tokenizer_json_only(run, folder, monkeypatch, request):
+    arguments = ("--model", "tiny", "--prompt", "to be", "--tokens", "5", "--seed", "1")
+    expected = run(*arguments)
+    request.getfixturevalue("only_tokenizer_json")
+    assert run(*arguments) == expected and expected[0] == 0
+
+
+def test_evaluate_with_tokenizer_json_only_and_a_special_token_in_the_text(
+    only_tokenizer_json, monkeypatch, capsys
+):
+    Path("text.txt").write_text(f"{TEXT}<|endoftext|>{TEXT}")
+    path = str(EXAMPLES / "evaluate.py")
+    counts = {}
+    for special in ("refuse", "text", "token"):
+        arguments = ["--gpt2", "tiny", "--data", "text.txt", "--quiet", "--special", special]
+        monkeypatch.setattr(sys, "argv", [path, *arguments])
+        try:
+            runpy.run_path(path, run_name="__main__")
+        except SystemExit as stop:
+            assert (special, stop.code) == ("refuse", 2)
+        out, err = capsys.readouterr()
+        counts[special] = int(out.split()[1].replace(",", "")) if out else err
+    assert "'<|endoftext|>' at position 820, which is not allowed" in counts["refuse"]
+    assert counts["text"] > counts["token"] + 5

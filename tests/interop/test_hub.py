@@ -16,7 +16,7 @@ def fetched(monkeypatch):
     """The names that would be fetched."""
     names = []
 
-    def fetch(name):
+    def fetch(name, weights=True):
         names.append(name)
         return Path("somewhere")
 

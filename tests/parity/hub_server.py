@@ -18,6 +18,7 @@ class Hub:
     Attributes:
         files: name -> content, of the repository ``me/tiny`` and of ``gpt2``.
         break_at: name -> after how many bytes the connection breaks, once.
+        failing: names at which the server fails.
         announced: name -> a size that is announced in place of the real one.
         requests: every request: method, file's name ("" where it asks for no file), and Range.
     """
@@ -26,6 +27,7 @@ class Hub:
         self.files = files
         self.break_at: dict[str, int] = {}
         self.announced: dict[str, int] = {}
+        self.failing: set[str] = set()
         self.requests: list[tuple[str, str, str | None]] = []
         self.endpoint = ""
 
@@ -53,13 +55,15 @@ def serving(hub: Hub) -> Iterator[Hub]:
             hub.requests.append((self.command, name, self.headers.get("Range")))
             if repository not in ("me/tiny", "gpt2") or revision not in ("main", COMMIT):
                 self.refuse("RepoNotFound")
+            elif name in hub.failing:
+                self.refuse("", 500)
             elif name not in hub.files:
                 self.refuse("EntryNotFound")
             else:
                 self.send(name, with_content)
 
-        def refuse(self, code: str) -> None:
-            self.send_response(404)
+        def refuse(self, code: str, status: int = 404) -> None:
+            self.send_response(status)
             self.send_header("X-Error-Code", code)
             self.send_header("X-Repo-Commit", COMMIT)
             self.send_header("Content-Length", "0")

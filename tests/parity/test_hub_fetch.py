@@ -10,8 +10,9 @@ import sys
 import numpy as np
 import pytest
 
-from minigpt import GPT, GPTConfig
+from minigpt import GPT, BPETokenizer, GPTConfig
 from tests.parity.hub_server import COMMIT, Hub, serving
+from tests.tokenizers.files.written import tokenizer_json
 
 pytest.importorskip(
     "huggingface_hub", reason='huggingface_hub is not installed: pip install -e ".[hf]"'
@@ -23,11 +24,15 @@ LOAD = """
 import json, sys, minigpt
 try:
     model = minigpt.GPT.from_pretrained(sys.argv[1])
+    ids = None
+    if len(sys.argv) > 2:
+        folder = minigpt.interop.pretrained_folder(sys.argv[1])
+        ids = minigpt.load_tokenizer(folder).encode(sys.argv[2], "all")
 except Exception as error:
     kinds = [kind.__name__ for kind in type(error).__mro__]
     print(json.dumps({"kinds": kinds, "error": str(error)}))
 else:
-    print(json.dumps({"first": model.token_embedding.weight.data[0].tolist()}))
+    print(json.dumps({"first": model.token_embedding.weight.data[0].tolist(), "ids": ids}))
 """
 
 
@@ -51,11 +56,11 @@ def hub(model, tmp_path):
 def load(hub, tmp_path, model):
     """A function that loads a model in a new process, and gives what it said."""
 
-    def load(name="me/tiny", **settings):
+    def load(name="me/tiny", text=None, **settings):
         unset = ("HF_TOKEN", "HF_HUB_CACHE", "HF_HUB_OFFLINE", "http_proxy", "HTTP_PROXY")
         environment = {key: value for key, value in os.environ.items() if key not in unset}
         environment |= {"HF_ENDPOINT": hub.endpoint, "HF_HOME": str(tmp_path / "home")}
-        command = [sys.executable, "-c", LOAD, name]
+        command = [sys.executable, "-c", LOAD, name, *([] if text is None else [text])]
         run = subprocess.run(
             command, env=environment | settings, cwd=tmp_path, capture_output=True, timeout=120
         )
@@ -86,6 +91,30 @@ def test_a_name_without_an_owner_and_no_tokenizer(hub, load, model):
     del hub.files["vocab.json"], hub.files["merges.txt"]
     is_right(load("gpt2"), model)
     assert sorted(hub.fetched()) == ["config.json", "model.safetensors"]
+
+
+@pytest.mark.parametrize("kind", ["tokenizer.json", "vocab.json and merges.txt"])
+def test_the_tokenizer_comes_with_all_that_belongs_to_it(hub, load, model, tmp_path, kind):
+    tokenizer = BPETokenizer.train("to be or not to be", 258, ["<s>"], progress=False)
+    tokenizer.to_gpt2(tmp_path / "t")
+    del hub.files["vocab.json"], hub.files["merges.txt"]
+    hub.files |= {"added_tokens.json": b'{"<sep>": 258}', "tokenizer_config.json": b"{}"}
+    hub.files["special_tokens_map.json"] = b'{"pad_token": "<pad>", "bos_token": "<s>"}'
+    if kind == "tokenizer.json":
+        hub.files[kind] = json.dumps(tokenizer_json(tokenizer)).encode()
+    else:
+        for name in ("vocab.json", "merges.txt"):
+            hub.files[name] = (tmp_path / "t" / name).read_bytes()
+    for settings in ({}, {"HF_HUB_OFFLINE": "1"}):
+        answer = load(text="a<sep>b<pad><s>", **settings)
+        assert answer.get("ids") == [97, 258, 98, 259, 257], answer
+
+
+def test_a_file_that_fails_is_not_one_that_is_not_there(hub, load, model):
+    hub.failing = {"added_tokens.json"}
+    fails(load(), "HubError", "me/tiny")
+    hub.failing = set()
+    is_right(load(), model)
 
 
 def test_shards(hub, load, model):
@@ -126,7 +155,7 @@ def test_offline_and_not_in_the_cache(hub, load, tmp_path):
 @pytest.mark.parametrize("name", ["config.json", "model.safetensors"])
 def test_a_repository_of_something_else(hub, load, name):
     del hub.files[name]
-    fails(load(), "HubError", "me/tiny", "it is no model that minigpt reads")
+    fails(load(), "HubError", "me/tiny", "minigpt does not read such a model")
 
 
 def test_a_broken_download_is_resumed(hub, load, tmp_path):

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping
 from itertools import groupby
 
 from minigpt import checks
+from minigpt.progress_bar import ProgressBar
 from minigpt.tokenizers.added_tokens import AddedTokens
 from minigpt.tokenizers.base import check_texts_to_learn_from
 from minigpt.tokenizers.bpe.patterns import SplitPattern
@@ -57,10 +58,8 @@ def count_words(
 
     Memory goes with the different words, not with the text.
     """
-    from tqdm.auto import tqdm  # only here: it takes time to import
-
     words: Counter[str] = Counter()
-    with tqdm(desc="reading", unit="char", unit_scale=True, disable=not progress) as bar:
+    with ProgressBar(None, "reading", "char", shown=progress, large=True) as bar:
         parts = special.split(texts, allowed_special="all")
         for is_text, run in groupby(parts, key=lambda part: isinstance(part[0], str)):
             if is_text:
@@ -77,8 +76,6 @@ def learn_merges(words: Mapping[bytes, int], n_merges: int, progress: bool = Fal
         >>> learn_merges({b"low": 5, b"lower": 2, b"newest": 6, b"widest": 3}, 4)
         [(b's', b't'), (b'e', b'st'), (b'o', b'w'), (b'l', b'ow')]
     """
-    from tqdm.auto import tqdm  # only here: it takes time to import
-
     vocab = single_bytes(bytes(range(256)))
     descending = [_descending_key(token) for token in vocab]
     chain = _Chain(words)
@@ -91,7 +88,7 @@ def learn_merges(words: Mapping[bytes, int], n_merges: int, progress: bool = Fal
     heap = [entry(pair) for pair in counts]
     heapq.heapify(heap)
     merges: list[Pair] = []
-    with tqdm(total=n_merges, desc="merging", unit="merge", disable=not progress) as bar:
+    with ProgressBar(n_merges, "merging", "merge", shown=progress) as bar:
         while heap and len(merges) < n_merges:
             negative_count, _, pair = heapq.heappop(heap)
             if -negative_count != counts[pair]:  # it has become rarer since it was put there

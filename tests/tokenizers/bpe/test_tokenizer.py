@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import io
+import os
 import random
+import shlex
 import string
+import subprocess
+import sys
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -420,3 +425,28 @@ def test_the_bytes_of_ids_may_end_inside_a_character():
     assert tokenizer.decode_bytes(ids) == "aé<end>".encode()
     assert tokenizer.decode_bytes(ids, skip_special_tokens=True) == "aé".encode()
     assert tokenizer.decode_bytes(ids[:2]) == "aé".encode()[:2]
+
+
+TRAINING = """
+import sys
+from minigpt.tokenizers import BPETokenizer
+tokenizer = BPETokenizer.train("low lower lowest newest " * 400, 262)
+print(tokenizer.merges)
+"""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="redirections of a POSIX shell")
+@pytest.mark.parametrize(
+    "redirection", ["2>&-", "2>/dev/full", "2>&1 >merges | head -c 1 >/dev/null; cat merges"]
+)
+def test_a_bar_that_cannot_be_shown_ends_nothing(redirection: str, tmp_path: Path) -> None:
+    if "full" in redirection and not Path("/dev/full").exists():
+        pytest.skip("there is no /dev/full here")
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parents[3])}
+    (tmp_path / "t.py").write_text(TRAINING)
+    command = f"{shlex.quote(sys.executable)} t.py {redirection}"
+    done = subprocess.run(
+        command, shell=True, cwd=tmp_path, env=environment, capture_output=True, timeout=60
+    )
+    merges = train("low lower lowest newest " * 400, 262).merges
+    assert done.stdout.decode().strip() == str(merges), done.stderr

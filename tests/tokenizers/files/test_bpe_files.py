@@ -21,6 +21,7 @@ from minigpt.tokenizers import (
 )
 from minigpt.tokenizers.files import reading as files_module
 from minigpt.tokenizers.files.byte_alphabet import BYTE_OF, from_printable, printable
+from tests.tokenizers.files.written import BYTE_LEVEL, tokenizer_json
 
 END = "<|endoftext|>"
 TEXT = "the cat's hat, the rat's mat — 漢字 漢字 😀😀\n" * 3
@@ -258,12 +259,6 @@ def test_a_damaged_tokenizer_config(tmp_path: Path, config: Any) -> None:
 
 # ── tokenizer.json ────────────────────────────────────────────────────────────────────────────────
 
-BYTE_LEVEL = {
-    "type": "ByteLevel",
-    "add_prefix_space": False,
-    "trim_offsets": True,
-    "use_regex": True,
-}
 NO_REGEX = {**BYTE_LEVEL, "use_regex": False}
 DIGITS = {"type": "Digits", "individual_digits": True}
 ADDED = {"id": 278, "content": END, "special": True, "lstrip": False, "rstrip": False,
@@ -276,25 +271,7 @@ def split(regex: str, behavior: str = "Isolated", invert: bool = False) -> dict[
 
 
 def hugging_face() -> dict[str, Any]:
-    """What Hugging Face would write of our tokenizer."""
-    special = set(TOKENIZER.special_tokens.values())
-    return {
-        "version": "1.0",
-        "truncation": None,
-        "padding": None,
-        "added_tokens": [ADDED, {**ADDED, "id": 279, "content": "末"}],
-        "normalizer": None,
-        "pre_tokenizer": BYTE_LEVEL,
-        "post_processor": BYTE_LEVEL,
-        "decoder": BYTE_LEVEL,
-        "model": {
-            "type": "BPE", "dropout": None, "unk_token": None, "fuse_unk": False,
-            "continuing_subword_prefix": "", "end_of_word_suffix": None,
-            "byte_fallback": False, "ignore_merges": False,
-            "vocab": {printable(t): i for i, t in TOKENIZER.vocab.items() if i not in special},
-            "merges": [f"{printable(a)} {printable(b)}" for a, b in TOKENIZER.merges],
-        },
-    }  # fmt: skip
+    return tokenizer_json(TOKENIZER)
 
 
 def test_a_tokenizer_json(tmp_path: Path) -> None:

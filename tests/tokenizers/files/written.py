@@ -1,0 +1,40 @@
+"""A tokenizer.json as Hugging Face's library writes it, of a tokenizer of ours."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from minigpt.tokenizers import BPETokenizer
+from minigpt.tokenizers.files.byte_alphabet import printable
+
+BYTE_LEVEL = {
+    "type": "ByteLevel",
+    "add_prefix_space": False,
+    "trim_offsets": True,
+    "use_regex": True,
+}
+
+
+def tokenizer_json(tokenizer: BPETokenizer) -> dict[str, Any]:
+    """What Hugging Face would write of a tokenizer with special tokens only."""
+    special = {i: name for name, i in tokenizer.special_tokens.items()}
+    options = dict.fromkeys(("lstrip", "rstrip", "single_word", "normalized"), False)
+    return {
+        "version": "1.0",
+        "truncation": None,
+        "padding": None,
+        "added_tokens": [
+            {"id": i, "content": name, "special": True, **options} for i, name in special.items()
+        ],
+        "normalizer": None,
+        "pre_tokenizer": BYTE_LEVEL,
+        "post_processor": BYTE_LEVEL,
+        "decoder": BYTE_LEVEL,
+        "model": {
+            "type": "BPE", "dropout": None, "unk_token": None, "fuse_unk": False,
+            "continuing_subword_prefix": "", "end_of_word_suffix": None,
+            "byte_fallback": False, "ignore_merges": False,
+            "vocab": {printable(t): i for i, t in tokenizer.vocab.items() if i not in special},
+            "merges": [f"{printable(a)} {printable(b)}" for a, b in tokenizer.merges],
+        },
+    }  # fmt: skip
