@@ -1,4 +1,4 @@
-"""Look inside a trained model: where its attention looks, beside how its loss fell.
+"""First steps: where the attention of a trained model looks, beside how its loss fell.
 
     python examples/look_inside.py --checkpoint runs/quickstart --output inside.png
 
