@@ -1,4 +1,4 @@
-"""Questions about short stories, one to three facts deep, answered by a GPT that gives its reasons.
+"""Task: questions about short stories, one to three facts deep, answered with reasons.
 
     python examples/answer_questions.py
     python examples/answer_questions.py --ask "Nora went to the attic. Nora took the map. Nora went

@@ -1,4 +1,4 @@
-"""Attention with numbers small enough to check by hand, and the weights of a word in a sentence.
+"""First steps: attention with numbers small enough to check by hand, and a word in a sentence.
 
     python examples/attention_by_hand.py
 

@@ -1,4 +1,4 @@
-"""A small assistant: trained on dialogues, measured on phrasings it has never read, and talked to.
+"""Task: a small assistant, trained on dialogues, measured on phrasings it has never read.
 
     python examples/chat.py
     python examples/chat.py --talk

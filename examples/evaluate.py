@@ -1,4 +1,4 @@
-"""Measure a trained model on held-out text: loss, perplexity, accuracy, and bits per byte.
+"""Tool: measure a model on held-out text: loss, perplexity, accuracy, and bits per byte.
 
     python examples/evaluate.py --checkpoint runs/train
     python examples/evaluate.py --checkpoint runs/train --data other.txt --part all --stride 16

@@ -1,4 +1,4 @@
-"""What pre-training is worth: the class of a text, learned from few labels.
+"""Task: what pre-training is worth; the class of a text, learned from few labels.
 
     python examples/fine_tune.py
     python examples/fine_tune.py --objectives next --labels 50 200 --seed 1

@@ -1,4 +1,4 @@
-"""Let a trained model write.
+"""Tool: let a trained model write.
 
     python examples/generate.py --checkpoint runs/train --prompt "The class"
     python examples/generate.py --checkpoint runs/train --prompt "import" --samples 3 --top-k 20

@@ -1,4 +1,4 @@
-"""Let GPT-2 write, with the weights that OpenAI published.
+"""Tool: let GPT-2 write, with the weights that OpenAI published.
 
     python examples/gpt2.py --prompt "Once upon a time"
     python examples/gpt2.py --model gpt2-medium --samples 3 --tokens 60 --seed 0

@@ -14,8 +14,8 @@ from pydoc_data.topics import topics  # real text that every Python has: what he
 
 import numpy as np
 
-N_LAYER, N_HEAD, WIDTH, CONTEXT = 2, 4, 96, 64  # WIDTH is C, and CONTEXT the largest T
-STEPS, BATCH_SIZE, LEARNING_RATE = 1200, 8, 5e-3
+N_LAYER, N_HEAD, WIDTH, CONTEXT = 2, 4, 96, 32  # WIDTH is C, and CONTEXT the largest T
+STEPS, BATCH_SIZE, LEARNING_RATE = 1500, 16, 5e-3
 
 # ── 1. Derivatives ──────────────────────────────────────────────────────────────────────────────
 # Learning asks of every number: if it grew a little, by how much would the loss grow? That is
@@ -165,7 +165,7 @@ def adam(W, m, v, t, learning_rate, beta1=0.9, beta2=0.99):
         weight.grad = 0.0
 
 
-def write(W, characters, text, length, rng, temperature=0.6):
+def write(W, characters, text, length, rng, temperature=0.5):
     """Draw the next character from the model's probabilities, and again, and again."""
     while len(text) < length:
         ids = np.array([[characters.index(c) for c in text[-CONTEXT:]]])  # (1, T)

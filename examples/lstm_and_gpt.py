@@ -1,4 +1,4 @@
-"""An LSTM and a GPT compared: the same text, as many parameters, as much time.
+"""Task: an LSTM and a GPT compared on the same text, with as many parameters and as much time.
 
     python examples/lstm_and_gpt.py --data path/to/tinyshakespeare.txt
     python examples/lstm_and_gpt.py --minutes 0.5

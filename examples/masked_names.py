@@ -1,4 +1,4 @@
-"""An encoder learns to fill in hidden characters: BERT's objective, on the names of characters.
+"""Task: fill in hidden characters, BERT's objective, on the names of Unicode's characters.
 
     python examples/masked_names.py
     python examples/masked_names.py --ask "LATIN SMALL LETTER _" "_REEK CAPITAL LETTER OMEGA"

@@ -1,4 +1,4 @@
-"""Train a small GPT on real text and watch it learn to write, in about a minute, offline.
+"""First steps: train a small GPT on real text and watch it learn to write, in about a minute.
 
     python examples/quickstart.py
 

@@ -1,4 +1,4 @@
-"""nanoGPT's CPU run on Shakespeare, character by character; and a recipe that goes further.
+"""Task: Shakespeare, character by character: nanoGPT's CPU run, and a recipe that goes further.
 
     python examples/shakespeare_char.py --data path/to/tinyshakespeare.txt
     python examples/shakespeare_char.py --recipe best --seeds 3

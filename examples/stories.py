@@ -1,4 +1,4 @@
-"""Stories and poems: a GPT learns from a text, and goes on from a beginning in its manner.
+"""Task: stories and poems; a GPT learns from a text, and goes on from a beginning in its manner.
 
     python examples/stories.py --data path/to/tinyshakespeare.txt
     python examples/stories.py --load runs/stories --prompt "Shall I compare thee" --lines 4
@@ -82,7 +82,7 @@ def main() -> None:
     bits = [bits_per_byte(nats * n_predicted, n_bytes) for nats in (loss, pairs)]
     print(
         f"\n{bits[0]:.3f} bits per byte of {count(n_bytes, 'unseen byte')} (loss {loss:.3f} a "
-        f"token); only pairs of tokens {bits[1]:.3f} (loss {pairs:.3f}), "
+        f"token); pairs of tokens alone {bits[1]:.3f} (loss {pairs:.3f}), "
         f"xz {xz_bits(text[:cut], text[cut:]):.3f}"
     )
     print(

@@ -1,4 +1,4 @@
-"""Reports of football matches summed up in a line with the result, by a GPT.
+"""Task: reports of football matches summed up in a line with the result.
 
     python examples/summarise.py
     python examples/summarise.py --ask "Ashford play Dunmore at home. 9' Lowe scores for Dunmore. …"

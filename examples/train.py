@@ -1,4 +1,4 @@
-"""Train a GPT on any text: a corpus by name, a file, or a folder of files.
+"""Tool: train a GPT on any text, a corpus by name, a file, or a folder of files.
 
     python examples/train.py --data python-stdlib --output runs/stdlib
     python examples/train.py --data python-stdlib --tokenizer bpe --vocab-size 1024

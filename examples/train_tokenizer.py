@@ -1,4 +1,4 @@
-"""Learn a byte-pair vocabulary from text, and see how it splits sentences.
+"""Tool: learn a byte-pair vocabulary from text, and see how it splits sentences.
 
     python examples/train_tokenizer.py --data python-docs --vocab-size 4096
     python examples/train_tokenizer.py --data my-texts/ --pattern gpt4 --sentence "Hello, 世界"

@@ -1,4 +1,4 @@
-"""English numbers and dates into Chinese, by an encoder–decoder and by a decoder alone.
+"""Task: English numbers and dates into Chinese, by an encoder–decoder and a decoder on its own.
 
     python examples/translate.py
     python examples/translate.py --ask "three hundred and four" "May the third, nineteen oh six"

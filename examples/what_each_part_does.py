@@ -1,4 +1,4 @@
-"""What each part of a transformer block is for, shown by training without it.
+"""First steps: what each part of a transformer block is for, shown by training without it.
 
     python examples/what_each_part_does.py
 

@@ -1,4 +1,4 @@
-"""A GPT writes Python: trained on functions of the standard library, judged by the compiler.
+"""Task: write Python, learned from functions of the standard library, judged by the compiler.
 
     python examples/write_code.py
     python examples/write_code.py --steps 4000 --temperature 0.5

@@ -99,7 +99,7 @@ def no_extra(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("model", "happens", "code", "message"),
     [
-        ("gpt3", None, 2, "there is no folder 'gpt3', and no model of that name"),
+        ("gpt3", None, 2, "there is no folder 'gpt3', and no model has that name"),
         ("tiny", missing_tokenizer, 2, "tiny has neither tokenizer.json nor merges.txt"),
         ("tiny", damaged, 2, "model.safetensors: its header tells of"),
         ("gpt2", no_extra, 1, 'pip install "minigpt[hf]"'),

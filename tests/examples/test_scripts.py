@@ -200,6 +200,39 @@ def test_look_inside(run, trained):
     assert Path("p.png").read_bytes().startswith(b"\x89PNG")
 
 
+def test_look_inside_shows_half_characters_and_what_no_font_has(run, monkeypatch):
+    pytest.importorskip("matplotlib")
+    from matplotlib.figure import Figure
+
+    Path("text.txt").write_text("类语句 is $x$ here.\n" * 80, encoding="utf-8")
+    small = f"{SMALL} --tokenizer bpe --vocab-size 262 --steps 1 --output r"
+    assert run("train", small)[0] == 0
+    figures = []
+    savefig = Figure.savefig
+    monkeypatch.setattr(
+        Figure, "savefig", lambda f, *a, **k: [figures.append(f), savefig(f, *a, **k)]
+    )
+    monkeypatch.setattr("matplotlib.font_manager.fontManager.ttflist", [])  # none has Chinese
+    code, out, err = run("look_inside", "--checkpoint r", "--text", "类句 $x")
+    assert (code, out, err) == (0, "inside.png: 1 layer of 2 heads\n", "")
+    _, right = figures[0].subfigs
+    assert right.get_suptitle().endswith("“\\u7c7b\\u53e5 $x”")
+    tokenizer = mg.load_model("r").tokenizer
+    labels = [label.get_text() for label in right.axes[0].get_yticklabels()]
+    assert len(labels) == len(tokenizer.encode("类句 $x")) and "�" not in "".join(labels)
+    assert labels[-3:] == ["␣", "$", "x"]
+
+
+def test_look_inside_finds_a_font(monkeypatch):
+    pytest.importorskip("matplotlib")
+    from look_inside import escaped, glyphs
+
+    has, family = glyphs("a\u1d81")  # only the second of the fonts that matplotlib brings along
+    assert family[0] == "DejaVu Sans" and len(family) == 2 and {ord("a"), 0x1D81} <= has
+    assert escaped("a\u1d81", has) == "a\u1d81"
+    assert escaped("a\u1d81", {ord("a")}) == r"a\u1d81"
+
+
 def test_attention_by_hand(run):
     code, out, _ = run("attention_by_hand")
     assert code == 0 and "the same, from minigpt.functional.scaled_dot_product_attention" in out
