@@ -55,7 +55,7 @@ def pretrained_folder(folder_or_name: str | os.PathLike[str], weights: bool = Tr
     if isinstance(name, str) and (name in PUBLISHED or _OWNER_AND_NAME.fullmatch(name)):
         return fetch(name, weights)
     raise FileNotFoundError(
-        f"there is no folder {os.fspath(folder_or_name)!r:.200}, and no model of that name: known "
+        f"there is no folder {os.fspath(folder_or_name)!r:.200}, and no model has that name: known "
         f"are {', '.join(PUBLISHED)}, or owner/name of a repository"
     )
 

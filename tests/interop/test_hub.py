@@ -53,7 +53,7 @@ def test_names(tmp_path, monkeypatch, fetched, name):
 def test_what_is_neither(tmp_path, monkeypatch, fetched, name):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(
-        FileNotFoundError, match=r"no folder .*, and no model of that name: known are"
+        FileNotFoundError, match=r"no folder .*, and no model has that name: known are"
     ):
         pretrained_folder(name)
     assert fetched == []
