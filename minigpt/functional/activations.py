@@ -1,9 +1,9 @@
 """The nonlinearities of the feed-forward network (E10): ReLU, both forms of GELU, SiLU, tanh.
 
 GELU (Hendrycks & Gimpel 2016) is x·Φ(x), where Φ is the normal distribution function. GPT-2 uses
-an approximation of it with tanh; both are here. SiLU, x·σ(x), is close to it and simpler. These are
-worked off in blocks that fit the cache, because a dozen passes over a large array cost more than
-the arithmetic.
+an approximation of it with tanh; both are here. SiLU, x·σ(x), is close to it and simpler. All are
+computed in blocks that fit the cache, because a dozen passes over a large array cost more than the
+arithmetic.
 """
 
 from __future__ import annotations
