@@ -29,7 +29,7 @@ def gradcheck(
 
     With a random v, the scalar s(x) = Σ v∘fn(x) is differentiated twice: by ``backward``, and as
     (s(x + εeᵢ) − s(x − εeᵢ)) / 2ε for every entry i of every input that requires a gradient. A
-    random v leaves no error of a vector–Jacobian product hidden (but with probability 0).
+    random v hides an error of a vector–Jacobian product only with probability 0.
 
     Args:
         fn: computes one Tensor from the inputs, the same each time (reseed what is random).

@@ -1,9 +1,9 @@
 """The nonlinearities of the feed-forward network (E10): ReLU, both forms of GELU, SiLU, tanh.
 
 GELU (Hendrycks & Gimpel 2016) is x·Φ(x), where Φ is the normal distribution function. GPT-2 uses
-an approximation of it with tanh; both are here. SiLU, x·σ(x), is close to it and simpler. These are
-worked off in blocks that fit the cache, because a dozen passes over a large array cost more than
-the arithmetic.
+an approximation of it with tanh; both are here. SiLU, x·σ(x), is close to it and simpler. All are
+computed in blocks that fit the cache, because a dozen passes over a large array cost more than the
+arithmetic.
 """
 
 from __future__ import annotations
@@ -70,20 +70,20 @@ def _elementwise(
 ) -> Tensor:
     """y = f(x) in blocks; ``value_and_slope`` writes f, and f′ where there is an array for it.
 
-    From LARGE on, f(x) is x, and f(−x) is 0; but on the way there x³ may overflow, and ∞·0 is NaN.
-    So the arithmetic sees no larger numbers.
+    From LARGE on, f(x) is x, and f(−x) is 0. On the way there a power of x may overflow, and ∞·0
+    is NaN: a block where that happens is computed again, and its arithmetic sees no larger numbers.
     """
     a = np.asarray(x.data, order="C")
     y = np.empty_like(a)
     slope = np.empty_like(a) if is_recorded((x,)) else None
-    for block in chunk_slices(a.size):
-        piece, y_piece = a.reshape(-1)[block], y.reshape(-1)[block]
-        slope_piece = slope.reshape(-1)[block] if slope is not None else None
-        if piece.min() > -LARGE and piece.max() < LARGE:
+    with np.errstate(over="ignore", invalid="ignore"):
+        for block in chunk_slices(a.size):
+            piece, y_piece = a.reshape(-1)[block], y.reshape(-1)[block]
+            slope_piece = slope.reshape(-1)[block] if slope is not None else None
             value_and_slope(piece, y_piece, slope_piece)
-        else:
-            value_and_slope(np.clip(piece, -LARGE, LARGE), y_piece, slope_piece)
-            np.copyto(y_piece, piece, where=piece > LARGE)
+            if np.isnan((y_piece if slope_piece is None else slope_piece).max()):
+                value_and_slope(np.clip(piece, -LARGE, LARGE), y_piece, slope_piece)
+                np.copyto(y_piece, piece, where=piece > LARGE)
     return record(y, (x,), lambda g: (g * slope,))
 
 

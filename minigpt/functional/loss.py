@@ -52,7 +52,7 @@ def cross_entropy(
     with np.errstate(invalid="ignore"):  # ∞ − ∞: NaN, quietly
         shifted = shifted - shifted.max(axis=-1, keepdims=True)
     picked = shifted[places, labels]
-    if label_smoothing:  # Σᵥ qᵥ·shiftedᵥ, in place of the target's alone
+    if label_smoothing:  # Σᵥ qᵥ·shiftedᵥ, in place of the target's
         picked = (1 - label_smoothing) * picked + label_smoothing * shifted.mean(axis=-1)
     probabilities = np.exp(shifted, out=shifted)
     total = probabilities.sum(axis=-1)

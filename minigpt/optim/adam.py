@@ -103,7 +103,7 @@ class Adam(Optimizer):
 class AdamW(Adam):
     """AdamW (Loshchilov & Hutter 2019, "Decoupled Weight Decay Regularization", algorithm 2).
 
-        θ ← θ − η ( m̂ / (√v̂ + ε) + λ θ )        m̂ and v̂ as in Adam, from g alone
+        θ ← θ − η ( m̂ / (√v̂ + ε) + λ θ )        m̂ and v̂ as in Adam, from g only
 
     In Adam, L2 regularisation is divided by √v̂ with the rest of the gradient, so weights with large
     gradients are hardly decayed. Here the decay is beside the gradient: all shrink by the same

@@ -99,7 +99,8 @@ class Optimizer(ABC):
             self._update(slot, theta, gradient.reshape(-1), self._lr * slot.lr_scale)
         if not data.flags.c_contiguous:  # then theta was a copy
             data[...] = theta.reshape(data.shape)
-        slot.parameter.version = (slot.parameter.version or 0) + 1  # for graphs from before
+        version = getattr(slot.parameter, "version", None) or 0
+        slot.parameter.version = version + 1  # graphs from before are no longer right
 
     @abstractmethod
     def _update(self, slot: Slot, theta: Array, gradient: Array, lr: float) -> None:

@@ -400,3 +400,16 @@ def test_a_step_ends_every_graph_from_before(make):
     with pytest.raises(RuntimeError, match=r"leaf of shape \(4, 4\) has changed since .*optimizer"):
         again.backward()
     (weight * weight).sum().backward()
+
+
+@every_optimizer
+def test_a_parameter_need_not_be_a_tensor(make):
+    """Only its data and its gradient are asked for."""
+
+    class Pair:
+        def __init__(self):
+            self.data, self.grad = np.ones((2, 2)), np.ones((2, 2))
+
+    pair = Pair()
+    make([("w", pair)]).step()
+    assert (pair.data < 1).all()
