@@ -28,6 +28,8 @@ FIELDS: dict[str, tuple[str, Any]] = {
     "layer_norm_eps": ("layer_norm_epsilon", 1e-5),
     "init_std": ("initializer_range", 0.02),
     "tie_head": ("tie_word_embeddings", True),
+    "scale_attention": ("scale_attn_weights", True),
+    "scale_attention_by_layer": ("scale_attn_by_inverse_layer_idx", False),
 }
 # Other names that Transformers takes for the same keys.
 ALIASES = {
@@ -54,8 +56,6 @@ ACTIVATIONS = {
 }
 # What would change the numbers in a way that a minigpt.GPT cannot: the only value it accepts.
 REQUIRED: dict[str, Any] = {
-    "scale_attn_weights": True,
-    "scale_attn_by_inverse_layer_idx": False,
     "add_cross_attention": False,
     "is_encoder_decoder": False,
     "pruned_heads": {},
@@ -130,7 +130,7 @@ def gpt2_config(
         **{key: fields[name] for name, (key, _) in FIELDS.items()},
         "activation_function": written[fields["activation"]],
         **dict.fromkeys(DROPOUTS, fields["dropout"]),
-        **{key: value for key, value in REQUIRED.items() if key.startswith(("scale", "add"))},
+        **{key: value for key, value in REQUIRED.items() if key.startswith("add")},
         "bos_token_id": end_of_text,
         "eos_token_id": end_of_text,
     }

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 PREFIX = "transformer."  # of the names in a language model's file; the bare model's have none
 HEAD = "lm_head.weight"
+TOKEN_EMBEDDING = "wte.weight"
+# What parallel training, torch.compile and training frameworks put before every name.
+WRAPPERS = ("module.", "_orig_mod.", "model.")
 # Tables of causal masks that older files hold, which are not parameters.
 _MASKS = re.compile(r"h\.\d+\.attn\.(bias|masked_bias)")
 
@@ -50,7 +53,7 @@ def gpt2_parameters(fields: Mapping[str, Any]) -> dict[str, GPT2Parameter]:
         "mlp.down_proj.bias": ("mlp.c_proj.bias", (c,)),
     }
     table = {
-        "token_embedding.weight": GPT2Parameter("wte.weight", (v, c)),
+        "token_embedding.weight": GPT2Parameter(TOKEN_EMBEDDING, (v, c)),
         "position_embedding.weight": GPT2Parameter("wpe.weight", (t, c)),
     }
     for i in range(fields["n_layer"]):
@@ -71,3 +74,23 @@ def full_name(name: str) -> str:
 def is_mask(name: str) -> bool:
     """Whether a tensor, named without the prefix, is a table that GPT-2 once kept in its files."""
     return _MASKS.fullmatch(name) is not None
+
+
+def wrapper_prefix(names: Iterable[str]) -> str:
+    """What wrappers have put before all of the names, one after the other.
+
+    Example:
+        >>> wrapper_prefix(["_orig_mod.module.h.0.ln_1.bias", "_orig_mod.module.wte.weight"])
+        '_orig_mod.module.'
+    """
+    names, prefix = list(names), ""
+    while names:
+        longer = [
+            prefix + wrapper
+            for wrapper in WRAPPERS
+            if all(name.startswith(prefix + wrapper) for name in names)
+        ]
+        if not longer:
+            break
+        prefix = longer[0]
+    return prefix

@@ -11,7 +11,15 @@ import numpy as np
 
 from minigpt.autograd import Array
 from minigpt.interop.errors import PretrainedError
-from minigpt.interop.gpt2_names import HEAD, PREFIX, full_name, gpt2_parameters, is_mask
+from minigpt.interop.gpt2_names import (
+    HEAD,
+    PREFIX,
+    TOKEN_EMBEDDING,
+    full_name,
+    gpt2_parameters,
+    is_mask,
+    wrapper_prefix,
+)
 from minigpt.interop.safetensors import SafetensorsFile
 from minigpt.interop.sharded import open_weights
 
@@ -41,6 +49,8 @@ def read_gpt2_weights(
             folder, f"config.json has n_layer={fields['n_layer']}, the weights are {len(files)} "
             "tensors in all"
         )  # fmt: skip
+    if fields["tie_head"] and HEAD in files:  # one matrix, stored under its other name only
+        files.setdefault(TOKEN_EMBEDDING, files[HEAD])
     table = gpt2_parameters(fields)
     expected = {place.name: place.shape for place in table.values()}
     _check_names_and_shapes(folder, files, expected)
@@ -79,10 +89,11 @@ Files = dict[str, tuple[SafetensorsFile, str]]
 
 
 def _without_prefix(folder: Path, files: Mapping[str, SafetensorsFile]) -> Files:
-    """Every tensor's name without the prefix -> its file and its name there; masks left out."""
+    """Every tensor's name without prefixes -> its file and its name there; masks left out."""
     found: Files = {}
+    wrapped = len(wrapper_prefix(files))
     for stored, file in files.items():
-        name = stored.removeprefix(PREFIX)
+        name = stored[wrapped:].removeprefix(PREFIX)
         if is_mask(name):
             continue
         if name in found:

@@ -23,6 +23,7 @@ from typing import Any
 
 import numpy as np
 
+from minigpt import checks
 from minigpt.atomic import replacing
 from minigpt.autograd import Array
 from minigpt.interop.errors import PretrainedError, refusing
@@ -212,11 +213,10 @@ def write_safetensors(
         TypeError: an array of another type.
         OSError: the file could not be written; what was there is kept.
     """
+    _check_arrays(arrays)
     header: dict[str, Any] = {METADATA: dict(metadata)} if metadata else {}
     end = 0
     for name, array in arrays.items():
-        if array.dtype not in (np.float32, np.float64):
-            raise TypeError(f"{name} is an array of {array.dtype}: expected float32 or float64")
         start, end = end, end + array.nbytes
         header[name] = {
             "dtype": f"F{8 * array.itemsize}",
@@ -229,6 +229,15 @@ def write_safetensors(
         file.write(len(text).to_bytes(8, "little") + text)
         for array in arrays.values():
             file.write(np.ascontiguousarray(array, array.dtype.newbyteorder("<")).data)
+
+
+def _check_arrays(arrays: Any) -> None:
+    if not isinstance(arrays, Mapping):
+        raise checks.wrong_type("arrays", "a dict of arrays by name", arrays)
+    for name, array in arrays.items():
+        checks.text("the name of an array", name)
+        if getattr(array, "dtype", None) not in (np.float32, np.float64):
+            raise checks.wrong_type(name, "an array of float32 or float64", array)
 
 
 def _identity(file: BufferedReader) -> tuple[int, ...]:

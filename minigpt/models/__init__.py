@@ -3,7 +3,7 @@
 In reading order: ``gpt``, on top of ``embeddings`` (what a model is given), ``config`` (what the
 configurations share) and ``predictor`` (what training asks for); ``pretrained`` (published
 weights); ``encoder``; ``decoder_stack``, ``seq2seq`` and ``given_source`` (a translator, and how a
-Sampler writes with it); ``lstm``; ``classifier``.
+Sampler writes with it); ``lstm``; ``classifier``; ``growing`` (more tokens for a trained model).
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from minigpt.checks import Seed
 from minigpt.models.classifier import ClassifierConfig, TextClassifier
 from minigpt.models.encoder import Encoder, EncoderConfig
 from minigpt.models.gpt import GPT, GPTConfig
+from minigpt.models.growing import grow_vocabulary
 from minigpt.models.lstm import LSTMConfig, LSTMLanguageModel
 from minigpt.models.predictor import Predictor
 from minigpt.models.seq2seq import EncoderDecoder, Seq2SeqConfig
@@ -54,4 +55,5 @@ __all__ = [
     "Seq2SeqConfig",
     "TextClassifier",
     "build_model",
+    "grow_vocabulary",
 ]

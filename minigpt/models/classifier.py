@@ -196,7 +196,8 @@ class TextClassifier(Predictor):
 
         Args:
             ids: (B, T) integers.
-            attention_mask: (B, T), 1 or True for a token and 0 for padding.
+            attention_mask: (B, T), 1 or True for a token and 0 for padding, on either side: a text
+                gets the same logits wherever its padding is.
             rng: of dropout, in training; the model's own where None.
 
         Shapes:
@@ -208,8 +209,8 @@ class TextClassifier(Predictor):
             IndexError: an id outside the vocabulary.
         """
         _check_texts(ids, attention_mask)
-        rng = self.dropout_generator(rng)
-        hidden: Tensor = self.backbone(ids, attention_mask, rng=rng)  # (B, T) -> (B, T, C)
+        rng, positions = self.dropout_generator(rng), places_in_text(attention_mask)
+        hidden: Tensor = self.backbone(ids, attention_mask, positions, rng=rng)  # -> (B, T, C)
         state = self._pooled(hidden, attention_mask)  # (B, T, C) -> (B, C)
         logits: Tensor = self.head(self.dropout(state, rng))  # (B, C) -> (B, K)
         return logits
@@ -272,6 +273,23 @@ class TextClassifier(Predictor):
 
     def extra_repr(self) -> str:
         return f"n_classes={self.config.n_classes}, pooling={self.config.pooling!r}"
+
+
+def places_in_text(attention_mask: Array | None) -> Array | None:
+    """Where each token stands in its own text, or None where that is where it stands in its row.
+
+    Example:
+        >>> places_in_text(np.array([[0, 0, 1, 1], [1, 1, 1, 0]]))
+        array([[0, 0, 0, 1],
+               [0, 1, 2, 2]])
+    """
+    if attention_mask is None:
+        return None
+    mask = np.asarray(attention_mask) != 0
+    if (mask[:, 1:] <= mask[:, :-1]).all():  # all padding is on the right
+        return None
+    places: Array = np.maximum(np.cumsum(mask, axis=1) - 1, 0)
+    return places
 
 
 def _without_head(config: ClassifierConfig, rng: np.random.Generator) -> EncoderStack | GPT:

@@ -63,6 +63,9 @@ class GPTConfig(StackConfig):
         residual: False takes the residual connections away.
         alibi_scale: with "alibi", how much steeper attention falls than with the paper's slopes
             (:func:`~minigpt.functional.alibi_slopes`).
+        scale_attention: whether the scores Q Kᵀ are divided by √d_k; some GPT-2s leave it out.
+        scale_attention_by_layer: whether those of the blocks 1, 2, 3, … are also divided by their
+            number (Mistral's GPT-2s, for float16).
 
     ``causal`` and ``residual``, and "none" for norms and positions, are for studying what each part
     does.
@@ -78,7 +81,13 @@ class GPTConfig(StackConfig):
         ValueError: n_embd=130 is not divisible by n_head=4: choose n_embd=128 or n_head=5
     """
 
-    CHECKS: ClassVar = {**StackConfig.CHECKS, "recompute": checks.flag, "alibi_scale": positive}
+    CHECKS: ClassVar = {
+        **StackConfig.CHECKS,
+        "recompute": checks.flag,
+        "alibi_scale": positive,
+        "scale_attention": checks.flag,
+        "scale_attention_by_layer": checks.flag,
+    }
 
     vocab_size: int
     block_size: int
@@ -98,6 +107,8 @@ class GPTConfig(StackConfig):
     causal: bool = True
     residual: bool = True
     alibi_scale: float = 1.0
+    scale_attention: bool = True
+    scale_attention_by_layer: bool = False
 
     @property
     def embedding_std(self) -> float:
@@ -195,7 +206,8 @@ class GPT(Pretrained, Predictor, Embeddings):
                 S = T, or with a cache the number of all tokens so far. Combined with the causal
                 mask (E15).
             positions: (T,) or (B, T) integers: where each token stands; 0, 1, 2, … by default,
-                going on after the cache.
+                going on after the cache, whatever the mask is: so has Transformers' GPT-2. Rows
+                with padding on the left need positions of their own.
             cache: from :meth:`new_cache`; the ids go on from what it holds, and are added to it.
             rng: of dropout, in training; the model's own where None.
             last_only: compute the logits of the last place only.
@@ -242,7 +254,8 @@ class GPT(Pretrained, Predictor, Embeddings):
             ids: what the model reads.
             targets: targets[b, t] is the token that follows ids[b, t]; −1 leaves the place out.
             attention_mask: 1 or True for a token and 0 for padding, which no token sees. It says
-                nothing about the targets: those of padding should be −1.
+                nothing about the targets: those of padding should be −1. It should stand on the
+                right: tokens stand at 0, 1, 2, … of their rows, padding included.
             rng: of dropout, in training; the model's own where None.
 
         Shapes:

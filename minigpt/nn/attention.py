@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 import minigpt.functional as F
@@ -27,9 +29,10 @@ class CausalSelfAttention(Module):
         config: a model's, a :class:`~minigpt.nn.BlockConfig`, or any object with what is read of
             it: n_embd, n_head, dropout (on the attention weights, and on y), bias, causal (False
             lets every token see all others), slopes (how fast each head's scores fall with the
-            distance of a token, or None), init_std and residual_std (of the initial W_qkv and
-            W_out).
-        layer: its place in the stack, which is where a cache keeps its keys and values.
+            distance of a token, or None), scale_attention (False leaves 1/√d_k out) and
+            scale_attention_by_layer (True divides the scores by layer + 1), init_std and
+            residual_std (of the initial W_qkv and W_out).
+        layer: its place in the stack, from 0: where a cache keeps its keys and values.
         seed: of the projections, a number or a Generator.
 
     Shapes:
@@ -50,6 +53,8 @@ class CausalSelfAttention(Module):
         c, rng = config, np.random.default_rng(checks.seed(seed))
         self.layer = checks.integer("layer", layer, least=0)
         self.n_head, self.causal, self.slopes = c.n_head, c.causal, c.slopes
+        self.query_scale = 1.0 if c.scale_attention else math.sqrt(c.n_embd / c.n_head)
+        self.query_scale /= layer + 1 if c.scale_attention_by_layer else 1
         self.attention_dropout = c.dropout
         self.qkv_proj = Linear(c.n_embd, 3 * c.n_embd, c.bias, std=c.init_std, seed=rng)
         self.out_proj = Linear(c.n_embd, c.n_embd, c.bias, std=c.residual_std, seed=rng)
@@ -72,7 +77,7 @@ class CausalSelfAttention(Module):
                 in training mode.
             rng: of dropout, in training.
         """
-        qkv = self.qkv_proj(x)  # (B, T, C) -> (B, T, 3·C)
+        qkv = self._projected(x)  # (B, T, C) -> (B, T, 3·C)
         if cache is None:
             dropout = self.attention_dropout if self.training else 0.0
             heads = F.multi_head_attention(
@@ -96,11 +101,21 @@ class CausalSelfAttention(Module):
             mask: (B, 1 or n_head, 1 or T, T)
             returns: (B, n_head, T, T), each row a distribution over the tokens
         """
-        q, k, _ = heads_of(self.qkv_proj(x).data, self.n_head)
+        q, k, _ = heads_of(self._projected(x).data, self.n_head)
         return attention_weights(q, k, mask, self.causal, self.slopes)
+
+    def _projected(self, x: Tensor) -> Tensor:
+        """Q, K and V; Q takes in what the scores are to be scaled by other than 1/√d_k."""
+        qkv: Tensor = self.qkv_proj(x)
+        if self.query_scale == 1:
+            return qkv
+        scale = np.ones(qkv.shape[-1], qkv.dtype)
+        scale[: len(scale) // 3] = self.query_scale
+        return qkv * Tensor(scale)
 
     def extra_repr(self) -> str:
         causal = "" if self.causal else ", causal=False"
+        causal += "" if self.query_scale == 1 else f", query_scale={self.query_scale:.3g}"
         slopes = "" if self.slopes is None else f", slopes={self.slopes}"
         return f"n_head={self.n_head}{causal}{slopes}"
 
@@ -129,6 +144,6 @@ def heads_over(
 
 def _check(config: object) -> None:
     check_config(
-        config, "n_embd", "n_head", "dropout", "bias", "causal", "slopes", "init_std",
-        "residual_std",
+        config, "n_embd", "n_head", "dropout", "bias", "causal", "slopes", "scale_attention",
+        "scale_attention_by_layer", "init_std", "residual_std",
     )  # fmt: skip

@@ -73,6 +73,9 @@ class TransformerConfig(Config):
         residual: False leaves the residual connections out.
         slopes: (n_head,), how fast each head's scores fall with the distance of a token
             (:func:`~minigpt.functional.alibi_slopes`); None: not at all.
+        scale_attention: whether the scores Q Kᵀ are divided by √d_k.
+        scale_attention_by_layer: whether those of the blocks 1, 2, 3, … are also divided by their
+            number.
     """
 
     CHECKS: ClassVar[Mapping[str, Check]] = {
@@ -101,6 +104,8 @@ class TransformerConfig(Config):
     init_std: float | None
     causal: bool = True
     residual: bool = True
+    scale_attention: bool = True
+    scale_attention_by_layer: bool = False
 
     @property
     def residual_std(self) -> float | None:

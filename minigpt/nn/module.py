@@ -15,6 +15,9 @@ from minigpt.tensor import Tensor
 
 ModuleType = TypeVar("ModuleType", bound="Module")
 
+# What parallel training, torch.compile and training frameworks put before every name.
+WRAPPERS = ("module.", "_orig_mod.", "model.")
+
 # What is looked for on a model, and stands elsewhere.
 ELSEWHERE = {
     "save": "a Trainer saves its model: trainer.save(path), and mg.load_model(path) reads it; "
@@ -215,6 +218,14 @@ def _check_fits(module: Module, own: Mapping[str, Parameter], state: Any, strict
             problems.append(
                 f"misshapen: {name} is {array.dtype}{array.shape}, the module's "
                 f"{own[name].dtype}{own[name].shape}"
+            )
+    if strict and problems:
+        wrapper = next((w for w in WRAPPERS if all(name.startswith(w) for name in state)), None)
+        if wrapper and {name.removeprefix(wrapper) for name in state} == own.keys():
+            raise ValueError(
+                f"load_state_dict: every name begins with {wrapper!r}, which a wrapper has put "
+                f"there: take it off, {{name.removeprefix({wrapper!r}): array for name, array in "
+                "state.items()}"
             )
     if problems:
         names = "1 name does" if len(problems) == 1 else f"{len(problems)} names do"

@@ -21,6 +21,9 @@ POSITIONS = {
 }
 
 
+_FIRST_PLACES = 1024  # of sinusoidal positions, computed at once
+
+
 class LearnedPositions(Module):
     """y = x + W[position]: a learned vector for each place, as in GPT-1 and GPT-2.
 
@@ -48,6 +51,8 @@ class LearnedPositions(Module):
 class SinusoidalPositions(Module):
     """y = x + PE[position]: sines and cosines (Vaswani et al. 2017, §3.5); nothing is learned.
 
+    They are computed when a place is first used, for all places up to it and some more.
+
     Args:
         block_size: how many places there are.
         n_embd: the width of x, even.
@@ -60,10 +65,19 @@ class SinusoidalPositions(Module):
     def __init__(self, block_size: int, n_embd: int) -> None:
         super().__init__()
         checks.sizes(block_size=block_size, n_embd=n_embd)
-        self.table = Tensor(F.sinusoidal_positions(block_size, n_embd))
+        self.block_size = block_size
+        self.table = F.sinusoidal_positions(1, n_embd)
 
     def forward(self, x: Tensor, positions: Array) -> Tensor:
-        return x + F.embedding(positions, self.table).astype(x.dtype)
+        places = _check_places(positions, self.block_size)
+        table = self._up_to(places.max(initial=0))  # (places, C)
+        return x + Tensor(table[places].astype(x.dtype))  # (B, T, C) + (T or B, T, C)
+
+    def _up_to(self, last: int) -> Array:
+        if last >= len(self.table):
+            length = min(self.block_size, max(_FIRST_PLACES, 2 * int(last)))
+            self.table = F.sinusoidal_positions(length, self.table.shape[1])
+        return self.table
 
 
 class NoPositions(Module):
@@ -87,3 +101,7 @@ def make_positions(kind: str, block_size: int, n_embd: int, *, std: float, seed:
     if kind == "learned":
         return LearnedPositions(block_size, n_embd, std=std, seed=seed)
     return SinusoidalPositions(block_size, n_embd) if kind == "sinusoidal" else NoPositions()
+
+
+def _check_places(positions: Array, block_size: int) -> Array:
+    return checks.ids("positions", positions, block_size)

@@ -69,9 +69,6 @@ def test_a_gpt_s_states_are_those_behind_its_last_norm(ids):
 
 @pytest.mark.parametrize("side", ["right", "left"])
 def test_padding_changes_nothing(model, ids, side):
-    if side == "left" and model.config.backbone.positions != "none":
-        changes = {"backbone": dataclasses.replace(model.config.backbone, positions="none")}
-        model = TextClassifier(dataclasses.replace(model.config, **changes), seed=3)
     lengths = np.array([4, 10, 7])
     mask = np.arange(10) < lengths[:, None]
     mask = mask if side == "right" else mask[:, ::-1]

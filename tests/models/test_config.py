@@ -31,6 +31,8 @@ def test_defaults_are_gpt2():
         "causal": True,
         "residual": True,
         "alibi_scale": 1.0,
+        "scale_attention": True,
+        "scale_attention_by_layer": False,
     }
 
 
@@ -97,6 +99,10 @@ def test_sizes(field, value, error, message):
          "positions must be \"learned\" .*, \"sinusoidal\" .*\"alibi\".*\"none\".*: got 'rotary'"),
         ({"positions": "alibi", "causal": False}, ValueError,
          "positions must be \"learned\" .*, \"sinusoidal\" or \"none\" in .*: got 'alibi'"),
+        ({"n_layer": 10**400}, ValueError, "n_layer must be at most .*got an integer of 1329 bits"),
+        ({"init_std": 10**400}, ValueError, "init_std must be a number above 0: got an integer of"),
+        ({"activation": []}, TypeError, r"activation must be .*got \[\]"),
+        ({"n_layer": ["x" * 10**6]}, TypeError, r"n_layer must be .{1,120}$"),
         ({"causal": 0}, TypeError, "causal must be True or False: got 0"),
         ({"residual": None}, TypeError, "residual must be True or False: got None"),
         ({"positions": "sinusoidal", "n_embd": 9, "n_head": 3}, ValueError,

@@ -185,6 +185,17 @@ def test_metrics(any_gpt, ids):
     assert {type(value) for value in metrics.values()} == {float}
 
 
+@pytest.mark.parametrize("measure", ["loss", "metrics"])
+def test_targets_of_other_rows_or_none_that_counts(make_gpt, ids, measure):
+    model = make_gpt()
+    with pytest.raises(ValueError, match=r"targets .*\(3, 10\).*\(2, 10\)"):
+        getattr(model, measure)(ids, ids[:2])
+    with pytest.raises(ValueError, match="ignore_index"):
+        getattr(model, measure)(ids, np.full_like(ids, -1))
+    with pytest.raises(ValueError, match=r"ids must be .* with rows of one length"):
+        getattr(model, measure)([[1, 2], [3]], ids[:2, :2])
+
+
 def test_every_parameter_gets_a_gradient(any_gpt, ids):
     any_gpt.loss(ids, np.roll(ids, -1, axis=1)).backward()
     for name, p in any_gpt.named_parameters():

@@ -117,6 +117,21 @@ def test_positions():
         fixed(x, np.array([[1]])).data, x.data + F.sinusoidal_positions(8, 4)[1]
     )
     assert fixed.num_parameters() == 0
+    with pytest.raises(IndexError, match="positions must be from 0 to 7"):
+        fixed(x, np.array([8]))
+    with pytest.raises(ValueError, match="even"):
+        SinusoidalPositions(8, 5)
+
+
+def test_sinusoidal_positions_take_memory_for_the_places_that_are_used():
+    many = SinusoidalPositions(2**40, 4)
+    places = np.array([0, 5, 3000])
+    found = many(inputs(1, 3, 4, dtype=np.float64), places).data - inputs(1, 3, 4).data
+    np.testing.assert_allclose(found[0], F.sinusoidal_positions(3001, 4)[places], atol=1e-6)
+    assert len(many.table) == 6000
+    few = SinusoidalPositions(5, 4)
+    few(inputs(1, 1, 4), np.array([4]))
+    assert len(few.table) == 5
 
 
 @pytest.mark.parametrize("name", F.ACTIVATIONS)
@@ -213,7 +228,9 @@ def test_a_block_is_made_from_any_object_that_has_what_it_reads():
 
     fields = {"n_embd": 4, "n_head": 2, "n_inner": None, "activation": "relu", "norm": "post"}
     fields |= {"dropout": 0.0, "bias": False, "layer_norm_eps": 1e-5, "init_std": 0.1}
-    own = SimpleNamespace(**fields, residual_std=0.1, causal=True, residual=True, slopes=None)
+    rest = {"residual_std": 0.1, "causal": True, "residual": True, "slopes": None}
+    rest |= {"scale_attention": True, "scale_attention_by_layer": False}
+    own = SimpleNamespace(**fields, **rest)
     block, x = Block(own, seed=0), inputs(1, 3, 4)
     np.testing.assert_array_equal(block(x).data, Block(BlockConfig(**fields), seed=0)(x).data)
     del own.slopes

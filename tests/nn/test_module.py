@@ -179,6 +179,14 @@ def test_loading_a_part():
         model.load_state_dict({"scale": np.zeros(3, np.float32)}, strict=False)
 
 
+@pytest.mark.parametrize("wrapper", ["module.", "_orig_mod.", "model."])
+def test_what_a_wrapper_has_put_before_every_name_is_named(wrapper):
+    model = Everything()
+    state = {wrapper + name: array for name, array in model.state_dict().items()}
+    with pytest.raises(ValueError, match=f"every name begins with '{wrapper}', .*: take it off"):
+        model.load_state_dict(state)
+
+
 def test_a_state_is_a_mapping():
     with pytest.raises(
         TypeError, match=r"a dict of arrays by name: got \[1\]; pass what state_dict"

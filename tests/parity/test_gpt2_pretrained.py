@@ -104,6 +104,59 @@ def test_logits(models):
     np.testing.assert_allclose(ours(ids).data, expected, rtol=0, atol=1e-4)
 
 
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"scale_attn_weights": False},
+        {"scale_attn_by_inverse_layer_idx": True},
+        {"scale_attn_weights": False, "scale_attn_by_inverse_layer_idx": True},
+    ],
+    ids=str,
+)
+def test_scales_of_attention_are_honoured_in_and_out(tmp_path, options):
+    theirs, plain = gpt2(**options), gpt2()
+    theirs.save_pretrained(tmp_path / "theirs")
+    ours = GPT.from_pretrained(tmp_path / "theirs")
+    ids = prompts(theirs.config.vocab_size, length=40)
+    expected = their_logits(theirs, ids)
+    assert np.abs(their_logits(plain, ids) - expected).max() > 0.1
+    np.testing.assert_allclose(ours(ids).data, expected, rtol=0, atol=1e-4)
+    written = generate(theirs, ids, 16)
+    np.testing.assert_array_equal(Sampler(ours).generate_ids(ids, 16, temperature=0), written)
+    ours.save_pretrained(tmp_path / "ours")
+    again = transformers.GPT2LMHeadModel.from_pretrained(tmp_path / "ours").eval()
+    np.testing.assert_allclose(their_logits(again, ids), expected, rtol=0, atol=1e-4)
+    with torch.inference_mode():
+        maps = gpt2_maps(theirs, ids)
+    for found, wanted in zip(ours.attention_weights(ids), maps, strict=True):
+        np.testing.assert_allclose(found, wanted, atol=1e-5)
+
+
+def gpt2_maps(model, ids):
+    model.set_attn_implementation("eager")
+    maps = model(torch.from_numpy(ids), output_attentions=True).attentions
+    return [layer.numpy() for layer in maps]
+
+
+def test_weights_under_the_heads_name_only_and_with_wrappers_prefixes(tmp_path):
+    """As safetensors.torch.save_model writes a tied model, and as wrapped models are saved."""
+    from safetensors.torch import save_file, save_model
+
+    theirs, ids = gpt2(), prompts(SIZES["vocab_size"])
+    expected = their_logits(theirs, ids)
+    theirs.save_pretrained(tmp_path)
+    save_model(theirs, str(tmp_path / "model.safetensors"))
+    names = SafetensorsFile(tmp_path / "model.safetensors", memory_map=False).entries
+    assert ("lm_head.weight" in names) != ("transformer.wte.weight" in names)
+    np.testing.assert_allclose(GPT.from_pretrained(tmp_path)(ids).data, expected, atol=1e-4)
+    state = {n: t.clone() for n, t in theirs.state_dict().items() if "wte" not in n}
+    for wrapper in ("", "module.", "_orig_mod.", "model.", "_orig_mod.module."):
+        save_file({wrapper + n: t for n, t in state.items()}, tmp_path / "model.safetensors")
+        np.testing.assert_allclose(
+            GPT.from_pretrained(tmp_path, memory_map=False)(ids).data, expected, atol=1e-4
+        )
+
+
 def test_hidden_states_of_every_layer(models):
     ours, theirs = models
     ids = prompts(theirs.config.vocab_size, length=40)
