@@ -7,11 +7,15 @@ import errno
 import os
 import re
 import secrets
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
+from minigpt.file_lock import hold
+
 _TEMPORARY = re.compile(r"^\..+\.[0-9a-f]{8}\.minigpt-tmp$")
+_LONG_AGO = 3600.0  # seconds after which a file is abandoned where locks cannot tell
 
 
 @contextlib.contextmanager
@@ -20,7 +24,8 @@ def replacing(path: Path) -> Iterator[IO[bytes]]:
 
     The bytes go to a temporary file in the same folder and are forced onto the disk before it is
     renamed, which is one indivisible act of the file system. After an error, or when the process
-    is killed, ``path`` is what it was.
+    is killed, ``path`` is what it was. Temporary files that killed processes left in the folder are
+    deleted.
 
     Raises:
         OSError: the file could not be written (folder missing or read-only, disk full, …), as the
@@ -32,14 +37,18 @@ def replacing(path: Path) -> Iterator[IO[bytes]]:
         )
     if path.is_dir():
         raise IsADirectoryError(errno.EISDIR, "that is a folder: name a file in it", str(path))
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.minigpt-tmp")
+    _remove_abandoned(path.parent)
     try:
+        file, temporary = _new_temporary(path)
         try:
-            with open(temporary, "x+b") as file:
+            with file:
                 yield file
                 file.flush()
                 os.fsync(file.fileno())
-            os.replace(temporary, path)
+                if os.name != "nt":
+                    os.replace(temporary, path)  # while it is held
+            if os.name == "nt":
+                os.replace(temporary, path)  # Windows does not rename an open file
             _sync_folder(path.parent)
         except BaseException:
             with contextlib.suppress(OSError):
@@ -52,15 +61,35 @@ def replacing(path: Path) -> Iterator[IO[bytes]]:
         raise OSError(error.errno or 0, reason, str(path)) from error
 
 
-def remove_stale_temporaries(folder: Path) -> list[Path]:
-    """Delete the temporary files that killed processes left in ``folder``; which ones they were."""
-    removed = []
-    for path in sorted(folder.iterdir()):
-        if _TEMPORARY.match(path.name) and path.is_file() and not path.is_symlink():
-            with contextlib.suppress(OSError):  # in use by another process: its business
-                path.unlink()
-                removed.append(path)
-    return removed
+def _new_temporary(path: Path) -> tuple[IO[bytes], Path]:
+    """A new file beside ``path``, held so that nobody takes it for abandoned."""
+    while True:
+        temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.minigpt-tmp")
+        file = open(temporary, "x+b")  # noqa: SIM115
+        if hold(file) is not False and os.fstat(file.fileno()).st_nlink > 0:
+            return file, temporary
+        file.close()  # another process took it for abandoned, before it was held
+
+
+def _remove_abandoned(folder: Path) -> None:
+    """Delete the temporary files in ``folder`` that belong to no process any more."""
+    with contextlib.suppress(OSError):  # a folder that may be written to and not listed
+        for entry in os.scandir(folder):
+            if _TEMPORARY.match(entry.name) and entry.is_file(follow_symlinks=False):
+                with contextlib.suppress(OSError):  # it is gone, or in use
+                    _remove_if_abandoned(Path(entry.path))
+
+
+def _remove_if_abandoned(path: Path) -> None:
+    with open(path, "rb") as file:
+        held = hold(file)
+        age = time.time() - os.fstat(file.fileno()).st_mtime
+        if held is False or ((held is None or os.name == "nt") and age < _LONG_AGO):
+            return
+        if os.name != "nt":
+            path.unlink()  # while it is held
+    if os.name == "nt":
+        path.unlink()
 
 
 def _sync_folder(folder: Path) -> None:

@@ -28,6 +28,7 @@ FLOORS = [
         "checks",
         "chunks",
         "grad_mode",
+        "file_lock",
         "gradcheck",
         "json_files",
         "memory",

@@ -5,7 +5,8 @@ A run's folder holds
 - ``step-00000250.npz``, ``step-00000500.npz``: its last few checkpoints;
 - ``best.npz``: the one with the lowest validation loss;
 - ``history.jsonl``: every recorded step and evaluation, one a line;
-- ``previous-1/``: what an earlier run left there.
+- ``previous-1/``: what an earlier run left there;
+- ``run.lock``, while a process trains there.
 """
 
 from __future__ import annotations
@@ -15,8 +16,8 @@ import re
 import warnings
 from pathlib import Path
 
-from minigpt.atomic import remove_stale_temporaries
 from minigpt.checkpoints.archive import CheckpointError, is_whole, read_metadata
+from minigpt.checkpoints.lock import FolderLock
 
 BEST = "best.npz"
 HISTORY = "history.jsonl"
@@ -69,13 +70,16 @@ class RunFolder:
     """The folder that a run writes to.
 
     Args:
-        path: the folder; made by :meth:`open` where it is not there.
+        path: the folder; made by :meth:`open` where it is not there. Where it is given relative to
+            the working folder, the one of now counts.
         keep: how many of the newest ``step-….npz`` stay.
     """
 
     def __init__(self, path: str | os.PathLike[str], keep: int) -> None:
-        self.path = Path(path)
+        self.path = Path(path).absolute()
         self.keep = keep
+        self._run = ""  # whose folder it is: the id of a run
+        self._lock = FolderLock(self.path)
 
     @property
     def best(self) -> Path:
@@ -97,23 +101,21 @@ class RunFolder:
         return self.path / f"step-{step:08d}.npz"
 
     def open(self, run: str, step: int, overwrite: bool) -> None:
-        """Make the folder ready for the run ``run``, which stands at ``step``.
+        """Make the folder ready for ``run``, which stands at ``step``, and keep others out of it.
 
         Two runs are never mixed. What another run left here is moved to a folder ``previous-N``
         inside, or with ``overwrite`` deleted. So are the run's own checkpoints that are later than
         ``step``, where it goes back to an earlier one.
 
         Raises:
+            BlockingIOError: another process trains in it.
             OSError: the folder cannot be made or written to.
         """
-        try:
-            self.path.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            reason = f"checkpoint_dir cannot be made ({error.strerror}): name another folder"
-            raise OSError(error.errno or 0, reason, str(self.path)) from error
-        remove_stale_temporaries(self.path)
+        self.make()
+        self._lock.acquire()
+        self._run = run
         steps = self._steps()
-        if self._holds(run):
+        if self._is_ours():
             old = [path for at, path in steps if at > step]
         elif steps or self.best.exists():
             old = [path for _, path in steps]
@@ -126,14 +128,27 @@ class RunFolder:
         elif old:
             self._set_aside(old)
 
-    def _holds(self, run: str) -> bool:
-        """Whether the checkpoints here are those of ``run``."""
-        for path in [path for _, path in reversed(self._steps())] + [self.best]:
-            try:
-                return bool(read_metadata(path).get("run") == run)
-            except (CheckpointError, OSError):
-                continue
-        return False
+    def close(self) -> None:
+        """Let others in."""
+        self._lock.release()
+
+    def make(self) -> None:
+        """Make the folder, where it is not there.
+
+        Raises:
+            OSError: that cannot be done.
+        """
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            reason = f"checkpoint_dir cannot be made ({error.strerror}): name another folder"
+            raise OSError(error.errno or 0, reason, str(self.path)) from error
+
+    def _is_ours(self) -> bool:
+        """Whether the newest checkpoint here is the run's."""
+        newest_first = [path for _, path in reversed(self._steps())] + [self.best]
+        runs = (_run_of(path) for path in newest_first)
+        return next((run for run in runs if run is not None), None) == self._run
 
     def _set_aside(self, paths: list[Path]) -> None:
         number = 1
@@ -149,14 +164,27 @@ class RunFolder:
         )
 
     def prune(self) -> None:
-        """Delete all but the newest ``keep`` of the ``step-….npz``."""
+        """Delete all but the newest ``keep`` of the run's ``step-….npz``.
+
+        Raises:
+            OSError: one cannot be deleted.
+        """
         for _, path in self._steps()[: -self.keep]:
-            path.unlink(missing_ok=True)
+            if _run_of(path) == self._run:
+                path.unlink(missing_ok=True)
 
     def _steps(self) -> list[tuple[int, Path]]:
         """The ``step-….npz`` with their steps, oldest first."""
         matches = ((_STEP.match(path.name), path) for path in self.path.iterdir())
         return sorted((int(match[1]), path) for match, path in matches if match)
+
+
+def _run_of(path: Path) -> str | None:
+    """The id of the run that a checkpoint is of; None where it is not a whole one."""
+    try:
+        return str(read_metadata(path).get("run"))
+    except (CheckpointError, OSError):
+        return None
 
 
 def _newest_first(folder: Path) -> list[Path]:

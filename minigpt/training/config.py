@@ -203,4 +203,7 @@ def _scales(scales: Any) -> dict[str, float]:
 def _folder(path: Any) -> str:
     if not isinstance(path, (str, os.PathLike)):
         raise checks.wrong_type("checkpoint_dir", "the name of a folder, or None", path)
+    if str(path) == "":  # as an environment variable that is not set
+        mend = "leave it out to keep nothing, or write '.' for the working folder"
+        raise checks.wrong_value("checkpoint_dir", "the name of a folder, or None", path, mend)
     return str(os.fspath(path))

@@ -22,7 +22,8 @@ class RunFiles:
     """The files of a run in its folder, or nothing at all where it has none.
 
     Failing to write the first or the last checkpoint is an error; one in between (a full disk that
-    is soon cleared) only warns, since the run itself is not hurt.
+    is soon cleared) only warns, since the run itself is not hurt. A folder, or a history, that is
+    deleted meanwhile is made again.
 
     Args:
         run: whose files they are.
@@ -41,15 +42,16 @@ class RunFiles:
         """Make the folder ready, and the history file equal to the history so far.
 
         Whether the run's present step is in the folder already.
+
+        Raises:
+            OSError: the folder cannot be made or written to, or another process trains in it.
         """
         if self._folder is None:
             return False
-        run = self._run
-        self._folder.open(run.id, run.step, run.config.overwrite)
+        self._folder.open(self._run.id, self._run.step, self._run.config.overwrite)
         self.newest = self._folder.newest
-        run.history.write(self._folder.history)
-        self._history = open(self._folder.history, "a", encoding="utf-8", newline="\n")  # noqa: SIM115
-        return is_whole(self._folder.checkpoint(run.step))
+        self._begin_history(self._folder)
+        return is_whole(self._folder.checkpoint(self._run.step))
 
     def append(self, kind: str, record: Record) -> None:
         """Add one line to the history file."""
@@ -59,42 +61,60 @@ class RunFiles:
             self._history.write(line(kind, record))
             self._history.flush()
         except OSError as error:
-            self._warn(f"the history file is no longer written ({error})")
-            self.close()
+            _warn(f"the history file is not written until the next checkpoint ({error})")
+            self._end_history()
 
     def save(self, must_succeed: bool) -> Path | None:
         """Write a checkpoint and delete the oldest; its path, or None where it was not written."""
         if self._folder is None:
             return None
-        path = self._write(self._folder.checkpoint(self._run.step), must_succeed)
+        path = self._write(self._folder, self._folder.checkpoint(self._run.step), must_succeed)
         if path is not None:
             self.newest = path
-            self._folder.prune()
+            try:
+                self._folder.prune()
+            except OSError as error:
+                _warn(f"an old checkpoint is still there ({error})")
         return path
 
     def save_best(self) -> Path | None:
         """Write ``best.npz``; its path, or None where it was not written."""
         if self._folder is None or not self._run.config.keep_best:
             return None
-        return self._write(self._folder.best, must_succeed=False)
+        return self._write(self._folder, self._folder.best, must_succeed=False)
 
     def close(self) -> None:
-        """Close the history file."""
+        """Close the history file, and let other runs into the folder."""
+        self._end_history()
+        if self._folder is not None:
+            self._folder.close()
+
+    def _write(self, folder: RunFolder, path: Path, must_succeed: bool) -> Path | None:
+        try:
+            folder.make()  # somebody may have deleted it meanwhile
+            save_checkpoint(path, *self._take_snapshot())
+            if self._history is None or not folder.history.exists():
+                self._begin_history(folder)
+            return path
+        except (OSError, MemoryError) as error:
+            if must_succeed:
+                raise
+            _warn(f"a checkpoint is missing, the run goes on ({str(error) or 'not enough memory'})")
+            return None
+
+    def _begin_history(self, folder: RunFolder) -> None:
+        self._end_history()
+        self._run.history.write(folder.history)
+        self._history = open(folder.history, "a", encoding="utf-8", newline="\n")  # noqa: SIM115
+
+    def _end_history(self) -> None:
         if self._history is not None:
             history, self._history = self._history, None
             try:
                 history.close()
             except OSError as error:
-                self._warn(f"the end of the history file is missing ({error})")
+                _warn(f"the end of the history file is missing ({error})")
 
-    def _write(self, path: Path, must_succeed: bool) -> Path | None:
-        try:
-            return save_checkpoint(path, *self._take_snapshot())
-        except OSError as error:
-            if must_succeed:
-                raise
-            self._warn(f"a checkpoint is missing, the run goes on ({error})")
-            return None
 
-    def _warn(self, text: str) -> None:
-        warnings.warn(text, RuntimeWarning, stacklevel=3)
+def _warn(text: str) -> None:
+    warnings.warn(text, RuntimeWarning, stacklevel=2)

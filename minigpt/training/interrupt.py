@@ -1,4 +1,4 @@
-"""Ctrl-C as a request, honoured between two steps."""
+"""Ctrl-C, and a request of the system to end, as a request honoured between two steps."""
 
 from __future__ import annotations
 
@@ -10,26 +10,39 @@ from typing import Any
 
 from minigpt.training.run import Run
 
+# Ctrl-C; kill, and a queue whose time is up; a terminal that goes away (not on Windows).
+_SIGNALS = [
+    getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
+]
+
 
 class Interrupt:
-    """While it is entered, Ctrl-C sets a flag in place of tearing the program from its work.
+    """While it is entered, a signal to stop sets a flag in place of tearing the program from work.
 
-    A second Ctrl-C raises KeyboardInterrupt at once. Outside the main thread, where Python does
-    not let signals be handled, and where they are ignored (as in the background jobs of a shell),
-    nothing changes.
+    A second one raises KeyboardInterrupt at once. Outside the main thread, where Python does not
+    let signals be handled, where they are ignored (as in the background jobs of a shell, or under
+    nohup), and where the program has a handler of its own for SIGTERM or SIGHUP, nothing changes.
+
+    Attributes:
+        requested: whether somebody asked to stop.
+        by: how: "Ctrl-C", or the signal's name.
     """
 
     def __init__(self) -> None:
         self.requested = False
-        self._previous: Any = None
+        self.by = "Ctrl-C"
+        self._previous: dict[int, Any] = {}
 
     def __enter__(self) -> Interrupt:
         self.requested = False
         if threading.current_thread() is threading.main_thread():
-            previous = signal.getsignal(signal.SIGINT)
-            if previous not in (None, signal.SIG_IGN):  # None: set by something other than Python
-                signal.signal(signal.SIGINT, self._handle)
-                self._previous = previous
+            for number in _SIGNALS:
+                previous = signal.getsignal(number)
+                is_free = previous is signal.SIG_DFL or number == signal.SIGINT
+                # None: set by something other than Python
+                if is_free and previous not in (None, signal.SIG_IGN):
+                    signal.signal(number, self._handle)
+                    self._previous[number] = previous
         return self
 
     def __exit__(
@@ -38,19 +51,19 @@ class Interrupt:
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        if self._previous is not None:
-            signal.signal(signal.SIGINT, self._previous)
-            self._previous = None
+        while self._previous:
+            signal.signal(*self._previous.popitem())
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
         if self.requested:
             raise KeyboardInterrupt
         self.requested = True
+        self.by = "Ctrl-C" if number == signal.SIGINT else signal.Signals(number).name
 
 
-def how_to_go_on(run: Run) -> str:
-    """One line for whoever pressed Ctrl-C."""
-    stopped = f"stopped by Ctrl-C after step {run.step} of {run.total_steps}"
+def how_to_go_on(run: Run, stopped_by: str) -> str:
+    """One line for whoever stopped a run."""
+    stopped = f"stopped by {stopped_by} after step {run.step} of {run.total_steps}"
     if run.config.checkpoint_dir is None:
         return f"{stopped}: trainer.fit() goes on, trainer.save(path) keeps it for later"
     folder = os.fspath(run.config.checkpoint_dir)

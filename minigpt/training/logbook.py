@@ -43,8 +43,8 @@ class Logbook:
         Raises:
             OSError: the run's folder cannot be made or written to.
         """
-        self._unsaved = not self.files.open()
         try:
+            self._unsaved = not self.files.open()
             with self.progress.shown(self._run):
                 yield
         finally:

@@ -117,13 +117,14 @@ class Trainer:
         """Train to the end of the run, and return what was seen.
 
         The end is the last step; or ``early_stopping_patience`` evaluations without a lower
-        validation loss; or :meth:`stop`; or Ctrl-C, after which the current step is finished and a
-        checkpoint saved. A second Ctrl-C raises KeyboardInterrupt at once. Afterwards the model is
-        in evaluation mode.
+        validation loss; or :meth:`stop`; or Ctrl-C, SIGTERM or SIGHUP, after which the current step
+        is finished and a checkpoint saved. A second one raises KeyboardInterrupt at once.
+        Afterwards the model is in evaluation mode.
 
         Raises:
             TrainingDiverged: a loss or a gradient is not finite.
-            OSError: the first or the last checkpoint could not be written.
+            OSError: another process trains in the run's folder; or the first or the last
+                checkpoint could not be written.
         """
         self._stopping = False
         try:
@@ -132,7 +133,7 @@ class Trainer:
         finally:
             self.model.eval()
         if self._interrupt.requested and not self.finished:
-            say(how_to_go_on(self.run))
+            say(how_to_go_on(self.run, self._interrupt.by))
         return self.history
 
     def _loop(self) -> None:

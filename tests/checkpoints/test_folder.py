@@ -2,13 +2,15 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from minigpt.checkpoints import load_checkpoint
-from minigpt.training import History
+from minigpt.training import Callback, History
 from tests.training.tiny import Bigram, resume, trainer, without_times
 
 
@@ -144,3 +146,84 @@ def test_a_history_file_that_cannot_be_written_does_not_end_the_run(tmp_path: Pa
         run.fit()
     assert without_times(run.history) == without_times(trainer().fit())
     assert np.isfinite(run.history.column("loss")).all()
+
+
+# ── what happens to a folder while a run goes on ──────────────────────────────────────────────
+
+
+class At(Callback):
+    """Does something after a step."""
+
+    def __init__(self, step: int, what: Callable[[], object]) -> None:
+        self.step, self.what = step, what
+
+    def on_step(self, trainer, record) -> None:
+        if trainer.step == self.step:
+            self.what()
+
+
+def test_an_old_checkpoint_that_cannot_be_deleted_only_warns(tmp_path: Path, monkeypatch) -> None:
+    unlink = Path.unlink
+
+    def refuse(path: Path, missing_ok: bool = False) -> None:
+        if path.name.startswith("step-"):
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        unlink(path, missing_ok)
+
+    monkeypatch.setattr(Path, "unlink", refuse)
+    run = trainer(checkpoint_dir=tmp_path, checkpoint_interval=2)
+    with pytest.warns(RuntimeWarning, match=r"old checkpoint is still there.*step-00000000"):
+        run.fit()
+    assert run.finished
+    assert len(list(tmp_path.glob("step-*.npz"))) == 6
+
+
+def test_memory_that_runs_out_in_between_only_warns(tmp_path: Path) -> None:
+    def state_dict(self=Bigram) -> dict[str, np.ndarray]:
+        if 2 <= run.step < 10:
+            raise MemoryError
+        return Bigram.state_dict(run.model)
+
+    run = trainer(checkpoint_dir=tmp_path, checkpoint_interval=3)
+    run.model.state_dict = state_dict
+    with pytest.warns(RuntimeWarning, match="a checkpoint is missing, the run goes on .not enough"):
+        run.fit()
+    assert run.finished
+    assert load_checkpoint(tmp_path / "step-00000010.npz").metadata["step"] == 10
+
+
+@pytest.mark.parametrize("how", ["deleted", "renamed"])
+@pytest.mark.skipif(os.name == "nt", reason="Windows keeps a folder whose files are open")
+def test_a_folder_that_goes_away_is_made_again(tmp_path: Path, how: str) -> None:
+    folder = tmp_path / "runs" / "a"
+    away = {
+        "deleted": lambda: shutil.rmtree(tmp_path / "runs"),
+        "renamed": lambda: folder.rename(tmp_path / "b"),
+    }
+    run = trainer(checkpoint_dir=folder, checkpoint_interval=4, callbacks=[At(5, away[how])])
+    run.fit()
+    assert names(folder) == {
+        "step-00000008.npz", "step-00000010.npz", "best.npz", "history.jsonl",
+    }  # fmt: skip
+    assert without_times(History.read(folder)) == without_times(run.history)
+
+
+def test_a_history_that_is_deleted_is_written_again(tmp_path: Path) -> None:
+    delete = At(5, lambda: (tmp_path / "history.jsonl").unlink())
+    run = trainer(checkpoint_dir=tmp_path, checkpoint_interval=4, callbacks=[delete])
+    run.fit()
+    assert without_times(History.read(tmp_path)) == without_times(run.history)
+
+
+def test_a_relative_folder_is_that_of_the_start(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "elsewhere").mkdir()
+    run = trainer(
+        checkpoint_dir="run",
+        checkpoint_interval=4,
+        callbacks=[At(2, lambda: os.chdir("elsewhere"))],
+    )
+    run.fit()
+    assert names(tmp_path) == {"run", "elsewhere"}
+    assert not names(tmp_path / "elsewhere")
+    assert resume(tmp_path / "run").finished

@@ -57,6 +57,7 @@ WRONG_VALUES = [
     ("learning_rate", 10**400, RATE),
     ("min_learning_rate", -1e-3, f"{NOT_NEGATIVE} or None"),
     ("warmup_steps", -1, "an integer of at least 0 or None"),
+    ("checkpoint_dir", "", "the name of a folder, or None"),
     ("eps", 0, RATE),
     ("momentum", 1, BELOW_1),
     ("weight_decay", -0.1, f"{NOT_NEGATIVE} or None"),

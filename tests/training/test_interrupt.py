@@ -1,7 +1,10 @@
 from __future__ import annotations
 
 import copy
+import os
 import signal
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -82,6 +85,62 @@ def test_ctrl_c_saves_and_the_run_goes_on(tmp_path: Path, capsys, moment: str) -
     assert_same_run(resumed, whole)
     run.fit()  # and so does the trainer itself
     assert_same_run(run, whole)
+
+
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP"])
+def test_a_request_of_the_system_is_a_first_ctrl_c(tmp_path: Path, capsys, name: str) -> None:
+    number = getattr(signal, name, None)
+    if number is None:
+        pytest.skip("this system has no such signal")
+
+    class Ends(Callback):
+        def on_step(self, trainer, record):
+            if trainer.step == 3:
+                signal.raise_signal(number)
+
+    before = signal.getsignal(number)
+    run = trainer(checkpoint_dir=tmp_path, callbacks=[Ends()])
+    assert len(run.fit().steps) == 3
+    assert signal.getsignal(number) is before
+    assert f"stopped by {name} after step 3 of 10" in capsys.readouterr().err
+    resumed, whole = resume(tmp_path), trainer()
+    for each in (resumed, whole):
+        each.fit()
+    assert_same_run(resumed, whole)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such signals")
+@pytest.mark.parametrize("signals", [["SIGTERM"], ["SIGHUP"], ["SIGTERM", "SIGTERM"]])
+def test_a_process_that_is_told_to_end_saves_first(tmp_path: Path, signals: list[str]) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tests.training.killed_run", str(tmp_path / "run"), "100000"],
+        cwd=Path(__file__).parents[2],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    for _ in range(5):
+        process.stdout.readline()
+    for name in signals:
+        process.send_signal(getattr(signal, name))
+    out, err = process.communicate(timeout=60)
+    if len(signals) == 1:
+        assert (process.returncode, "stopped by" in err) == (0, True)
+        last = int(out.split()[-1]) if out.split() else 5
+        assert latest_checkpoint(tmp_path / "run").name == f"step-{last:08d}.npz"
+
+
+def test_a_handler_of_the_program_s_own_stays() -> None:
+    seen = []
+    before = signal.signal(signal.SIGTERM, lambda *_: seen.append("mine"))
+    try:
+        with Interrupt() as interrupt:
+            signal.raise_signal(signal.SIGTERM)
+            assert not interrupt.requested
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert seen == ["mine"]
 
 
 def test_without_a_folder_it_says_so(capsys) -> None:
