@@ -2,6 +2,10 @@
 
 The number belongs to the whole process, so it is held in one place: while anybody holds it at one,
 it is one, and when the last has let go it is what it was before the first.
+
+Why one? Every product waits for all of its threads. Where the cores have nothing else to do, that
+costs microseconds. Where another program runs on one of them, the thread there may wait for a whole
+slice of that program's time, in each product: a small one then takes a hundred times as long.
 """
 
 from __future__ import annotations
@@ -10,10 +14,14 @@ import functools
 import importlib.util
 import os
 import threading
+import warnings
 from collections.abc import Callable
 from contextlib import ContextDecorator
 from types import TracebackType
 from typing import Any
+
+SMALL_PRODUCT = 2**27  # multiplications: 2 to 4 ms of one core; beyond, a second one is worth it
+SMALL_MODEL = 2**24  # weights: 67 MB of float32, about what a processor's cache holds
 
 _lock = threading.Lock()
 _mine = threading.local()  # .depth: how often this thread holds it
@@ -25,7 +33,8 @@ class one_blas_thread(ContextDecorator):
     """Matrix products inside run on the thread that asks for them; those of other threads, too.
 
     A context manager and a decorator, which may be entered inside itself and by several threads at
-    once. Entering costs some microseconds. Without threadpoolctl nothing changes.
+    once. Entering costs some microseconds. Without threadpoolctl nothing changes, and a warning
+    says so once.
 
     Args:
         wanted: False changes nothing, for a block that wants it only where its products are small.
@@ -66,6 +75,36 @@ class one_blas_thread(ContextDecorator):
                 _put_back()
 
 
+class MatrixProducts:
+    """The matrix products of a model with its weights, and whether they are small.
+
+    They are small where a second thread can save little: the weights fit the cache (larger ones
+    come from main memory, for which two cores are faster than one), and a product of n tokens with
+    one of the matrices, n·|W| multiplications on the average, is over in a few milliseconds.
+
+    Args:
+        model: with ``parameters()``; what has none is not known to be small.
+
+    Example:
+        >>> import minigpt as mg
+        >>> small = mg.GPT(mg.GPTConfig(65, 64, n_layer=4, n_head=4, n_embd=128))
+        >>> MatrixProducts(small).are_small(n_tokens=64), MatrixProducts(small).are_small(10_000)
+        (True, False)
+    """
+
+    def __init__(self, model: Any) -> None:
+        every: list[Any] = model.parameters() if hasattr(model, "parameters") else []
+        sizes = [parameter.data.size for parameter in every if parameter.data.ndim > 1]
+        self._n_weights = sum(sizes)
+        self._mean_size = self._n_weights / max(len(sizes), 1)
+
+    def are_small(self, n_tokens: int) -> bool:
+        """Whether the products of so many tokens are best done on one thread."""
+        known = self._n_weights > 0
+        in_cache = self._n_weights <= SMALL_MODEL
+        return known and in_cache and n_tokens * self._mean_size <= SMALL_PRODUCT
+
+
 def can_be_controlled() -> bool:
     """Whether threadpoolctl is installed, as the ``fast`` extra has it."""
     return importlib.util.find_spec("threadpoolctl") is not None
@@ -88,11 +127,24 @@ def _put_back() -> None:
 @functools.cache
 def _libraries() -> list[Any]:
     if not can_be_controlled():
+        _say_what_is_missing()
         return []
     import threadpoolctl
 
     every = threadpoolctl.ThreadpoolController().lib_controllers
     return [library for library in every if library.user_api == "blas"]
+
+
+def _say_what_is_missing() -> None:
+    """Once in a process, where there is a second core and BLAS has not been told to leave it."""
+    told = any(os.environ.get(name) == "1" for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"))
+    if not told and (os.cpu_count() or 1) > 1:
+        warnings.warn(
+            "threadpoolctl is not installed: with it, small matrix products stay on one thread, "
+            "which is many times faster while other programs use the cores "
+            '(pip install "minigpt[fast]"); OPENBLAS_NUM_THREADS=1 keeps all products on one',
+            stacklevel=2,
+        )
 
 
 def _in_the_child_of_a_fork() -> None:

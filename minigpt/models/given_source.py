@@ -73,6 +73,10 @@ class GivenSource:
         )
         return logits
 
+    def parameters(self) -> list[Tensor]:
+        """The weights that write: the decoder's."""
+        return self.model.decoder.parameters()
+
     def new_cache(self, batch_size: int, capacity: int | None = None) -> DecoderCache:
         """An empty cache for ``capacity`` tokens of each target, which holds the sources already.
 

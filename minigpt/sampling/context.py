@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from minigpt.autograd import Array
+from minigpt.blas_threads import MatrixProducts, one_blas_thread
 from minigpt.grad_mode import evaluation
 from minigpt.sampling.protocols import LanguageModel
 
@@ -51,6 +52,7 @@ class Context:
         self.length = ids.shape[1]
         self._ids = ids.astype(np.int64)
         self._options = {"last_only": True} if _takes_last_only(model) else {}
+        self._products = MatrixProducts(model)
         block_size: int | None = model.config.block_size
         self._block_size = sys.maxsize if block_size is None else block_size
         self._shift = _checked_shift(window_shift, self._block_size)
@@ -92,8 +94,8 @@ class Context:
             options["attention_mask"] = columns >= self._start[:, None]  # (R, S)
             positions = np.maximum(columns - self._start[:, None], 0)  # (R, S)
             options["positions"] = positions[:, n_cached:]
-        with evaluation():
-            fresh = self._ids[:, self._origin + n_cached : self.length]  # (R, T)
+        fresh = self._ids[:, self._origin + n_cached : self.length]  # (R, T)
+        with evaluation(), one_blas_thread(self._products.are_small(fresh.size)):
             logits: Array = self.model(fresh, **options).data[:, -1]  # (R, T, V) -> (R, V)
         return logits
 

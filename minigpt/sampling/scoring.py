@@ -15,6 +15,7 @@ import numpy as np
 
 from minigpt import checks
 from minigpt.autograd import Array
+from minigpt.blas_threads import MatrixProducts, one_blas_thread
 from minigpt.grad_mode import evaluation
 from minigpt.metrics import bits_per_byte, perplexity_of
 from minigpt.progress_bar import ProgressBar
@@ -189,7 +190,8 @@ def _scores(
     model: Any, ids: Array, n_tokens: int | None, starts: list[int], **options: Any
 ) -> list[Array]:
     """Ln p of each row's ids from its start on; the logits are gone when it returns."""
-    logits = model(ids[:, :-1], **options).data[..., :n_tokens]  # (N, W, V)
+    with one_blas_thread(MatrixProducts(model).are_small(ids.size)):
+        logits = model(ids[:, :-1], **options).data[..., :n_tokens]  # (N, W, V)
     return [
         _target_log_probabilities(z[start:], targets[start:])
         for z, targets, start in zip(logits, ids[:, 1:], starts, strict=True)

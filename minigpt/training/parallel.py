@@ -80,7 +80,8 @@ class Workers:
         value, summed = 0.0, dict[Tensor, Array]()
         for number in range(len(batches)):
             counted = [i for i, weight in enumerate(weights[number]) if weight > 0]
-            results = self._run([partial(work, number, shard) for shard in counted])
+            with one_blas_thread(objective.products.are_small(batches[number][0].size)):
+                results = self._run([partial(work, number, shard) for shard in counted])
             for shard, (loss, parts) in zip(counted, results, strict=True):
                 value += loss * (weights[number][shard] / total)
                 _add(summed, parts)
@@ -92,7 +93,8 @@ class Workers:
         weights = [objective.weight(rows) for rows in shards]
         counted = [i for i, weight in enumerate(weights) if weight > 0]
         measure = np.errstate(over="ignore", invalid="ignore", divide="ignore")(objective.metrics)
-        results = self._run([partial(measure, shards[i]) for i in counted])
+        with one_blas_thread(objective.products.are_small(batch[0].size)):
+            results = self._run([partial(measure, shards[i]) for i in counted])
         total = sum(weights)
         means: dict[str, float] = {}
         for shard, result in zip(counted, results, strict=True):

@@ -11,6 +11,7 @@ import numpy as np
 
 from minigpt import checks
 from minigpt.autograd import Array
+from minigpt.blas_threads import MatrixProducts
 from minigpt.grad_mode import evaluation
 from minigpt.nn import Module
 from minigpt.tensor import Tensor
@@ -62,11 +63,15 @@ class Objective:
 
     Args:
         model: a :class:`Trainable`.
+
+    Attributes:
+        products: how large its matrix products are.
     """
 
     def __init__(self, model: Trainable) -> None:
         self.model = model
         self._draws = "rng" in inspect.signature(model.loss).parameters
+        self.products = MatrixProducts(model)
 
     def loss(self, batch: Batch, rng: np.random.Generator) -> Tensor:
         """L, with the generator where ``model.loss`` takes one."""

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import os
 import threading
+import warnings
 
+import numpy as np
 import pytest
 
+import minigpt as mg
 from minigpt import blas_threads
-from minigpt.blas_threads import one_blas_thread
+from minigpt.blas_threads import MatrixProducts, one_blas_thread
+from minigpt.models import EncoderDecoder, Seq2SeqConfig
+from minigpt.sampling import token_log_probabilities
 
 threadpoolctl = pytest.importorskip("threadpoolctl", reason='needs pip install "minigpt[fast]"')
 
@@ -105,3 +110,86 @@ def test_without_threadpoolctl_nothing_changes(monkeypatch) -> None:
     monkeypatch.setattr(blas_threads, "_libraries", lambda: [])
     with one_blas_thread():
         assert set(threads()) == {2}
+
+
+# ── which products are small ──────────────────────────────────────────────────────────────────────
+
+
+def model(width, n_layer=4, vocab_size=65, block_size=256):
+    return mg.GPT(mg.GPTConfig(vocab_size, block_size, n_layer, n_head=4, n_embd=width))
+
+
+def test_small_are_products_of_a_small_model_with_few_tokens():
+    small, medium = MatrixProducts(model(128)), MatrixProducts(model(384, n_layer=6))
+    assert [small.are_small(n) for n in (1, 64, 768, 10_000)] == [True, True, True, False]
+    assert [medium.are_small(n) for n in (1, 256, 2048)] == [True, True, False]
+    large = mg.GPT(mg.GPTConfig(50_000, 8, n_layer=1, n_head=1, n_embd=400))  # 22 M weights
+    assert not MatrixProducts(large).are_small(1)  # they come from main memory
+    assert not MatrixProducts(object()).are_small(1)  # nobody knows
+
+
+class Watched:
+    """A GPT that notes how many threads BLAS has when it is called."""
+
+    def __init__(self, gpt):
+        self._gpt, self.config, self.parameters = gpt, gpt.config, gpt.parameters
+        self.seen = set()
+
+    def __call__(self, ids, **options):
+        self.seen |= set(threads())
+        return self._gpt(ids, **options)
+
+
+@pytest.mark.parametrize(("small", "n"), [(True, 1), (False, 2)])
+def test_writing_and_scoring_hold_one_thread_where_products_are_small(monkeypatch, small, n):
+    monkeypatch.setattr(MatrixProducts, "are_small", lambda self, n_tokens: small)
+    watched = Watched(model(16, block_size=8))
+    sampler = mg.Sampler(watched)
+    sampler.generate_ids([[1, 2]], 12)
+    sampler.generate_ids([[1, 2]], 4, num_beams=2)
+    token_log_probabilities(watched, np.arange(20))
+    assert watched.seen == {n}
+
+
+@pytest.mark.parametrize(("small", "n"), [(True, 1), (False, 2)])
+def test_training_with_one_worker_holds_one_thread_where_products_are_small(monkeypatch, small, n):
+    monkeypatch.setattr(MatrixProducts, "are_small", lambda self, n_tokens: small)
+    seen = set()
+
+    class Noting(mg.GPT):
+        def loss(self, *args, **options):
+            seen.update(threads())
+            return super().loss(*args, **options)
+
+    gpt = Noting(model(16, block_size=8).config)
+    config = mg.TrainerConfig(2, batch_size=2, workers=1, progress=False)
+    mg.Trainer(gpt, np.arange(60), None, config).fit()
+    assert seen == {n}
+
+
+def test_a_translator_has_the_weights_of_its_decoder():
+    config = Seq2SeqConfig(9, 9, 8, 8, n_layer=1, n_head=1, n_embd=8)
+    translator = EncoderDecoder(config)
+    assert MatrixProducts(translator.given(np.ones((1, 3), int))).are_small(8)
+
+
+def test_without_threadpoolctl_it_is_said_once_what_it_would_bring(monkeypatch):
+    monkeypatch.setattr(blas_threads, "can_be_controlled", lambda: False)
+    monkeypatch.setattr(blas_threads.os, "cpu_count", lambda: 2)
+    monkeypatch.delenv("OPENBLAS_NUM_THREADS", raising=False)
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    blas_threads._libraries.cache_clear()
+    try:
+        with pytest.warns(UserWarning, match=r"pip install .minigpt\[fast\]") as said:
+            for _ in range(3):
+                with one_blas_thread():
+                    pass
+        assert len(said) == 1
+        blas_threads._libraries.cache_clear()
+        monkeypatch.setenv("OPENBLAS_NUM_THREADS", "1")
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            with one_blas_thread():
+                pass
+    finally:
+        blas_threads._libraries.cache_clear()
