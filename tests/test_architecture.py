@@ -34,6 +34,7 @@ FLOORS = [
         "padding",
         "progress_bar",
         "recompute",
+        "regular_files",
         "tensor",
         "wording",
         "operations",
