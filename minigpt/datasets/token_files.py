@@ -57,7 +57,8 @@ class TokenWriter:
 
     def write(self, ids: Iterable[int] | Array) -> None:
         """Append a list or a (n,) array of ids."""
-        array = np.asarray(ids if isinstance(ids, (np.ndarray, list)) else list(ids))
+        listed = ids if isinstance(ids, (np.ndarray, list)) else list(ids)
+        array = checks.regular("ids", listed, "a list of integers")
         if array.ndim != 1:
             raise checks.wrong_value("ids", "1-D", array)
         if array.size == 0:

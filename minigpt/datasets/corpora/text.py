@@ -112,9 +112,7 @@ def check_suffixes(suffixes: Iterable[str] | None) -> tuple[str, ...]:
     """Suffixes in lower case; for None ``("",)``, which every name ends with."""
     if suffixes is None:
         return ("",)
-    if isinstance(suffixes, str):
-        raise checks.wrong_type("suffixes", "a list such as ['.txt']", suffixes)
-    checked = tuple(suffixes)
+    checked = checks.items("suffixes", suffixes, "a list such as ['.txt']")
     for suffix in checked:
         checks.text("a suffix", suffix)
         if len(suffix) < 2 or suffix[0] != ".":
