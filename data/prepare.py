@@ -22,6 +22,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any, NoReturn
 
+from minigpt import checks
 from minigpt.datasets import corpora, iter_text, split_point, token_writer
 from minigpt.interop import pretrained_folder
 from minigpt.progress_bar import ProgressBar
@@ -142,6 +143,12 @@ def parse_arguments(argv: list[str] | None) -> argparse.Namespace:
         parser.error("--vocab-size is of byte pairs: add --tokenizer bpe")
     if not arguments.text:
         parser.error(f"text is empty: name a file, a folder or one of {', '.join(corpora())}")
+    for name in ("text", "output", "tokenizer"):
+        if getattr(arguments, name) is not None:
+            try:
+                checks.path(name, getattr(arguments, name))
+            except ValueError as error:
+                parser.error(str(error))
     if arguments.output is None:
         arguments.output = Path("prepared", default_name(arguments.text))
     check_output(parser, arguments)

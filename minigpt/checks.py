@@ -194,6 +194,13 @@ def path(name: str, value: object) -> Path:
     return Path(text)
 
 
+def items(name: str, value: object, expected: str) -> list[Any]:
+    """The items of ``value``, which is a list or something else to iterate over, and not a text."""
+    if isinstance(value, (str, bytes)) or not isinstance(value, Iterable):
+        raise wrong_type(name, expected, value)
+    return list(value)
+
+
 def one_of(name: str, value: object, choices: Iterable[str] | Mapping[str, str]) -> str:
     """``value`` as one of some words; of a mapping, with what each of them means.
 

@@ -7,6 +7,8 @@ import os
 from pathlib import Path
 from typing import Any
 
+from minigpt.regular_files import open_regular, read_now
+
 # In memory an empty list takes 64 bytes, and a short text as much: 25 times what a file has for it.
 # The largest vocabularies in use have 600,000 merges as lists, and 1.7 million values.
 MOST_CONTAINERS, MOST_VALUES = 1 << 20, 1 << 22
@@ -39,11 +41,9 @@ def read_bytes(path: Path, max_bytes: int) -> bytes:
         FileNotFoundError: there is no such file.
         ValueError: it is not a regular file, or is larger.
     """
-    if path.exists() and not path.is_file():
-        raise ValueError("it is not a regular file")
-    with open(path, "rb") as file:
+    with open_regular(path) as file:
         size = os.fstat(file.fileno()).st_size
-        content = file.read(size + 1) if size <= max_bytes else b""
+        content = read_now(file, size + 1) if size <= max_bytes else b""
     if max(size, len(content)) > max_bytes:
         raise ValueError(f"it has {size:,} bytes, {max_bytes:,} are the most")
     return content

@@ -35,6 +35,7 @@ FLOORS = [
         "padding",
         "progress_bar",
         "recompute",
+        "regular_files",
         "tensor",
         "wording",
         "operations",

@@ -21,6 +21,7 @@ from minigpt import checks
 from minigpt.atomic import replacing
 from minigpt.autograd import Array
 from minigpt.datasets.errors import TokenFileError
+from minigpt.regular_files import open_regular
 
 MAGIC = b"\x93NUMPY\x01\x00"
 HEADER_BYTES = 128  # what the writer makes: a multiple of 64, as the format asks for
@@ -56,7 +57,8 @@ class TokenWriter:
 
     def write(self, ids: Iterable[int] | Array) -> None:
         """Append a list or a (n,) array of ids."""
-        array = np.asarray(ids if isinstance(ids, (np.ndarray, list)) else list(ids))
+        listed = ids if isinstance(ids, (np.ndarray, list)) else list(ids)
+        array = checks.regular("ids", listed, "a list of integers")
         if array.ndim != 1:
             raise checks.wrong_value("ids", "1-D", array)
         if array.size == 0:
@@ -100,7 +102,7 @@ def token_writer(path: str | os.PathLike[str], vocab_size: int) -> Iterator[Toke
         ...     np.load(path)
         array([ 1,  2,  3, 64], dtype=uint16)
     """
-    with replacing(Path(path)) as file:
+    with replacing(checks.path("path", path)) as file:
         writer = TokenWriter(file, vocab_size)
         yield writer
         if writer.count == 0:
@@ -148,11 +150,15 @@ def open_tokens(path: str | os.PathLike[str]) -> np.memmap[Any, np.dtype[Any]]:
         FileNotFoundError: there is no such file.
         TokenFileError: it is not a token file, or is damaged (an OSError and a ValueError).
     """
-    path = Path(path)
-    if path.exists() and not path.is_file():
-        raise TokenFileError(f"{path} is not a regular file: pass the path of a .npy file")
-    with open(path, "rb") as file:
+    path = checks.path("path", path)
+    try:
+        file = open_regular(path)
+    except ValueError as error:
+        raise TokenFileError(f"{path}: {error}; pass the path of a .npy file") from None
+    with file:
         size = os.fstat(file.fileno()).st_size
+        if size == 0:
+            raise TokenFileError(f"{path} is empty: it is not a token file")
         if path.suffix == ".bin" and file.read(len(MAGIC)) != MAGIC:
             return _open_raw(file, path, size)
         file.seek(0)
@@ -168,8 +174,6 @@ def open_tokens(path: str | os.PathLike[str]) -> np.memmap[Any, np.dtype[Any]]:
 
 
 def _open_raw(file: IO[bytes], path: Path, size: int) -> np.memmap[Any, np.dtype[Any]]:
-    if size == 0:
-        raise TokenFileError(f"{path} holds no tokens")
     if size % 2:
         raise TokenFileError(
             f"{path} has {size:,} bytes, an odd number: nanoGPT writes tokens of two bytes each"

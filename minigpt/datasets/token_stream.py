@@ -20,6 +20,7 @@ def split_point(length: int, val_fraction: float) -> int:
         >>> split_point(1115394, 0.1)
         1003854
     """
+    length = checks.integer("length", length, least=0, most=2**53)
     mend = "for example 0.1"
     fraction = checks.number("val_fraction", val_fraction, above=0, below=1, mend=mend)
     cut = int(length * (1 - fraction))

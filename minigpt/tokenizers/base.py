@@ -9,7 +9,6 @@ import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from itertools import islice
-from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
@@ -102,7 +101,7 @@ class Tokenizer(ABC):
             OSError: the file cannot be written.
         """
         text = json.dumps(self.to_dict(), ensure_ascii=False, indent=1) + "\n"
-        with replacing(Path(path)) as file:
+        with replacing(checks.path("path", path)) as file:
             file.write(text.encode("utf-8"))
 
 

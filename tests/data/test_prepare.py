@@ -176,6 +176,10 @@ def test_files_are_replaced_only_when_asked(
         (["empty.txt"], "empty.txt holds no text: it is empty"),
         (["latin.txt"], "latin.txt is not UTF-8: byte 0xe9 at offset 3"),
         (["short.txt"], "leave no"),
+        (["x" * 300], "text must be a path of names of at most 255 bytes: got 'xxx"),
+        (["a\0b"], "text must be a path without NUL characters"),
+        (["macbeth.txt", "--output", "x" * 300], "output must be a path of names of at most"),
+        (["macbeth.txt", "--tokenizer", "x" * 300], "tokenizer must be a path of names of at"),
         ([""], "text is empty: name a file, a folder or one of python-docs"),
     ],
 )

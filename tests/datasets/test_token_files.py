@@ -216,7 +216,7 @@ def test_the_raw_file_of_nanogpt(tmp_path: Path) -> None:
     assert open_tokens(path).tolist() == [1, 2, 3]
 
 
-@pytest.mark.parametrize(("data", "message"), [(b"", "no tokens"), (b"abc", "an odd number")])
+@pytest.mark.parametrize(("data", "message"), [(b"", "is empty"), (b"abc", "an odd number")])
 def test_a_raw_file_that_is_none(tmp_path: Path, data: bytes, message: str) -> None:
     (tmp_path / "train.bin").write_bytes(data)
     with pytest.raises(TokenFileError, match=message):

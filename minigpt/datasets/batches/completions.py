@@ -43,7 +43,7 @@ class Completion:
         ids = check_stream("ids", self.ids)
         if ids.size and ids.min() < 0:
             raise ValueError(f"ids hold {ids.min()}: an id is 0 or more")
-        said = np.asarray(self.said)
+        said = checks.regular("said", self.said, "booleans")
         if said.size:  # an empty tuple has no type of its own
             said = checks.booleans("said", said)
         if said.shape != ids.shape:
@@ -57,13 +57,13 @@ class Completion:
     @classmethod
     def read(cls, ids: Iterable[int]) -> Completion:
         """Tokens that the model reads."""
-        ids = tuple(ids)
+        ids = tuple(checks.items("ids", ids, "a list of integers"))
         return cls(ids, (False,) * len(ids))
 
     @classmethod
     def say(cls, ids: Iterable[int]) -> Completion:
         """Tokens that the model is to say."""
-        ids = tuple(ids)
+        ids = tuple(checks.items("ids", ids, "a list of integers"))
         return cls(ids, (True,) * len(ids))
 
     def __add__(self, other: Completion) -> Completion:
@@ -123,7 +123,7 @@ class CompletionBatches(ExampleBatches):
         pad_id: int = 0,
         block_size: int | None = None,
     ) -> None:
-        completions = list(completions)
+        completions = checks.items("completions", completions, "a list of Completion")
         for i, completion in enumerate(completions):
             mend = "pass Completion.read(prompt_ids) + Completion.say(answer_ids)"
             checks.instance(f"completions[{i}]", completion, Completion, mend)

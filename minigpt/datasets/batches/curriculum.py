@@ -40,7 +40,8 @@ class Curriculum(ResumableBatches):
         super().__init__()
         self._stages: list[ResumableBatches] = []
         counts = []
-        for i, stage in enumerate(stages):
+        expected = "a list of (batches, how many)"
+        for i, stage in enumerate(checks.items("stages", stages, expected)):
             if not (isinstance(stage, tuple) and len(stage) == 2):
                 raise checks.wrong_type(f"stages[{i}]", "(batches, how many)", stage)
             batches, count = stage

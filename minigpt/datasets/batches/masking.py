@@ -56,7 +56,7 @@ def masked(
         (3, True)
     """
     may_hide = _choosable(mask_id, vocab_size, probability, special_ids)
-    ids = _check_ids(ids, vocab_size)
+    ids = _check_masked(ids, rng, vocab_size, attention_mask)
     return _hide(ids, rng, may_hide, mask_id, probability, attention_mask)
 
 
@@ -129,7 +129,7 @@ class MaskedBatches(ExampleBatches):
         pad_id: int = 0,
     ) -> None:
         self._sequences = Sequences(sequences, "sequences")
-        special_ids = list(special_ids)
+        special_ids = checks.items("special_ids", special_ids, "a list of ids")
         self._may_hide = _choosable(mask_id, vocab_size, probability, special_ids)
         self.mask_id, self.probability = int(mask_id), float(probability)
         self.pad_id = check_id("pad_id", pad_id)
@@ -170,6 +170,7 @@ def _choosable(
     check_size("vocab_size", vocab_size)
     checks.number("probability", probability, above=0, below=1)
     may_hide = np.ones(vocab_size, bool)
+    special_ids = checks.items("special_ids", special_ids, "a list of ids")
     for name, token in (("mask_id", mask_id), *(("special_ids", t) for t in special_ids)):
         if check_id(name, token) >= vocab_size:
             raise checks.wrong_value(name, f"below vocab_size={vocab_size}", token)
@@ -179,7 +180,8 @@ def _choosable(
     return may_hide
 
 
-def _check_ids(ids: Any, vocab_size: int) -> Array:
+def _check_masked(ids: Any, rng: object, vocab_size: int, attention_mask: Any) -> Array:
+    checks.generator(rng)
     ids = checks.integers("ids", ids)
     if ids.ndim != 2:
         raise checks.wrong_value("ids", "integers (B, T)", ids)
@@ -188,4 +190,7 @@ def _check_ids(ids: Any, vocab_size: int) -> Array:
             f"ids run from {ids.min()} to {ids.max()}: with vocab_size={vocab_size} they must be "
             f"0 to {vocab_size - 1}"
         )
+    if attention_mask is not None:
+        mask = checks.regular("attention_mask", attention_mask)
+        checks.same_shape("attention_mask", mask, ids.shape, ", that of ids")
     return ids

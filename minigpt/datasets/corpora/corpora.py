@@ -150,7 +150,16 @@ def load_text(
                 f"{os.fspath(name_or_path)} holds {size:,} bytes, more than "
                 f"max_bytes={max_bytes:,}: read it in pieces with iter_text, or raise max_bytes"
             )
-    return "".join(iter_text(name_or_path, suffixes=suffixes))
+    pieces, n_characters = [], 0
+    for piece in iter_text(name_or_path, suffixes=suffixes):
+        n_characters += len(piece)
+        if n_characters > max_bytes:  # some files of the kernel do not say how large they are
+            raise TextError(
+                f"{os.fspath(name_or_path)} holds more than max_bytes={max_bytes:,}: read it in "
+                "pieces with iter_text, or raise max_bytes"
+            )
+        pieces.append(piece)
+    return "".join(pieces)
 
 
 def _find_files(
@@ -170,7 +179,9 @@ def _find_files(
         files = folder_files(path, chosen)
         if not files:
             of_kind = "" if chosen is None else f" whose names end with {' or '.join(chosen)}"
-            raise TextError(f"the folder {path} holds no files{of_kind}")
+            raise TextError(
+                f"the folder {path} holds no files{of_kind}; links out of it do not count"
+            )
         return path, files
     if suffixes is not None:
         raise ValueError(f"suffixes are for folders: {path} is a file")

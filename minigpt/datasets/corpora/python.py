@@ -61,7 +61,9 @@ def python_stdlib() -> Iterator[str]:
         CorpusError: the library is not there as source files.
     """
     library = Path(sysconfig.get_path("stdlib"))
-    files = folder_files(library, [".py"], SKIPPED_FOLDERS) if library.is_dir() else []
+    files = (
+        folder_files(library, [".py"], SKIPPED_FOLDERS, links_out=True) if library.is_dir() else []
+    )
     found = False
     for path in files:
         if path.name.startswith(BUILD_RECORDS):

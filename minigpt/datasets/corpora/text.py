@@ -5,8 +5,8 @@ The rules: bytes are UTF-8, strictly. A byte order mark at the beginning is drop
 Everything else is kept as it is.
 
 A folder is all its files in the order of their paths. Hidden files and folders (``.git``),
-``__pycache__``, empty files and links to folders are left out; a file that does not end with a new
-line gets one, so that the next begins on a line of its own.
+``__pycache__``, empty files, links to folders and links to files outside are left out; a file that
+does not end with a new line gets one, so that the next begins on a line of its own.
 """
 
 from __future__ import annotations
@@ -16,9 +16,11 @@ import io
 import os
 from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
+from typing import IO
 
 from minigpt import checks
 from minigpt.datasets.errors import TextError
+from minigpt.regular_files import open_regular, read_now
 
 MAX_READ_BYTES = 1 << 22
 # What other programs put first in files that are not UTF-8.
@@ -40,9 +42,9 @@ def iter_file(path: Path, chunk_chars: int) -> Iterator[str]:
     newlines = io.IncrementalNewlineDecoder(None, translate=True)
     read = 0  # bytes given to the decoder
     begun = False
-    with open(path, "rb") as file:
+    with _open(path) as file:
         while True:
-            chunk = file.read(min(chunk_chars, MAX_READ_BYTES))
+            chunk = _read(file, min(chunk_chars, MAX_READ_BYTES), path)
             pending = len(
                 decoder.getstate()[0]
             )  # the beginning of a character, from the chunk before
@@ -64,13 +66,18 @@ def iter_file(path: Path, chunk_chars: int) -> Iterator[str]:
 
 
 def folder_files(
-    folder: Path, suffixes: Iterable[str] | None = None, skipped_folders: Collection[str] = ()
+    folder: Path,
+    suffixes: Iterable[str] | None = None,
+    skipped_folders: Collection[str] = (),
+    links_out: bool = False,
 ) -> list[Path]:
     """The files of a folder and its subfolders in the order of their paths written with ``/``.
 
     ``suffixes`` such as ``(".txt", ".md")`` keep only the files whose names end with one of them,
-    and folders with a name of ``skipped_folders`` are not looked into.
+    and folders with a name of ``skipped_folders`` are not looked into. Links to files outside of
+    the folder are left out, except with ``links_out``.
     """
+    inside = folder.resolve()
     wanted = check_suffixes(suffixes)
     skipped = {"__pycache__", *skipped_folders}
     found: list[tuple[str, Path]] = []
@@ -79,7 +86,9 @@ def folder_files(
         for name in names:
             path = Path(parent, name)
             # Only regular files: reading a pipe or a device would wait for ever.
-            if name[0] != "." and name.lower().endswith(wanted) and path.is_file():
+            if name[0] == "." or not name.lower().endswith(wanted) or not path.is_file():
+                continue
+            if links_out or not path.is_symlink() or path.resolve().is_relative_to(inside):
                 found.append((path.relative_to(folder).as_posix(), path))
     return [path for _, path in sorted(found)]
 
@@ -103,9 +112,7 @@ def check_suffixes(suffixes: Iterable[str] | None) -> tuple[str, ...]:
     """Suffixes in lower case; for None ``("",)``, which every name ends with."""
     if suffixes is None:
         return ("",)
-    if isinstance(suffixes, str):
-        raise checks.wrong_type("suffixes", "a list such as ['.txt']", suffixes)
-    checked = tuple(suffixes)
+    checked = checks.items("suffixes", suffixes, "a list such as ['.txt']")
     for suffix in checked:
         checks.text("a suffix", suffix)
         if len(suffix) < 2 or suffix[0] != ".":
@@ -113,6 +120,20 @@ def check_suffixes(suffixes: Iterable[str] | None) -> tuple[str, ...]:
     if not checked:
         raise ValueError("suffixes is empty: pass None for all files, or for example ['.txt']")
     return tuple(suffix.lower() for suffix in checked)
+
+
+def _open(path: Path) -> IO[bytes]:
+    try:
+        return open_regular(path)
+    except ValueError as error:
+        raise TextError(f"{path}: {error}") from None
+
+
+def _read(file: IO[bytes], n_bytes: int, path: Path) -> bytes:
+    try:
+        return read_now(file, n_bytes)
+    except ValueError as error:
+        raise TextError(f"{path}: {error}") from None
 
 
 def _not_utf8(path: Path, offset: int, byte: int, chunk: bytes, is_first: bool) -> str:

@@ -9,7 +9,6 @@ import os
 import warnings
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from itertools import groupby
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -151,7 +150,11 @@ class BPETokenizer(Tokenizer):
             TokenizerFileError: a file is damaged, or the two do not fit together.
         """
         names = check_names(special_tokens)
-        parts = read_gpt2(Path(vocab_json), Path(merges_txt), [AddedToken(name) for name in names])
+        parts = read_gpt2(
+            checks.path("vocab_json", vocab_json),
+            checks.path("merges_txt", merges_txt),
+            [AddedToken(name) for name in names],
+        )
         try:
             return cls(*parts)
         except ValueError as error:
@@ -172,7 +175,7 @@ class BPETokenizer(Tokenizer):
                 special token's name would be read as the bytes of a token.
             OSError: a file cannot be written.
         """
-        write_gpt2(Path(folder), self.gpt2_files())
+        write_gpt2(checks.path("folder", folder), self.gpt2_files())
 
     def gpt2_files(self) -> dict[str, bytes]:
         """What :meth:`to_gpt2` writes, by the names of the files.

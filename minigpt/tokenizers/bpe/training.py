@@ -39,6 +39,7 @@ def learn(
     single = dict(enumerate(single_bytes(bytes(range(256)))))
     special = AddedTokens(check_added(special_tokens, (), single, ()))
     n_merges = _check_vocab_size(vocab_size, len(special.tokens)) - 256 - len(special.tokens)
+    checks.flag("progress", progress)
     texts = check_texts_to_learn_from(text_or_iterable)
     words = count_words(texts, pattern, special, progress)
     if not words:

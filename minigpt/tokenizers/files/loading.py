@@ -56,7 +56,7 @@ def load_tokenizer(path: str | os.PathLike[str]) -> Tokenizer:
         TokenizerFileError: it is not a tokenizer's file, or damaged (an OSError and a ValueError),
             or a tokenizer that this library does not have.
     """
-    path = Path(path)
+    path = checks.path("path", path)
     if not path.is_dir():
         return _load_file(path)
     if (path / "tokenizer.json").exists():

@@ -113,6 +113,7 @@ def test_a_name_is_a_corpus_and_a_path_is_a_path(
         ("Python_Docs", "did you mean 'python-docs'"),
         ("https://example.com/a.txt", "download the page first and pass the file"),
         ("no such file.txt", "is not a file, a folder or a corpus: the corpora are python-docs"),
+        ("\ud800", "is not a file, a folder or a corpus"),
         ("nul\0inside", "is not a file, a folder or a corpus"),
         ("x" * 5000, "is not a file, a folder or a corpus"),
     ],

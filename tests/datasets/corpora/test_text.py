@@ -151,3 +151,23 @@ def test_wrong_suffixes(
 ) -> None:
     with pytest.raises(error, match=message):
         load_text(folder, suffixes=suffixes)  # type: ignore[arg-type]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="links")
+def test_links_out_of_the_folder_are_left_out(tmp_path: Path) -> None:
+    folder, outside = tmp_path / "texts", tmp_path / "outside"
+    folder.mkdir()
+    outside.mkdir()
+    (outside / "secret.txt").write_text("secret")
+    (folder / "a.txt").write_text("a\n")
+    (folder / "linked.txt").symlink_to(folder / "a.txt")
+    (folder / "out.txt").symlink_to(outside / "secret.txt")
+    (folder / "up.txt").symlink_to("../outside/secret.txt")
+    (folder / "nowhere.txt").symlink_to("nothing")
+    (folder / "folder").symlink_to(outside)
+    assert load_text(folder) == "a\na\n"
+    (tmp_path / "by-another-name").symlink_to(folder)
+    assert load_text(tmp_path / "by-another-name") == "a\na\n"
+    (folder / "a.txt").unlink()
+    with pytest.raises(TextError, match="holds no files; links out of it do not count"):
+        load_text(folder)

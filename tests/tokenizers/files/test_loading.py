@@ -11,7 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from minigpt.datasets import open_tokens, write_tokens
 from minigpt.tokenizers import (
+    BPETokenizer,
     CharTokenizer,
     TokenizerFileError,
     load_tokenizer,
@@ -167,3 +169,30 @@ def test_where_it_cannot_be_saved(tmp_path: Path) -> None:
         CharTokenizer("ab").save(tmp_path / "nowhere" / "t.json")
     with pytest.raises(IsADirectoryError, match="is a folder"):
         CharTokenizer("ab").save(tmp_path)
+
+
+BAD_PATHS = [
+    ("", "must be a path: got ''"),
+    ("a\0b", "a path without NUL characters"),
+    ("x" * 300, "a path of names of at most 255 bytes"),
+    ("a/" + "漢" * 100, "a path of names of at most 255 bytes"),
+    ("\ud800", "a path without lone surrogates"),
+]
+
+
+@pytest.mark.parametrize(("path", "message"), BAD_PATHS)
+def test_names_that_no_file_can_have(path: str, message: str) -> None:
+    tokenizer = BPETokenizer.train("ab", 256, progress=False)
+    calls: list[Any] = [
+        lambda: load_tokenizer(path),
+        lambda: tokenizer.save(path),
+        lambda: tokenizer.to_gpt2(path),
+        lambda: BPETokenizer.from_gpt2(path, "merges.txt"),
+        lambda: open_tokens(path),
+        lambda: write_tokens(path, [1], 2),
+    ]
+    for call in calls:
+        with pytest.raises(ValueError, match=message) as caught:
+            call()
+        assert len(str(caught.value)) < 200
+        str(caught.value).encode()
