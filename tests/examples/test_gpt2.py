@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import runpy
 import shutil
 import sys
 from pathlib import Path
@@ -34,29 +33,15 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(autouse=True)
-def folder(trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def folder(trained: Path, folder: Path) -> Path:
     """A copy of it in ``tiny``, where the script is run."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.syspath_prepend(EXAMPLES)
-    return Path(shutil.copytree(trained, tmp_path / "tiny"))
+    return Path(shutil.copytree(trained, folder / "tiny"))
 
 
 @pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Any:
-    """Runs the script in this process: its exit code, what it printed, and its complaints."""
-
-    def run(*arguments: str) -> tuple[Any, str, str]:
-        path = str(EXAMPLES / "gpt2.py")
-        monkeypatch.setattr(sys, "argv", [path, *arguments])
-        capsys.readouterr()
-        code: Any = 0
-        try:
-            runpy.run_path(path, run_name="__main__")
-        except SystemExit as stop:
-            code = stop.code or 0
-        return code, *capsys.readouterr()
-
-    return run
+def run(run: Any) -> Any:
+    """The script with these arguments."""
+    return lambda *arguments: run("gpt2", "", *arguments)
 
 
 def test_one_text_several_texts_and_the_same_with_the_same_seed(run):
