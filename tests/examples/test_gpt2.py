@@ -40,8 +40,8 @@ def folder(trained: Path, folder: Path) -> Path:
 
 @pytest.fixture
 def run(run: Any) -> Any:
-    """The script with these arguments."""
-    return lambda *arguments: run("gpt2", "", *arguments)
+    """The script, or another one, with these arguments."""
+    return lambda *arguments, script="gpt2": run(script, "", *arguments)
 
 
 def test_one_text_several_texts_and_the_same_with_the_same_seed(run):
@@ -120,19 +120,14 @@ def test_a_folder_with_tokenizer_json_only(run, folder, monkeypatch, request):
 
 
 def test_evaluate_with_tokenizer_json_only_and_a_special_token_in_the_text(
-    only_tokenizer_json, monkeypatch, capsys
+    only_tokenizer_json, run
 ):
     Path("text.txt").write_text(f"{TEXT}<|endoftext|>{TEXT}")
-    path = str(EXAMPLES / "evaluate.py")
     counts = {}
     for special in ("refuse", "text", "token"):
         arguments = ["--gpt2", "tiny", "--data", "text.txt", "--quiet", "--special", special]
-        monkeypatch.setattr(sys, "argv", [path, *arguments])
-        try:
-            runpy.run_path(path, run_name="__main__")
-        except SystemExit as stop:
-            assert (special, stop.code) == ("refuse", 2)
-        out, err = capsys.readouterr()
+        code, out, err = run(*arguments, script="evaluate")
+        assert code == (2 if special == "refuse" else 0)
         counts[special] = int(out.split()[1].replace(",", "")) if out else err
     assert "'<|endoftext|>' at position 820, which is not allowed" in counts["refuse"]
     assert counts["text"] > counts["token"] + 5
