@@ -50,14 +50,7 @@ from typing import Any
 import numpy as np
 
 import minigpt as mg
-from command_line import (
-    Parser,
-    add_output_arguments,
-    add_seed_argument,
-    at_least,
-    count,
-    one_line_errors,
-)
+from command_line import Parser, at_least, count, one_line_errors
 from inputs import load
 from minigpt.datasets import Completion, CompletionBatches, Curriculum
 from minigpt.metrics import MatchTable
@@ -80,8 +73,8 @@ def main() -> None:
     parser.add_argument("--steps", type=at_least(10), default=4500, help="of the training")
     parser.add_argument("--no-proof", action="store_true", help="learn to say only the answer")
     parser.add_argument("--ask", nargs="+", metavar="STORY", help="that ends with a question")
-    add_seed_argument(parser)
-    add_output_arguments(parser, "runs/questions", overwrite=False)
+    parser.add_seed()
+    parser.add_output("runs/questions", is_run=False)
     args = parser.parse_args()
     checkpoint = args.output / "gpt.npz"
 

@@ -23,16 +23,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import minigpt as mg
-from command_line import (
-    Parser,
-    add_gpt_arguments,
-    add_output_arguments,
-    add_seed_argument,
-    add_training_arguments,
-    at_least,
-    count,
-    one_line_errors,
-)
+from command_line import Parser, at_least, count, one_line_errors
 from inputs import load
 from minigpt.datasets import CompletionBatches
 from minigpt.tasks.answering import complete
@@ -50,12 +41,12 @@ def main() -> None:
     parser.add_argument("--train", type=at_least(1), default=10_000, help="dialogues to learn from")
     parser.add_argument("--test", type=at_least(1), default=500, help="dialogues to measure on")
     parser.add_argument("--vocab-size", type=at_least(259), default=1000, help="tokens")
-    add_gpt_arguments(parser, n_layer=3, n_head=4, n_embd=128, block_size=192)
+    parser.add_gpt(n_layer=3, n_head=4, n_embd=128, block_size=192)
     parser.add_argument("--dropout", type=float, default=0.1, help="against over-fitting")
-    add_training_arguments(parser, steps=5000, batch_size=16, learning_rate=4e-3)
-    add_seed_argument(parser, "dialogues and training")
+    parser.add_training(steps=5000, batch_size=16, learning_rate=4e-3)
+    parser.add_seed("dialogues and training")
     parser.add_argument("--talk", action="store_true", help="talk with the one in --output")
-    add_output_arguments(parser, "runs/chat")
+    parser.add_output("runs/chat")
     args = parser.parse_args()
     if args.talk:
         talk(Chat(mg.Sampler(*load(args.output)), max_new_tokens=MAX_ANSWER, temperature=0))

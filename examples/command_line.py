@@ -27,6 +27,39 @@ class Parser(argparse.ArgumentParser):
         """Print only ``message``, and exit with 2."""
         self.exit(2, f"{self.prog}: error: {message}\n")
 
+    def add_gpt(
+        self, *, n_layer: int, n_head: int, n_embd: int, block_size: int, group: Any = None
+    ) -> None:
+        """The sizes of a GPT, with these defaults."""
+        add = (group or self).add_argument
+        add("--n-layer", type=at_least(1), default=n_layer, help="blocks")
+        add("--n-head", type=at_least(1), default=n_head, help="attention heads in a block")
+        add("--n-embd", type=at_least(1), default=n_embd, help="width")
+        add("--block-size", type=at_least(1), default=block_size, help="context, in tokens")
+
+    def add_training(
+        self, *, steps: int, batch_size: int, learning_rate: float, group: Any = None
+    ) -> None:
+        """How long to train, on how much at once, and how fast, with these defaults."""
+        add = (group or self).add_argument
+        add("--steps", type=at_least(1), default=steps, help="optimizer steps")
+        add("--batch-size", type=at_least(1), default=batch_size, help="sequences in a batch")
+        add("--learning-rate", type=float, default=learning_rate, help="the highest")
+
+    def add_seed(self, of: str = "everything") -> None:
+        """The seed of all that is random."""
+        self.add_argument("--seed", type=at_least(0), default=0, help=f"of {of}")
+
+    def add_output(self, folder: str, *, is_run: bool = True) -> None:
+        """Where the results go: a run's folder, which may be replaced, or any; and the bar."""
+        name = "the run's folder" if is_run else "folder"
+        self.add_argument("--output", type=Path, default=Path(folder), help=name)
+        if is_run:
+            self.add_argument(
+                "--overwrite", action="store_true", help="replace the run in --output"
+            )
+        self.add_argument("--quiet", action="store_true", help="no bar")
+
     def given(self) -> list[str]:
         """The names of the arguments that stand on the command line, defaults left out."""
         # argparse puts a default only where the namespace has nothing yet.
@@ -57,44 +90,6 @@ def at_least(least: int) -> Callable[[str], int]:
         return number
 
     return integer
-
-
-def add_gpt_arguments(
-    group: Any, *, n_layer: int, n_head: int, n_embd: int, block_size: int
-) -> None:
-    """The sizes of a GPT, with these defaults."""
-    group.add_argument("--n-layer", type=at_least(1), default=n_layer, help="blocks")
-    group.add_argument(
-        "--n-head", type=at_least(1), default=n_head, help="attention heads in a block"
-    )
-    group.add_argument("--n-embd", type=at_least(1), default=n_embd, help="width")
-    group.add_argument(
-        "--block-size", type=at_least(1), default=block_size, help="context, in tokens"
-    )
-
-
-def add_training_arguments(
-    group: Any, *, steps: int, batch_size: int, learning_rate: float
-) -> None:
-    """How long to train, on how much at once, and how fast, with these defaults."""
-    group.add_argument("--steps", type=at_least(1), default=steps, help="optimizer steps")
-    group.add_argument(
-        "--batch-size", type=at_least(1), default=batch_size, help="sequences in a batch"
-    )
-    group.add_argument("--learning-rate", type=float, default=learning_rate, help="the highest")
-
-
-def add_seed_argument(group: Any, of: str = "everything") -> None:
-    group.add_argument("--seed", type=at_least(0), default=0, help=f"of {of}")
-
-
-def add_output_arguments(group: Any, output: str, *, overwrite: bool = True) -> None:
-    """Where the results go; with ``overwrite`` it is the folder of a run, which may be replaced."""
-    name = "the run's folder" if overwrite else "folder"
-    group.add_argument("--output", type=Path, default=Path(output), help=name)
-    if overwrite:
-        group.add_argument("--overwrite", action="store_true", help="replace the run in --output")
-    group.add_argument("--quiet", action="store_true", help="no bar")
 
 
 @contextmanager

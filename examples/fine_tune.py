@@ -33,14 +33,7 @@ from typing import Any
 import numpy as np
 
 import minigpt as mg
-from command_line import (
-    Parser,
-    add_output_arguments,
-    add_seed_argument,
-    at_least,
-    count,
-    one_line_errors,
-)
+from command_line import Parser, at_least, count, one_line_errors
 from minigpt.datasets import LabelledBatches
 from minigpt.metrics import accuracy
 from minigpt.models import ClassifierConfig, TextClassifier
@@ -101,8 +94,8 @@ def main() -> None:
     )
     parser.add_argument("--test", type=at_least(1), default=2000, help="names in the test")
     parser.add_argument("--steps", type=at_least(1), help="fewer steps of everything, to try it")
-    add_seed_argument(parser)
-    add_output_arguments(parser, "runs/fine_tune", overwrite=False)
+    parser.add_seed()
+    parser.add_output("runs/fine_tune", is_run=False)
     args = parser.parse_args()
 
     started = time.perf_counter()

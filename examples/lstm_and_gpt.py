@@ -40,13 +40,7 @@ from typing import Any
 from tqdm import tqdm
 
 import minigpt as mg
-from command_line import (
-    Parser,
-    add_output_arguments,
-    add_seed_argument,
-    at_least,
-    one_line_errors,
-)
+from command_line import Parser, at_least, one_line_errors
 from inputs import Tokens, first_prompt
 from minigpt.datasets import load_text, train_val_split
 from minigpt.models import LSTMConfig, LSTMLanguageModel
@@ -71,8 +65,8 @@ def main() -> None:
     parser.add_argument(
         "--steps", type=at_least(1), nargs=2, metavar=("LSTM", "GPT"), help="in place of --minutes"
     )
-    add_seed_argument(parser)
-    add_output_arguments(parser, "runs/lstm_and_gpt")
+    parser.add_seed()
+    parser.add_output("runs/lstm_and_gpt")
     args = parser.parse_args()
     if not 0 < args.minutes < math.inf:
         parser.error(f"argument --minutes: must be a number above 0: got {args.minutes}")

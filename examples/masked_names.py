@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 
 import minigpt as mg
-from command_line import Parser, add_seed_argument, at_least, count, one_line_errors
+from command_line import Parser, at_least, count, one_line_errors
 from inputs import load
 from minigpt.models import Encoder
 from name_models import END, MASK, MASKED_IN_TEST, Names, new_encoder, pretrained
@@ -37,7 +37,7 @@ def main() -> None:
     parser = Parser(__doc__)
     parser.add_argument("--steps", type=at_least(1), default=3000, help="optimizer steps")
     parser.add_argument("--test", type=at_least(1), default=2000, help="names held out")
-    add_seed_argument(parser)
+    parser.add_seed()
     parser.add_argument("--ask", nargs="+", metavar="NAME", help=f"fill in each {BLANK}, and end")
     parser.add_argument(
         "--output", type=Path, default=Path("runs/masked_names.npz"), help="where the model goes"

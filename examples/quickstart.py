@@ -15,7 +15,7 @@ import shlex
 from pathlib import Path
 
 import minigpt as mg
-from command_line import Parser, add_seed_argument, at_least, count, one_line_errors
+from command_line import Parser, at_least, count, one_line_errors
 from minigpt.datasets import load_text, train_val_split
 from minigpt.training import Callback
 from runs import resume_command, train_to_the_end
@@ -39,7 +39,7 @@ class Lines(Callback):
 def main() -> None:
     parser = Parser(__doc__)
     parser.add_argument("--steps", type=at_least(1), default=1000, help="optimizer steps to take")
-    add_seed_argument(parser, "weights, batches and samples")
+    parser.add_seed("weights, batches and samples")
     parser.add_argument(
         "--output",
         type=Path,

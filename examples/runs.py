@@ -10,7 +10,7 @@ import minigpt as mg
 
 
 def new_gpt(args: Any, vocab_size: int, dropout: float = 0.0) -> mg.GPT:
-    """The GPT of ``add_gpt_arguments``."""
+    """The GPT of ``Parser.add_gpt``."""
     config = mg.GPTConfig(
         vocab_size=vocab_size,
         block_size=args.block_size,
@@ -30,7 +30,7 @@ def train_as_asked(
     args: Any,
     eval_interval: int | None = None,
 ) -> mg.Trainer:
-    """The run of ``add_training_arguments``, kept at its end in the folder ``args.output``."""
+    """The run of ``Parser.add_training``, kept at its end in the folder ``args.output``."""
     config = mg.TrainerConfig(
         max_steps=args.steps,
         batch_size=args.batch_size,

@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import Any
 
 import minigpt as mg
-from command_line import Parser, add_output_arguments, at_least, count, one_line_errors
+from command_line import Parser, at_least, count, one_line_errors
 from inputs import first_prompt
 from minigpt.datasets import load_text, train_val_split
 from minigpt.training import evaluate
@@ -74,7 +74,7 @@ def main() -> None:
     parser.add_argument(
         "--steps", type=at_least(1), help="fewer steps than the recipe's, to try it out"
     )
-    add_output_arguments(parser, "runs/shakespeare")
+    parser.add_output("runs/shakespeare")
     args = parser.parse_args()
 
     text = load_text(args.data)

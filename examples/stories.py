@@ -23,16 +23,7 @@ from typing import Any
 import numpy as np
 
 import minigpt as mg
-from command_line import (
-    Parser,
-    add_gpt_arguments,
-    add_output_arguments,
-    add_seed_argument,
-    add_training_arguments,
-    at_least,
-    count,
-    one_line_errors,
-)
+from command_line import Parser, at_least, count, one_line_errors
 from inputs import load
 from minigpt.datasets import load_text
 from minigpt.sampling import bits_per_byte
@@ -49,8 +40,8 @@ def main() -> None:
     parser.add_argument("--data", default="shakespeare", help="downloaded, or a file you have")
     parser.add_argument("--load", type=Path, metavar="FOLDER", help="a saved run, not trained on")
     parser.add_argument("--vocab-size", type=at_least(256), default=512, help="tokens")
-    add_gpt_arguments(parser, n_layer=3, n_head=5, n_embd=160, block_size=96)
-    add_training_arguments(parser, steps=2000, batch_size=12, learning_rate=4e-3)
+    parser.add_gpt(n_layer=3, n_head=5, n_embd=160, block_size=96)
+    parser.add_training(steps=2000, batch_size=12, learning_rate=4e-3)
     parser.add_argument("--prompt", default="O gentle night,\n", help="what a text begins with")
     parser.add_argument(
         "--lines", type=at_least(1), default=8, help="of a text, its first included"
@@ -59,8 +50,8 @@ def main() -> None:
     parser.add_argument(
         "--temperatures", type=float, nargs="+", default=[0.5, 0.8, 1.1], help="0: the likeliest"
     )
-    add_seed_argument(parser)
-    add_output_arguments(parser, "runs/stories")
+    parser.add_seed()
+    parser.add_output("runs/stories")
     args = parser.parse_args()
     if args.load is not None:
         write(*load(args.load), args)

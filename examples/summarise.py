@@ -33,14 +33,7 @@ from pathlib import Path
 from typing import Any
 
 import minigpt as mg
-from command_line import (
-    Parser,
-    add_output_arguments,
-    add_seed_argument,
-    at_least,
-    count,
-    one_line_errors,
-)
+from command_line import Parser, at_least, count, one_line_errors
 from inputs import load
 from minigpt.datasets import CompletionBatches, Curriculum
 from minigpt.metrics import MatchTable, rouge_l
@@ -64,8 +57,8 @@ def main() -> None:
     parser.add_argument("--steps", type=at_least(10), default=3600, help="of the training")
     parser.add_argument("--result-only", action="store_true", help="learn to say no score before")
     parser.add_argument("--ask", nargs="+", metavar="REPORT", help="sum up, train nothing")
-    add_seed_argument(parser)
-    add_output_arguments(parser, "runs/summaries", overwrite=False)
+    parser.add_seed()
+    parser.add_output("runs/summaries", is_run=False)
     args = parser.parse_args()
     checkpoint = args.output / "gpt.npz"
 

@@ -15,16 +15,7 @@ import shlex
 from typing import Any, Literal
 
 import minigpt as mg
-from command_line import (
-    Parser,
-    add_gpt_arguments,
-    add_output_arguments,
-    add_seed_argument,
-    add_training_arguments,
-    at_least,
-    count,
-    one_line_errors,
-)
+from command_line import Parser, at_least, count, one_line_errors
 from inputs import VAL_FRACTION, Tokens, has_token_files, read
 from minigpt.datasets import corpora
 from runs import new_gpt, resume_command, train_to_the_end
@@ -46,7 +37,7 @@ def main() -> None:
         type=float,
         help=f"held out at the end (default: {VAL_FRACTION}; data/prepare.py has split already)",
     )
-    add_output_arguments(parser, "runs/train")
+    parser.add_output("runs/train")
     parser.add_argument("--resume", action="store_true", help="go on with the run in --output")
     parser.add_argument(
         "--tokenizer",
@@ -57,10 +48,10 @@ def main() -> None:
         "--vocab-size", type=at_least(256), help=f"of byte pairs (default: {VOCAB_SIZE})"
     )
     model = parser.add_argument_group("model")
-    add_gpt_arguments(model, n_layer=4, n_head=4, n_embd=128, block_size=128)
+    parser.add_gpt(n_layer=4, n_head=4, n_embd=128, block_size=128, group=model)
     model.add_argument("--dropout", type=float, default=0.0, help="against over-fitting")
     training = parser.add_argument_group("training")
-    add_training_arguments(training, steps=2000, batch_size=12, learning_rate=2e-3)
+    parser.add_training(steps=2000, batch_size=12, learning_rate=2e-3, group=training)
     training.add_argument(
         "--accumulate", type=at_least(1), default=1, help="batches that make a step"
     )
@@ -70,7 +61,7 @@ def main() -> None:
         "--patience", type=at_least(1), help="evaluations without a better one, then stop"
     )
     training.add_argument("--workers", type=workers, default="auto", help='threads, or "auto"')
-    add_seed_argument(training, "weights, batches and dropout")
+    parser.add_seed("weights, batches and dropout")
     args = parser.parse_args()
     given = parser.given()
     if args.resume and (belonging := [name for name in given if name not in WITH_RESUME]):

@@ -30,14 +30,7 @@ from typing import Any
 import numpy as np
 
 import minigpt as mg
-from command_line import (
-    Parser,
-    add_output_arguments,
-    add_seed_argument,
-    at_least,
-    count,
-    one_line_errors,
-)
+from command_line import Parser, at_least, count, one_line_errors
 from inputs import load
 from minigpt.datasets import CompletionBatches
 from minigpt.metrics import MatchTable
@@ -77,8 +70,8 @@ def main() -> None:
     parser.add_argument("--steps", type=at_least(1), default=2400, help="of each training")
     parser.add_argument("--beams", type=at_least(2), default=4, help="of the beam search")
     parser.add_argument("--ask", nargs="+", metavar="ENGLISH", help="translate, train nothing")
-    add_seed_argument(parser)
-    add_output_arguments(parser, "runs/translate", overwrite=False)
+    parser.add_seed()
+    parser.add_output("runs/translate", is_run=False)
     args = parser.parse_args()
     names = list(NAMES) if args.model == "both" else [args.model]
 

@@ -25,16 +25,7 @@ from collections.abc import Collection, Sequence
 from typing import Any
 
 import minigpt as mg
-from command_line import (
-    Parser,
-    add_gpt_arguments,
-    add_output_arguments,
-    add_seed_argument,
-    add_training_arguments,
-    at_least,
-    count,
-    one_line_errors,
-)
+from command_line import Parser, at_least, count, one_line_errors
 from minigpt.sampling import bits_per_byte
 from minigpt.training import evaluate
 from runs import new_gpt, train_as_asked
@@ -50,14 +41,14 @@ def main() -> None:
     parser.add_argument("--train", type=at_least(1), default=9000, help="functions to learn from")
     parser.add_argument("--test", type=at_least(1), default=500, help="functions held out")
     parser.add_argument("--vocab-size", type=at_least(257), default=1500, help="tokens")
-    add_gpt_arguments(parser, n_layer=4, n_head=6, n_embd=192, block_size=192)
-    add_training_arguments(parser, steps=1500, batch_size=8, learning_rate=3e-3)
+    parser.add_gpt(n_layer=4, n_head=6, n_embd=192, block_size=192)
+    parser.add_training(steps=1500, batch_size=8, learning_rate=3e-3)
     parser.add_argument("--samples", type=at_least(1), default=200, help="how many to judge")
     parser.add_argument("--show", type=at_least(0), default=3, help="how many of them to print")
     parser.add_argument("--tokens", type=at_least(1), default=300, help="at most, of a sample")
     parser.add_argument("--temperature", type=float, default=0.7, help="0 takes the likeliest")
-    add_seed_argument(parser)
-    add_output_arguments(parser, "runs/code")
+    parser.add_seed()
+    parser.add_output("runs/code")
     args = parser.parse_args()
 
     started = time.perf_counter()

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import re
-import runpy
-import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -18,32 +15,13 @@ SMALL = "--n-layer 1 --n-head 2 --n-embd 8 --block-size 8 --workers 1 --quiet"
 
 
 @pytest.fixture(autouse=True)
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.syspath_prepend(ROOT / "examples")
+def text(folder: Path) -> None:
     Path("text.txt").write_text(TEXT, encoding="utf-8")
-
-
-@pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Any:
-    """Runs a script in this process: its exit code, what it printed, and its complaints."""
-
-    def run(script: str, arguments: str = "") -> tuple[Any, str, str]:
-        monkeypatch.setattr(sys, "argv", [str(ROOT / script), *arguments.split()])
-        capsys.readouterr()
-        code: Any = 0
-        try:
-            runpy.run_path(str(ROOT / script), run_name="__main__")
-        except SystemExit as stop:
-            code = stop.code or 0
-        return code, *capsys.readouterr()
-
-    return run
 
 
 def test_train_tokenizer(run):
     arguments = "--data text.txt --vocab-size 270 --special <e> --sentence be是<e>"
-    code, out, err = run("examples/train_tokenizer.py", arguments)
+    code, out, err = run("train_tokenizer", arguments)
     assert code == 0 and "merging" in err
     assert "text.txt: 270 tokens learned in" in out
     tokenizer = mg.load_tokenizer("tokenizer.json")
@@ -60,24 +38,24 @@ def test_train_tokenizer(run):
 
 def test_train_tokenizer_shows_bytes_that_are_no_character(run):
     arguments = "--data text.txt --vocab-size 256 --sentence 猫 --quiet --output t.json"
-    code, out, err = run("examples/train_tokenizer.py", arguments)
+    code, out, err = run("train_tokenizer", arguments)
     assert (code, err) == (0, "") and "\n猫\n   256: ⟨e7⟩|⟨8c⟩|⟨ab⟩\n" in out
 
 
 def test_a_text_with_too_few_pairs_is_one_line(run):
     arguments = "--data text.txt --vocab-size 5000 --quiet"
-    code, out, err = run("examples/train_tokenizer.py", arguments)
+    code, out, err = run("train_tokenizer", arguments)
     assert code == 0 and err.count("\n") == 1
     assert err.startswith("train_tokenizer.py: the vocabulary has ")
     arguments = "text.txt --tokenizer bpe --output o --quiet"
-    code, out, err = run("data/prepare.py", arguments)
+    code, out, err = run("prepare", arguments)
     assert (code, out) == (0, "") and err.count("\n") == 1
     assert err.startswith("prepare.py: the vocabulary has ")
 
 
 def test_train_evaluate_generate(run):
     arguments = f"--data text.txt {SMALL} --steps 4 --tokenizer bpe --vocab-size 264 --output r"
-    code, out, err = run("examples/train.py", arguments)
+    code, out, err = run("train", arguments)
     assert (code, err) == (0, "") and "step 4: validation loss" in out
     _, tokenizer = mg.load_model("r")
     assert tokenizer == mg.BPETokenizer.train(TEXT, 264, progress=False)
@@ -85,20 +63,20 @@ def test_train_evaluate_generate(run):
     cut = int(0.9 * n_tokens)
     assert f"{cut:,} tokens to train on, {n_tokens - cut:,} held out" in out
 
-    code, out, _ = run("examples/train.py", "--resume --data text.txt --output r --steps 5 --quiet")
+    code, out, _ = run("train", "--resume --data text.txt --output r --steps 5 --quiet")
     assert code == 0 and "step 5: validation loss" in out
-    code, out, _ = run("examples/evaluate.py", "--checkpoint r --data text.txt --quiet")
+    code, out, _ = run("evaluate", "--checkpoint r --data text.txt --quiet")
     assert code == 0 and f"{n_tokens - cut - 1:,} predicted" in out and "bits per byte" in out
-    code, out, _ = run("examples/generate.py", "--checkpoint r --tokens 20 --seed 0 --prompt 是漢")
+    code, out, _ = run("generate", "--checkpoint r --tokens 20 --seed 0 --prompt 是漢")
     assert code == 0 and out.startswith("是漢")
 
 
 def test_prepared_byte_pairs(run):
     arguments = "text.txt --tokenizer bpe --vocab-size 270 --output p"
-    code, out, err = run("data/prepare.py", arguments)
+    code, out, err = run("prepare", arguments)
     assert code == 0 and "270 in the vocabulary: p" in out
     assert err.count("reading") >= 1 and "merging" in err and "encoding" in err
-    code, out, err = run("examples/train.py", f"--data p {SMALL} --steps 2 --output r")
+    code, out, err = run("train", f"--data p {SMALL} --steps 2 --output r")
     assert (code, err) == (0, "")
     assert mg.load_model("r")[1] == mg.BPETokenizer.train(TEXT, 270, progress=False)
 
@@ -106,20 +84,20 @@ def test_prepared_byte_pairs(run):
 @pytest.mark.parametrize(
     ("script", "arguments", "message"),
     [
-        ("examples/train.py", "--vocab-size 300", "--vocab-size is of byte pairs: add --tokenizer"),
-        ("examples/train.py", "--tokenizer char --vocab-size 300", "--vocab-size is of byte pairs"),
-        ("examples/train.py", "--tokenizer bpe --vocab-size 255", "an integer of at least 256"),
-        ("examples/train.py", "--tokenizer words", "invalid choice: 'words'"),
-        ("examples/train.py", "--resume --tokenizer bpe", "--tokenizer belongs to the run"),
-        ("examples/train.py", "--data p --tokenizer bpe", "p has its tokenizer already: leave"),
-        ("examples/train_tokenizer.py", "--data none", "'none' is n"),
-        ("examples/train_tokenizer.py", "--data text.txt --output p", "p is a folder: name a file"),
-        ("examples/train_tokenizer.py", "--data text.txt --pattern (", "nor a regular expression"),
-        ("examples/train_tokenizer.py", "--data text.txt --special e", "'e' is an ordinary token"),
-        ("examples/train_tokenizer.py", "--vocab-size 9", "an integer of at least 256"),
-        ("data/prepare.py", "text.txt --vocab-size 300", "--vocab-size is of byte pairs: add --t"),
-        ("data/prepare.py", "text.txt --tokenizer bpe --vocab-size 9", "must be at least 256"),
-        ("data/prepare.py", "text.txt --tokenizer bpe --unknown-token x", "know every character"),
+        ("train", "--vocab-size 300", "--vocab-size is of byte pairs: add --tokenizer"),
+        ("train", "--tokenizer char --vocab-size 300", "--vocab-size is of byte pairs"),
+        ("train", "--tokenizer bpe --vocab-size 255", "an integer of at least 256"),
+        ("train", "--tokenizer words", "invalid choice: 'words'"),
+        ("train", "--resume --tokenizer bpe", "--tokenizer belongs to the run"),
+        ("train", "--data p --tokenizer bpe", "p has its tokenizer already: leave"),
+        ("train_tokenizer", "--data none", "'none' is n"),
+        ("train_tokenizer", "--data text.txt --output p", "p is a folder: name a file"),
+        ("train_tokenizer", "--data text.txt --pattern (", "nor a regular expression"),
+        ("train_tokenizer", "--data text.txt --special e", "'e' is an ordinary token"),
+        ("train_tokenizer", "--vocab-size 9", "an integer of at least 256"),
+        ("prepare", "text.txt --vocab-size 300", "--vocab-size is of byte pairs: add --t"),
+        ("prepare", "text.txt --tokenizer bpe --vocab-size 9", "must be at least 256"),
+        ("prepare", "text.txt --tokenizer bpe --unknown-token x", "know every character"),
     ],
 )
 def test_wrong_arguments_get_one_line(run, script, arguments, message):
@@ -127,5 +105,5 @@ def test_wrong_arguments_get_one_line(run, script, arguments, message):
     Path("p/train.npy").touch()
     code, out, err = run(script, arguments)
     assert (code, out) == (2, "")
-    assert err.startswith(f"{Path(script).name}: error: ") and message in err
+    assert err.startswith(f"{script}.py: error: ") and message in err
     assert err.count("\n") == 1 and err.endswith("\n")

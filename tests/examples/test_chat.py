@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import io
 import re
 import runpy
-import sys
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -19,30 +17,10 @@ SMALL = (
 )
 
 
-@pytest.fixture(autouse=True)
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.syspath_prepend(EXAMPLES)
-    return tmp_path
-
-
 @pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Any:
-    """Runs the script in this process: its exit code, what it printed, and its complaints."""
-
-    def run(arguments: str, stdin: str = "") -> tuple[Any, str, str]:
-        path = str(EXAMPLES / "chat.py")
-        monkeypatch.setattr(sys, "argv", [path, *arguments.split()])
-        monkeypatch.setattr(sys, "stdin", io.StringIO(stdin))
-        capsys.readouterr()
-        code: Any = 0
-        try:
-            runpy.run_path(path, run_name="__main__")
-        except SystemExit as stop:
-            code = stop.code or 0
-        return code, *capsys.readouterr()
-
-    return run
+def run(run: Any) -> Any:
+    """The script with so many arguments, and what is typed."""
+    return lambda arguments, stdin="": run("chat", arguments, stdin=stdin)
 
 
 def test_it_is_measured_and_saved_and_talked_to(run):

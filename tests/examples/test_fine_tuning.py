@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import re
 import runpy
-import sys
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -18,33 +16,13 @@ EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 
 
 @pytest.fixture(autouse=True)
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.syspath_prepend(EXAMPLES)
+def few_names(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every twentieth name, in code point order: to encode all of them takes most of the time."""
     from task_data import character_names
 
-    # Every twentieth name, in code point order: to encode all of them takes most of the time.
     names = character_names.all_names()
     few = "\n".join([*names[::20], "GREEK SMALL LETTER ALPHA", "LATIN SMALL LETTER X"]) + "\n"
     monkeypatch.setattr(character_names, "load_text", lambda name: few)
-    return tmp_path
-
-
-@pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Any:
-    """Runs a script in this process: its exit code, what it printed, and its complaints."""
-
-    def run(script: str, arguments: str = "", *more: str) -> tuple[Any, str, str]:
-        path = str(EXAMPLES / f"{script}.py")
-        monkeypatch.setattr(sys, "argv", [path, *arguments.split(), *more])
-        code: Any = 0
-        try:
-            runpy.run_path(path, run_name="__main__")
-        except SystemExit as stop:
-            code = stop.code or 0
-        return code, *capsys.readouterr()
-
-    return run
 
 
 def percentages(out: str, title: str) -> list[list[float]]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import runpy
 import shutil
 import sys
 from pathlib import Path
@@ -34,29 +33,15 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(autouse=True)
-def folder(trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def folder(trained: Path, folder: Path) -> Path:
     """A copy of it in ``tiny``, where the script is run."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.syspath_prepend(EXAMPLES)
-    return Path(shutil.copytree(trained, tmp_path / "tiny"))
+    return Path(shutil.copytree(trained, folder / "tiny"))
 
 
 @pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Any:
-    """Runs the script in this process: its exit code, what it printed, and its complaints."""
-
-    def run(*arguments: str) -> tuple[Any, str, str]:
-        path = str(EXAMPLES / "gpt2.py")
-        monkeypatch.setattr(sys, "argv", [path, *arguments])
-        capsys.readouterr()
-        code: Any = 0
-        try:
-            runpy.run_path(path, run_name="__main__")
-        except SystemExit as stop:
-            code = stop.code or 0
-        return code, *capsys.readouterr()
-
-    return run
+def run(run: Any) -> Any:
+    """The script, or another one, with these arguments."""
+    return lambda *arguments, script="gpt2": run(script, "", *arguments)
 
 
 def test_one_text_several_texts_and_the_same_with_the_same_seed(run):
@@ -135,19 +120,14 @@ def test_a_folder_with_tokenizer_json_only(run, folder, monkeypatch, request):
 
 
 def test_evaluate_with_tokenizer_json_only_and_a_special_token_in_the_text(
-    only_tokenizer_json, monkeypatch, capsys
+    only_tokenizer_json, run
 ):
     Path("text.txt").write_text(f"{TEXT}<|endoftext|>{TEXT}")
-    path = str(EXAMPLES / "evaluate.py")
     counts = {}
     for special in ("refuse", "text", "token"):
         arguments = ["--gpt2", "tiny", "--data", "text.txt", "--quiet", "--special", special]
-        monkeypatch.setattr(sys, "argv", [path, *arguments])
-        try:
-            runpy.run_path(path, run_name="__main__")
-        except SystemExit as stop:
-            assert (special, stop.code) == ("refuse", 2)
-        out, err = capsys.readouterr()
+        code, out, err = run(*arguments, script="evaluate")
+        assert code == (2 if special == "refuse" else 0)
         counts[special] = int(out.split()[1].replace(",", "")) if out else err
     assert "'<|endoftext|>' at position 820, which is not allowed" in counts["refuse"]
     assert counts["text"] > counts["token"] + 5

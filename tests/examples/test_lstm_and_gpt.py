@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import runpy
 import signal
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -20,28 +19,16 @@ SCRIPT = str(EXAMPLES / "lstm_and_gpt.py")
 
 
 @pytest.fixture(autouse=True)
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.syspath_prepend(EXAMPLES)
+def text(folder: Path) -> None:
     Path("text.txt").write_text("to be or not to be, that is the question\n" * 50, "utf-8")
 
 
 @pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Any:
-    """Runs a script, this one with a tiny GPT: its exit code, what it printed, its complaints."""
+def run(run: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """A script on the text, this one with a tiny GPT."""
     config, small = mg.GPTConfig, {"block_size": 8, "n_layer": 1, "n_head": 2, "n_embd": 24}
     monkeypatch.setattr(mg, "GPTConfig", lambda **fields: config(**fields | small))
-
-    def run(arguments: str, script: str = SCRIPT) -> tuple[Any, str, str]:
-        monkeypatch.setattr(sys, "argv", [script, "--data", "text.txt", *arguments.split()])
-        code: Any = 0
-        try:
-            runpy.run_path(script, run_name="__main__")
-        except SystemExit as stop:
-            code = stop.code or 0
-        return code, *capsys.readouterr()
-
-    return run
+    return lambda arguments, script="lstm_and_gpt": run(script, f"--data text.txt {arguments}")
 
 
 def test_it_trains_both_compares_them_and_draws(run):
@@ -82,11 +69,10 @@ def test_evaluate_reads_on(run):
     model, tokenizer = mg.load_model("r/lstm")
     tokens = tokenizer.encode_array(Path("text.txt").read_text("utf-8"))
     metrics = mg.training.evaluate(model, tokens, block_size=8, batch_size=2, carry_state=True)
-    evaluate = str(EXAMPLES / "evaluate.py")
-    code, out, err = run("--checkpoint r/lstm --part all --batch-size 2 --quiet", evaluate)
+    code, out, err = run("--checkpoint r/lstm --part all --batch-size 2 --quiet", "evaluate")
     assert (code, err) == (0, "")
     assert f"loss            {metrics['loss']:.4f} nats a token" in out  # whatever the block size
-    code, _, err = run("--checkpoint r/lstm --stride 4 --quiet", evaluate)
+    code, _, err = run("--checkpoint r/lstm --stride 4 --quiet", "evaluate")
     assert code == 2 and "--stride is for models with a context" in err.splitlines()[-1]
 
 

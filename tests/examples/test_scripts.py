@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import runpy
 import signal
 import subprocess
 import sys
@@ -30,29 +29,8 @@ SMALL = "--data text.txt --n-layer 1 --n-head 2 --n-embd 8 --block-size 8 --work
 
 
 @pytest.fixture(autouse=True)
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.syspath_prepend(EXAMPLES)  # where Python looks when it runs a script from there
-    (tmp_path / "text.txt").write_text(TEXT, encoding="utf-8")
-    return tmp_path
-
-
-@pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Any:
-    """Runs a script in this process: its exit code, what it printed, and its complaints."""
-
-    def run(script: str, arguments: str = "", *more: str) -> tuple[Any, str, str]:
-        path = str(ROOT / "data/prepare.py" if script == "prepare" else EXAMPLES / f"{script}.py")
-        monkeypatch.setattr(sys, "argv", [path, *arguments.split(), *more])
-        capsys.readouterr()
-        code: Any = 0
-        try:
-            runpy.run_path(path, run_name="__main__")
-        except SystemExit as stop:
-            code = stop.code or 0
-        return code, *capsys.readouterr()
-
-    return run
+def text(folder: Path) -> None:
+    (folder / "text.txt").write_text(TEXT, encoding="utf-8")
 
 
 @pytest.fixture

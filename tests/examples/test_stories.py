@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import runpy
-import sys
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -22,28 +21,14 @@ SMALL = (
 
 
 @pytest.fixture(autouse=True)
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.syspath_prepend(EXAMPLES)
-    (tmp_path / "text.txt").write_text(TEXT, encoding="utf-8")
-    return tmp_path
+def text(folder: Path) -> None:
+    (folder / "text.txt").write_text(TEXT, encoding="utf-8")
 
 
 @pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Any:
-    """Runs the script in this process: its exit code, what it printed, and its complaints."""
-
-    def run(arguments: str, *more: str) -> tuple[Any, str, str]:
-        monkeypatch.setattr(sys, "argv", [SCRIPT, *arguments.split(), *more])
-        capsys.readouterr()
-        code: Any = 0
-        try:
-            runpy.run_path(SCRIPT, run_name="__main__")
-        except SystemExit as stop:
-            code = stop.code or 0
-        return code, *capsys.readouterr()
-
-    return run
+def run(run: Any) -> Any:
+    """The script with these arguments."""
+    return lambda arguments, *more: run("stories", arguments, *more)
 
 
 def test_what_was_trained_is_loaded_and_writes_the_same(run):

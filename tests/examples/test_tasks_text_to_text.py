@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import runpy
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -17,30 +16,6 @@ from minigpt.models import EncoderDecoder
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 REPORT = "Ashford play Dunmore at home. 9' Lowe scores for Dunmore. At half-time it is 0–1."
 STORY = "Nora went to the attic. Nora took the map. Where is the map?"
-
-
-@pytest.fixture(autouse=True)
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.syspath_prepend(EXAMPLES)
-    return tmp_path
-
-
-@pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Any:
-    """Runs a script in this process: its exit code, what it printed, and its complaints."""
-
-    def run(script: str, arguments: str = "", *more: str) -> tuple[Any, str, str]:
-        path = str(EXAMPLES / f"{script}.py")
-        monkeypatch.setattr(sys, "argv", [path, *arguments.split(), *more])
-        code: Any = 0
-        try:
-            runpy.run_path(path, run_name="__main__")
-        except SystemExit as stop:
-            code = stop.code or 0
-        return code, *capsys.readouterr()
-
-    return run
 
 
 def rows(out: str, *titles: str) -> list[list[float]]:

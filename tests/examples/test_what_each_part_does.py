@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import runpy
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -17,20 +16,17 @@ SCRIPT = str(EXAMPLES / "what_each_part_does.py")
 
 
 @pytest.fixture(autouse=True)
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.syspath_prepend(EXAMPLES)
+def text(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     Path("text.txt").write_text("to be or not to be, that is the question\n" * 50, "utf-8")
     config, small = mg.GPTConfig, {"block_size": 8, "n_layer": 2, "n_embd": 8}
     monkeypatch.setattr(mg, "GPTConfig", lambda **fields: config(**fields | small))
 
 
-def test_it_runs_and_draws(monkeypatch, capsys):
+def test_it_runs_and_draws(run):
     pytest.importorskip("matplotlib")
     arguments = "--data text.txt --steps 2 --quiet --output parts.png"
-    monkeypatch.setattr(sys, "argv", [SCRIPT, *arguments.split()])
-    runpy.run_path(SCRIPT, run_name="__main__")
-    out = capsys.readouterr().out
+    code, out, _ = run("what_each_part_does", arguments)
+    assert code == 0
     rows = re.findall(r"^(\S.*\S) {2,}(\d\.\d{3}) +(\d\.\d{3}) +(\d\.\d{3})  '", out, re.MULTILINE)
     assert [row[0].strip() for row in rows] == [
         "everything there", "no causal mask", "no residual", "no layer norm", "no positions",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import runpy
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -19,16 +18,14 @@ SMALL = (
 
 
 @pytest.fixture(autouse=True)
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.syspath_prepend(EXAMPLES)
+def modules(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A library of twenty modules."""
     modules = [
         "".join(f"def f{module}{i}(x):\n    y = x\n    return y\n\n\n" for i in range(5))
         for module in range(20)
     ]
     corpus = type("Corpus", (), {"loader": lambda: iter(modules)})
     monkeypatch.setattr("library_functions.get_corpus", lambda name: corpus)
-    return tmp_path
 
 
 @pytest.fixture
@@ -68,31 +65,20 @@ def test_nothing_is_run(script, folder):
     assert not (folder / "there").exists()
 
 
-def run(monkeypatch: Any, capsys: Any, arguments: str) -> tuple[Any, str, str]:
-    monkeypatch.setattr(sys, "argv", [SCRIPT, *arguments.split()])
-    capsys.readouterr()
-    code: Any = 0
-    try:
-        runpy.run_path(SCRIPT, run_name="__main__")
-    except SystemExit as stop:
-        code = stop.code or 0
-    return code, *capsys.readouterr()
-
-
-def test_it_learns_to_write_what_compiles(monkeypatch, capsys):
-    code, out, err = run(monkeypatch, capsys, f"{SMALL} --steps 80 --learning-rate 0.01")
+def test_it_learns_to_write_what_compiles(run):
+    code, out, err = run("write_code", f"{SMALL} --steps 80 --learning-rate 0.01")
     assert (code, err) == (0, "")
     assert "of 8 samples   compile   substantial   new\n" in out
     assert re.search(r"  untrained +0\.0% +0\.0%   0\.0%\n  trained +100\.0% +100\.0%   \d", out)
     assert re.search(r"temperature 0; [01]\.\d{3} bits per byte of unseen modules; 80 steps", out)
 
 
-def test_the_same_seed_writes_the_same(monkeypatch, capsys):
+def test_the_same_seed_writes_the_same(run):
     several = f"{SMALL} --steps 3 --temperature 1 --overwrite"
-    outs = [re.sub(r"\d+ s altogether", "", run(monkeypatch, capsys, several)[1]) for _ in range(2)]
+    outs = [re.sub(r"\d+ s altogether", "", run("write_code", several)[1]) for _ in range(2)]
     assert outs[0] == outs[1]
 
 
-def test_whatever_is_wrong_is_one_line(monkeypatch, capsys):
-    code, _, err = run(monkeypatch, capsys, "--train 1000000 --test 10 --quiet")
+def test_whatever_is_wrong_is_one_line(run):
+    code, _, err = run("write_code", "--train 1000000 --test 10 --quiet")
     assert code == 2 and err.count("\n") == 1 and "n_train=1,000,000, and there are 90" in err
