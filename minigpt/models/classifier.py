@@ -15,6 +15,7 @@ from minigpt import checks
 from minigpt.autograd import Array
 from minigpt.checks import Seed
 from minigpt.grad_mode import evaluation
+from minigpt.models.embeddings import key_mask, places_in_text
 from minigpt.models.encoder import Encoder, EncoderConfig, EncoderStack
 from minigpt.models.gpt import GPT, GPTConfig
 from minigpt.models.predictor import Predictor
@@ -23,7 +24,6 @@ from minigpt.nn.config import Config, one_of, optional
 from minigpt.tensor import Tensor
 
 BACKBONES: dict[str, Any] = {"Encoder": EncoderConfig, "GPT": GPTConfig}
-KNOWN = tuple(BACKBONES)
 POOLINGS = ("first", "last", "mean")
 # Fields of a configuration that change no hidden state, given the parameters.
 _WITHOUT_EFFECT = {"dropout", "init_std", "recompute", "tie_head"}
@@ -55,9 +55,7 @@ class ClassifierConfig(Config):
 
     CHECKS: ClassVar = {
         "backbone": lambda _, backbone: backbone,  # checked when it was made
-        "n_classes": partial(
-            checks.integer, least=2, mend="with one class there is nothing to tell apart"
-        ),
+        "n_classes": partial(checks.integer, least=2, mend="one class tells nothing apart"),
         "pooling": optional(one_of(POOLINGS)),
         "dropout": checks.probability,
         "backbone_model": optional(one_of(tuple(BACKBONES))),
@@ -208,17 +206,17 @@ class TextClassifier(Predictor):
                 that is nothing but padding.
             IndexError: an id outside the vocabulary.
         """
-        _check_texts(ids, attention_mask)
-        rng, positions = self.dropout_generator(rng), places_in_text(attention_mask)
-        hidden: Tensor = self.backbone(ids, attention_mask, positions, rng=rng)  # -> (B, T, C)
-        state = self._pooled(hidden, attention_mask)  # (B, T, C) -> (B, C)
+        mask = _check_texts(ids, attention_mask)
+        rng, positions = self.dropout_generator(rng), places_in_text(mask)
+        hidden: Tensor = self.backbone(ids, mask, positions, rng=rng)  # (B, T) -> (B, T, C)
+        state = self._pooled(hidden, mask)  # (B, T, C) -> (B, C)
         logits: Tensor = self.head(self.dropout(state, rng))  # (B, C) -> (B, K)
         return logits
 
-    def _pooled(self, hidden: Tensor, attention_mask: Array | None) -> Tensor:
+    def _pooled(self, hidden: Tensor, mask: Array | None) -> Tensor:
         """The state that speaks for each text: (B, T, C) -> (B, C)."""
         b, t, c = hidden.shape
-        mask = np.ones((b, t), bool) if attention_mask is None else np.asarray(attention_mask) != 0
+        mask = np.ones((b, t), bool) if mask is None else mask
         if self.config.pooling == "mean":
             shares = mask / mask.sum(axis=1, keepdims=True)
             return (hidden * shares[:, :, None].astype(hidden.dtype)).sum(axis=1)
@@ -275,23 +273,6 @@ class TextClassifier(Predictor):
         return f"n_classes={self.config.n_classes}, pooling={self.config.pooling!r}"
 
 
-def places_in_text(attention_mask: Array | None) -> Array | None:
-    """Where each token stands in its own text, or None where that is where it stands in its row.
-
-    Example:
-        >>> places_in_text(np.array([[0, 0, 1, 1], [1, 1, 1, 0]]))
-        array([[0, 0, 0, 1],
-               [0, 1, 2, 2]])
-    """
-    if attention_mask is None:
-        return None
-    mask = np.asarray(attention_mask) != 0
-    if (mask[:, 1:] <= mask[:, :-1]).all():  # all padding is on the right
-        return None
-    places: Array = np.maximum(np.cumsum(mask, axis=1) - 1, 0)
-    return places
-
-
 def _without_head(config: ClassifierConfig, rng: np.random.Generator) -> EncoderStack | GPT:
     """An Encoder's stack, or a GPT that gives its hidden states as they come from the last norm."""
     if isinstance(config.backbone, EncoderConfig):
@@ -307,7 +288,8 @@ def _check_backbone(given: Any, model: Any) -> EncoderConfig | GPTConfig:
         return given
     if not isinstance(given, Mapping):
         raise checks.wrong_type("backbone", "an EncoderConfig or a GPTConfig", given)
-    config: Any = BACKBONES[checks.one_of("backbone_model, as backbone is a dict,", model, KNOWN)]
+    name = "backbone_model, as backbone is a dict,"
+    config = BACKBONES[checks.one_of(name, model, tuple(BACKBONES))]
     try:
         made: EncoderConfig | GPTConfig = config(**given)
     except TypeError as error:
@@ -340,11 +322,17 @@ def _check_same_architecture(source: Encoder | GPT | TextClassifier, own: Classi
             )
 
 
-def _check_texts(ids: Array, attention_mask: Array | None) -> None:
-    mask = attention_mask
-    if mask is not None and np.shape(mask) == np.shape(ids) and not np.any(mask, axis=1).all():
-        row = int(np.argmin(np.any(mask, axis=1)))
+def _check_texts(ids: Array, attention_mask: Array | None) -> Array | None:
+    """The mask as booleans (B, T)."""
+    shape = checks.regular("ids", ids).shape
+    keys = key_mask(attention_mask, *shape) if len(shape) == 2 else None
+    if keys is None:  # the backbone says what is wrong with the ids
+        return None
+    mask: Array = keys[:, 0, 0]  # (B, 1, 1, T) -> (B, T)
+    if not mask.any(axis=1).all():
+        row = int(np.argmin(mask.any(axis=1)))
         raise ValueError(f"row {row} of attention_mask is all padding: there is no text in it")
+    return mask
 
 
 def _check_labels(labels: Array, logits: Tensor) -> Array:

@@ -135,13 +135,29 @@ def key_mask(
     return mask.astype(bool)[:, None, None, :]
 
 
+def places_in_text(mask: Array | None) -> Array | None:
+    """Where each token stands in its own text, or None where that is where it stands in its row.
+
+    Example:
+        >>> places_in_text(np.array([[0, 0, 1, 1], [1, 1, 1, 0]], bool))
+        array([[0, 0, 0, 1],
+               [0, 1, 2, 2]])
+    """
+    if mask is None:
+        return None
+    if (mask[:, 1:] <= mask[:, :-1]).all():  # all padding is on the right
+        return None
+    places: Array = np.maximum(np.cumsum(mask, axis=1) - 1, 0)
+    return places
+
+
 def _check_ids(
     name: str, value: Array, vocab_size: int, block_size: int | None, past: int
 ) -> Array:
     expected = "integers, an array (batch, tokens)"
     array = checks.regular(name, value, expected)
-    if array.dtype.kind in "US":
-        mend = "encode the text first: np.array([tokenizer.encode(text)])"
+    if array.dtype.kind in "USO":
+        mend = "encode a text first: np.array([tokenizer.encode(text)])"
         raise checks.wrong_type(name, expected, value, mend)
     if array.ndim != 2 or array.size == 0:
         mend = f"a single sequence is {name}[None, :], and has a token at least"

@@ -364,6 +364,7 @@ def _check_targets(ids: Array, targets: Array) -> Array:
 
 
 def _check_fillings(ids: Array, mask_id: int, k: int, vocab_size: int) -> Array:
+    checks.integer("mask_id", mask_id, least=0, most=vocab_size - 1)
     checks.integer("k", k, least=1, most=vocab_size - 1, mend="so many tokens could be guessed")
     places = np.argwhere(np.asarray(ids) == mask_id)
     if len(places) == 0:

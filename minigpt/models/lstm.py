@@ -283,6 +283,7 @@ def _check(
     if cache is not None:
         state = cache.state
     if state is not None:
+        checks.instance("state", state, np.ndarray, f"make it with new_state({len(ids)})")
         expected = model.new_state(len(ids))
         mend = f"make it with new_state({len(ids)})"
         if state.shape != expected.shape:

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 import minigpt.functional as F
+from minigpt import checks
 from minigpt.autograd import Array
 from minigpt.grad_mode import no_grad
 from minigpt.nn import Module
@@ -42,7 +43,8 @@ class Predictor(Module):
     def loss_weight(self, *batch: Any, **options: Any) -> float:
         """How many targets the mean in ``loss`` runs over; takes the arguments of ``loss``."""
         arguments = inspect.signature(self.logits_and_targets).bind(*batch, **options).arguments
-        return float((np.asarray(arguments[self.TARGETS]) != -1).sum())
+        targets = checks.integers(self.TARGETS, arguments[self.TARGETS])
+        return float((targets != -1).sum())
 
     @no_grad()
     def metrics(self, *batch: Any, **options: Any) -> dict[str, float]:

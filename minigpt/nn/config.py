@@ -12,11 +12,13 @@ import minigpt.functional as F
 from minigpt import checks
 from minigpt.autograd import Array
 from minigpt.functional.activations import ACTIVATIONS
+from minigpt.nn.initial_weights import LARGEST_STD
 
 Check = Callable[[str, Any], Any]  # a field's name and value -> the value, as a plain Python one
 
 size: Check = checks.size
 positive: Check = partial(checks.number, above=0)
+deviation: Check = partial(checks.number, above=0, most=LARGEST_STD)
 NORMS = {"pre": "GPT-2", "post": "GPT-1", "none": "to study"}
 
 
@@ -88,7 +90,7 @@ class TransformerConfig(Config):
         "dropout": checks.probability,
         "bias": checks.flag,
         "layer_norm_eps": positive,
-        "init_std": positive,
+        "init_std": deviation,
         "causal": checks.flag,
         "residual": checks.flag,
     }
@@ -152,7 +154,7 @@ class BlockConfig(TransformerConfig):
 
     CHECKS: ClassVar = {
         **TransformerConfig.CHECKS,
-        "init_std": optional(positive),
+        "init_std": optional(deviation),
         "alibi_scale": optional(positive),
     }
 

@@ -12,12 +12,15 @@ from minigpt import checks
 from minigpt.autograd import Array
 from minigpt.checks import Seed
 
+LARGEST_STD = 1e30  # of weights in float32
+
 _draws_weights = ContextVar("_draws_weights", default=True)
 
 
 def normal(shape: tuple[int, ...], std: float, seed: Seed) -> Array:
     """Normal numbers of mean 0, float32, from a seed or a Generator."""
     checks.seed(seed)
+    std = checks.number("std", std, least=0, most=LARGEST_STD)
     if not _draws_weights.get():
         return np.broadcast_to(np.float32(np.nan), shape)
     draws = np.random.default_rng(seed).standard_normal(shape, dtype=np.float32)

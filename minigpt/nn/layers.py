@@ -38,7 +38,7 @@ class Linear(Module):
     ) -> None:
         super().__init__()
         checks.sizes(n_in=n_in, n_out=n_out)
-        std = 1 / math.sqrt(n_in) if std is None else checks.number("std", std, least=0)
+        std = 1 / math.sqrt(n_in) if std is None else std
         self.weight = Parameter(normal((n_in, n_out), std, seed))
         self.bias = Parameter(np.zeros(n_out, np.float32)) if bias else None
 
@@ -62,7 +62,7 @@ class Embedding(Module):
     def __init__(self, n: int, d: int, *, std: float = 0.02, seed: Seed) -> None:
         super().__init__()
         checks.sizes(n=n, d=d)
-        self.weight = Parameter(normal((n, d), checks.number("std", std, least=0), seed))
+        self.weight = Parameter(normal((n, d), std, seed))
 
     def forward(self, ids: Array) -> Tensor:
         return F.embedding(ids, self.weight)  # (...) -> (..., d)

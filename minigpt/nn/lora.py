@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 import numpy as np
 
@@ -131,10 +132,12 @@ def plain_linears(model: Module) -> dict[str, Linear]:
     }
 
 
-def _check_targets(model: Module, targets: Iterable[str]) -> list[str]:
+def _check_targets(model: Module, targets: Any) -> list[str]:
     """The names of the model's linear layers that the targets mean."""
     if isinstance(targets, str):
         raise checks.wrong_type("targets", "a list of names", targets, f"pass [{targets!r}]")
+    if not isinstance(targets, Iterable):
+        raise checks.wrong_type("targets", "a list of names", targets)
     targets, known = list(targets), plain_linears(model)
     adapted = [name for name in lora_layers(model) if name.split(".")[-1] in targets]
     if adapted:
@@ -151,7 +154,10 @@ def _check_targets(model: Module, targets: Iterable[str]) -> list[str]:
     return chosen
 
 
-def _check_fits(model: Module, state: Mapping[str, Array]) -> None:
+def _check_fits(model: Module, state: Any) -> None:
+    if not isinstance(state, Mapping):
+        mend = "pass what lora_state_dict() gave"
+        raise checks.wrong_type("state", "a dict of arrays by name", state, mend)
     own, stored = lora_state_dict(model), set(state)
     if own.keys() != stored:
         missing, extra = sorted(own.keys() - stored), sorted(stored - own.keys())

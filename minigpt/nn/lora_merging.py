@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from minigpt import checks
 from minigpt.autograd import Array
 from minigpt.nn.initial_weights import without_initial_weights
 from minigpt.nn.layers import Linear
@@ -70,16 +71,7 @@ def unmerge_lora(model: Module, adapters: Mapping[str, Adapter]) -> None:
     Raises:
         ValueError: they are not this model's; nothing is changed then.
     """
-    known = plain_linears(model)
-    for name, (a, b, _) in adapters.items():
-        if name not in known:
-            raise ValueError(f"{name!r} is not a linear layer without an adapter")
-        shape = known[name].weight.shape
-        if shape != (a.shape[0], b.shape[1]):
-            raise ValueError(
-                f"the adapter of {name!r} changes a matrix of {(a.shape[0], b.shape[1])}, but "
-                f"{type(model).__name__} has one of {shape}"
-            )
+    _check_adapters(model, adapters)
     put_adapters(model, {name: (a.a.shape[1], a.alpha) for name, a in adapters.items()})
     layers: dict[str, Any] = dict(model.named_modules())
     for name, adapter in adapters.items():
@@ -101,3 +93,19 @@ def _plain(layer: LoRALinear) -> Linear:
 def _add(weight: Parameter, change: Array) -> None:
     """W ← W + change, rounded once."""
     weight.assign(weight.data + change)
+
+
+def _check_adapters(model: Module, adapters: Any) -> None:
+    known = plain_linears(checks.instance("model", model, Module))
+    if not isinstance(adapters, Mapping):
+        mend = "pass what merge_lora() gave"
+        raise checks.wrong_type("adapters", "a dict of adapters by name", adapters, mend)
+    for name, (a, b, _) in adapters.items():
+        if name not in known:
+            raise ValueError(f"{name!r} is not a linear layer without an adapter")
+        shape = known[name].weight.shape
+        if shape != (a.shape[0], b.shape[1]):
+            raise ValueError(
+                f"the adapter of {name!r} changes a matrix of {(a.shape[0], b.shape[1])}, but "
+                f"{type(model).__name__} has one of {shape}"
+            )

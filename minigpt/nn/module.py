@@ -132,6 +132,7 @@ class Module:
 
     def train(self: ModuleType, mode: bool = True) -> ModuleType:
         """Switch dropout on (or off) here and in all modules below."""
+        checks.flag("mode", mode)
         for _, module in self.named_modules():
             module.training = mode
         return self
@@ -147,6 +148,7 @@ class Module:
 
     def astype(self: ModuleType, dtype: np.dtype[Any] | type) -> ModuleType:
         """Convert every parameter, in place, to float32 or float64; gradients are forgotten."""
+        _check_floats(dtype)
         for parameter in self.parameters():
             parameter.data = Tensor(parameter.data.astype(dtype)).data
             parameter.grad = None
@@ -208,6 +210,8 @@ def _check_fits(module: Module, own: Mapping[str, Parameter], state: Any, strict
     if not isinstance(state, Mapping):
         mend = "pass what state_dict() gave"
         raise checks.wrong_type("state", "a dict of arrays by name", state, mend)
+    for name in state:
+        checks.text("a name in state", name)
     problems = []
     if strict:
         problems += [f"missing: {name} {own[name].shape}" for name in own if name not in state]
@@ -233,3 +237,12 @@ def _check_fits(module: Module, own: Mapping[str, Parameter], state: Any, strict
             f"load_state_dict: {names} not fit {type(module).__name__}:\n  "
             + "\n  ".join(sorted(problems))
         )
+
+
+def _check_floats(dtype: Any) -> None:
+    try:
+        fits = dtype is not None and np.dtype(dtype) in (np.float32, np.float64)
+    except TypeError:
+        fits = False
+    if not fits:
+        raise checks.wrong_type("dtype", "np.float32 or np.float64", dtype)

@@ -41,7 +41,6 @@ class LearnedPositions(Module):
     def __init__(self, block_size: int, n_embd: int, *, std: float = 0.02, seed: Seed) -> None:
         super().__init__()
         checks.sizes(block_size=block_size, n_embd=n_embd)
-        std = checks.number("std", std, least=0)
         self.weight = Parameter(normal((block_size, n_embd), std, seed))
 
     def forward(self, x: Tensor, positions: Array) -> Tensor:

@@ -211,6 +211,16 @@ def test_wrong_inputs(ids):
     mask[1] = False
     with pytest.raises(ValueError, match="row 1 of attention_mask is all padding"):
         model(ids, mask)
+    for wrong in ("ab", [[1, 1], [1]], np.ones((3, 9))):
+        with pytest.raises(
+            ValueError, match=r"attention_mask must (have shape \(3, 10\)|be an arr)"
+        ):
+            model(ids, wrong)
+    for wrong in ("text", [[1, 2], [1]]):
+        with pytest.raises((TypeError, ValueError), match="ids must be"):
+            model(wrong, wrong)
+    with pytest.raises(TypeError, match="labels must be integers"):
+        model.loss_weight(ids, "ab")
     with pytest.raises(
         ValueError, match=r"labels must have shape \(3,\): got \(2,\): one for each text"
     ):
@@ -234,7 +244,7 @@ def test_wrong_inputs(ids):
         (
             {"n_classes": 1},
             ValueError,
-            "n_classes must be an integer of at least 2: got 1; with one class there is nothing",
+            "n_classes must be an integer of at least 2: got 1; one class tells nothing",
         ),
         ({"n_classes": 2.0}, TypeError, "n_classes must be an integer"),
         ({"pooling": "max"}, ValueError, 'pooling must be "first", "last" or "mean": got'),

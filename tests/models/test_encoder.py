@@ -169,9 +169,11 @@ def test_fill_mask_leaves_the_mode_as_it_was(ids):
 @pytest.mark.parametrize(
     ("mask_id", "k", "error", "message"),
     [
-        (99, 5, ValueError, "ids hold no mask_id=99: there is nothing to fill in"),
+        (12, 5, ValueError, "ids hold no mask_id=12: there is nothing to fill in"),
+        (99, 5, ValueError, "mask_id must be an integer from 0 to 12: got 99"),
         (1, 13, ValueError, "k must be an integer from 1 to 12: got 13; so many tokens"),
         (1, 0, ValueError, "k must be an integer from 1 to 12: got 0"),
+        ("x", 5, TypeError, "mask_id must be an integer from 0 to 12: got 'x'"),
         (1, 2.0, TypeError, "k must be an integer"),
     ],
 )

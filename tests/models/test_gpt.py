@@ -339,7 +339,7 @@ def test_repr_and_summary_show_the_model(make_gpt):
         ([[13]], {}, IndexError,
          "ids must be from 0 to .*, as the vocabulary has 13 entries: got 13"),
         ([[-1]], {}, IndexError, "ids must be from 0 to .*got -1"),
-        (["a", "b"], {}, TypeError, r"ids must be integers.*; encode the text first"),
+        (["a", "b"], {}, TypeError, r"ids must be integers.*; encode a text first"),
         ([[1.0]], {}, TypeError, "ids must be integers: got a float64 array"),
         ([[1, 2]], {"attention_mask": np.ones((1, 3))}, ValueError,
          r"attention_mask must have shape \(1, 2\): got \(1, 3\)"),
@@ -364,8 +364,11 @@ def test_wrong_arguments(make_gpt, ids, options, error, message):
 
 
 def test_a_text_is_to_be_encoded_first(make_gpt):
-    with pytest.raises(TypeError, match=r"ids must be .*: got 'to be'; encode the text first.*tok"):
-        make_gpt()("to be")
+    for ids, shown in (("to be", "'to be'"), ([["to"]], r"\[\['to'\]\]"), (None, "None")):
+        with pytest.raises(
+            TypeError, match=f"ids must be .*: got {shown}; encode a text first.*tok"
+        ):
+            make_gpt()(ids)
 
 
 @pytest.mark.parametrize(("seed", "error"), [(-1, ValueError), ("x", TypeError), (None, TypeError)])

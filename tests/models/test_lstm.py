@@ -276,6 +276,7 @@ def test_no_model_without_a_configuration():
             TypeError,
             "state must be float32, like the model: got a float64 array",
         ),
+        ({"state": 3}, TypeError, r"state must be .*: got 3; make it with new_state\(2\)"),
         (
             {"attention_mask": np.ones((2, 4))},
             ValueError,

@@ -269,6 +269,7 @@ def test_dropout_in_a_block_is_everywhere_and_ends_with_eval():
         (lambda: Dropout(1), ValueError, "p must be a probability.*: got 1"),
         (lambda: Linear(2, 2, std=math.nan, seed=0), ValueError,
          "std must be a number of at least 0"),
+        (lambda: Linear(2, 2, std=1e39, seed=0), ValueError, r"std must be .* of at most 1e\+30"),
         (lambda: Embedding(2, 2, std="x", seed=0), TypeError, "std must be a number .*: got 'x'"),
         (lambda: LayerNorm(4, eps=math.nan), ValueError,
          "eps must be a number of at least 0: got n"),

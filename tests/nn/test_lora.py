@@ -342,6 +342,17 @@ def test_what_is_not_a_model(call, model):
         call(model)
 
 
+def test_what_is_not_a_state_or_targets():
+    with pytest.raises(TypeError, match="targets must be a list of names: got 3"):
+        add_lora(small(), targets=3)
+    with pytest.raises(TypeError, match="state must be a dict of arrays by name: got None"):
+        load_lora_state_dict(adapted(), None)
+    with pytest.raises(
+        TypeError, match="adapters must be a dict of adapters by name: got None; pass"
+    ):
+        unmerge_lora(small(), None)
+
+
 def test_wrong_merging():
     with pytest.raises(ValueError, match="GPT has no adapters: there is nothing to merge"):
         merge_lora(small())

@@ -187,6 +187,19 @@ def test_what_a_wrapper_has_put_before_every_name_is_named(wrapper):
         model.load_state_dict(state)
 
 
+@pytest.mark.parametrize("dtype", [int, "x", np.float16, None, 3])
+def test_parameters_are_floats_of_two_sizes(dtype):
+    with pytest.raises(TypeError, match=r"dtype must be np\.float32 or np\.float64: got"):
+        Everything().astype(dtype)
+
+
+def test_wrong_modes_and_names():
+    with pytest.raises(TypeError, match="mode must be True or False: got 'x'"):
+        Everything().train("x")
+    with pytest.raises(TypeError, match="a name in state must be a str: got 3"):
+        Everything().load_state_dict({3: np.ones(1)})
+
+
 def test_a_state_is_a_mapping():
     with pytest.raises(
         TypeError, match=r"a dict of arrays by name: got \[1\]; pass what state_dict"
