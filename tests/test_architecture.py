@@ -402,6 +402,12 @@ def test_a_good_file_has_no_complaint(rule):
             "def f(x):\n  n = _check(x, checks.integer('n', n))\n  return x",
             "f checks more than once",
         ),
+        (
+            checks_in_the_way,
+            "minigpt/models/x.py",
+            "class A:\n  def forward(self, x):\n    if not x:\n      raise ValueError\n    return x",
+            "forward: raise stands in its body",
+        ),
         (vague_name, "minigpt/_helpers/x.py", "", "'helpers'"),
     ],
 )
@@ -429,6 +435,8 @@ def test_checks_in_the_first_line_or_in_private_functions_are_no_complaint():
         "  def forward(self, x):\n    self._check(x)\n    return x\n"
     )
     assert checks_in_the_way("minigpt/functional/x.py", ast.parse(good)) == []
+    made = "def build(x):\n  if not x:\n    raise ValueError\n  return x"
+    assert checks_in_the_way("minigpt/nn/x.py", ast.parse(made)) == []  # it is not a forward
 
 
 @pytest.mark.parametrize(
