@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 from pathlib import Path
 from typing import Any
@@ -54,7 +55,8 @@ def parse_json(content: bytes) -> Any:
 
     Raises:
         ValueError: it is not JSON in UTF-8, is nested too deeply, has too many values to hold in
-            memory, holds NaN or Infinity, or a name stands twice in one object.
+            memory, holds NaN, Infinity or a number that a float cannot hold, or a name stands
+            twice in one object.
     """
     # Characters in strings count too: these are upper bounds.
     for what, most, count in (
@@ -65,7 +67,10 @@ def parse_json(content: bytes) -> Any:
             raise ValueError(f"it has more than {most:,} {what}")
     try:
         return json.loads(
-            content.decode("utf-8-sig"), object_pairs_hook=_each_once, parse_constant=_refuse
+            content.decode("utf-8-sig"),
+            object_pairs_hook=_each_once,
+            parse_float=_finite,
+            parse_constant=_refuse,
         )
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
@@ -94,6 +99,13 @@ def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
                 raise ValueError(f"the name {name!r:.80} stands twice in one object")
             seen.add(name)
     return found
+
+
+def _finite(digits: str) -> float:
+    number = float(digits)
+    if math.isinf(number):
+        raise ValueError(f"{digits:.80} is more than a float can hold")
+    return number
 
 
 def _refuse(constant: str) -> None:

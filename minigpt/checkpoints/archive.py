@@ -24,6 +24,7 @@ import numpy as np
 
 from minigpt.atomic import replacing
 from minigpt.autograd import Array
+from minigpt.json_files import parse_json
 
 METADATA = "__metadata__"
 KINDS = "biufc"  # dtypes that are plain numbers: booleans, integers, floats, complex numbers
@@ -33,7 +34,8 @@ _SEAL_BYTES = len(_SEAL) + 64
 _END = struct.Struct("<4s4H2LH")  # the zip format's end of central directory
 _END64_LOCATOR = struct.Struct("<4sLQL")
 _END64 = struct.Struct("<4sQ2H2L4Q")
-_MAX_DIRECTORY_BYTES = 8 << 20  # some 80,000 arrays
+_MAX_ARRAYS = 20_000  # a GPT-2 of 1.5 billion parameters and its Adam have 1,743
+_MAX_DIRECTORY_BYTES = 4 << 20
 _MAX_METADATA_BYTES = 1 << 30
 
 
@@ -61,6 +63,8 @@ def write_archive(path: Path, arrays: Mapping[str, Array], metadata: Mapping[str
         OSError: the file could not be written.
     """
     members = {METADATA: _encode(metadata), **arrays}
+    if len(members) > _MAX_ARRAYS:
+        raise ValueError(f"{len(arrays)} arrays are more than the {_MAX_ARRAYS} of a checkpoint")
     with replacing(path) as file:
         # np.savez would pickle arrays of objects; the caller has refused them.
         np.savez(file, **members)  # type: ignore[arg-type]
@@ -139,9 +143,9 @@ def _metadata(archive: zipfile.ZipFile, members: Mapping[str, zipfile.ZipInfo]) 
     if encoded.dtype != np.uint8 or encoded.ndim != 1 or encoded.size > _MAX_METADATA_BYTES:
         raise _Damaged("its metadata is not stored as bytes")
     try:
-        metadata = json.loads(encoded.tobytes())
-    except (ValueError, RecursionError) as error:
-        raise _Damaged(f"its metadata is not JSON ({error})") from None
+        metadata = parse_json(encoded.tobytes())
+    except ValueError as error:
+        raise _Damaged(f"its metadata cannot be used: {error}") from None
     if not isinstance(metadata, dict):
         raise _Damaged("its metadata is not a JSON object")
     return metadata
@@ -199,6 +203,8 @@ def _check_members(archive: zipfile.ZipFile, size: int) -> dict[str, zipfile.Zip
     """Every member by its array's name: stored plainly, once, and no larger than the file."""
     members: dict[str, zipfile.ZipInfo] = {}
     total = 0
+    if len(archive.infolist()) > _MAX_ARRAYS:
+        raise _Damaged(f"it claims {len(archive.infolist())} arrays, {_MAX_ARRAYS} are the most")
     for info in archive.infolist():
         name = info.filename.removesuffix(".npy")
         if info.compress_type != zipfile.ZIP_STORED or info.compress_size != info.file_size:
@@ -225,7 +231,10 @@ def _check_header(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> None:
         version = np.lib.format.read_magic(file)
         if version not in readers:
             raise _Damaged(f"its member {info.filename!r} has an unknown format {version}")
-        shape, _, dtype = readers[version](file)
+        try:
+            shape, _, dtype = readers[version](file)
+        except MemoryError:  # of Python's parser, which "~~~…" is too deep for
+            raise _Damaged(f"its member {info.filename!r} has no sensible header") from None
         header_bytes = file.tell()
     if dtype.hasobject or dtype.kind not in KINDS:
         raise _Damaged(f"its member {info.filename!r} is of type {dtype}, not of numbers")

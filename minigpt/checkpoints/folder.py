@@ -16,6 +16,7 @@ import re
 import warnings
 from pathlib import Path
 
+from minigpt import checks
 from minigpt.checkpoints.archive import CheckpointError, is_whole, read_metadata
 from minigpt.checkpoints.lock import FolderLock
 
@@ -193,7 +194,7 @@ def _newest_first(folder: Path) -> list[Path]:
     for path in folder.glob("*.npz"):
         match = _STEP.match(path.name)
         try:
-            step = int(match[1]) if match else int(read_metadata(path)["step"])
+            step = int(match[1]) if match else checks.integer("step", read_metadata(path)["step"])
         except (CheckpointError, OSError, KeyError, TypeError, ValueError):
             if path.name != BEST:
                 continue

@@ -132,7 +132,11 @@ def _check_format(path: Path, metadata: Mapping[str, Any]) -> None:
         if not isinstance(metadata[name], dict):
             raise CheckpointError(path, f"its {name} is not a JSON object")
     for text in metadata["texts"].values():
-        if text is not None and not (isinstance(text, dict) and {"tokens", "sha256"} <= set(text)):
+        if text is not None and not (
+            isinstance(text, dict)
+            and type(text.get("tokens")) is int
+            and type(text.get("sha256")) is str
+        ):
             raise CheckpointError(path, "its texts are not described")
     if not {"class", "config"} <= metadata["model"].keys():
         raise CheckpointError(path, "its model is not described")

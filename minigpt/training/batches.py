@@ -99,7 +99,23 @@ class FixedBatches:
                 seed = int(np.random.SeedSequence([config.seed, 1]).generate_state(1)[0])
                 self._batches = RandomBatches(tokens, block_size, config.batch_size, seed=seed)
         self.count = self._batches.batches_per_epoch if count is None else count
-        self.start = self._batches.state_dict()
+        self._start = self._batches.state_dict()
+
+    @property
+    def start(self) -> dict[str, Any]:
+        """Where every evaluation begins, as the batches' state.
+
+        Raises:
+            ValueError, TypeError: it is set to a state that the batches cannot have.
+        """
+        return self._start
+
+    @start.setter
+    def start(self, state: dict[str, Any]) -> None:
+        present = self._batches.state_dict()
+        self._batches.load_state_dict(state)  # only to see that it can be done
+        self._batches.load_state_dict(present)
+        self._start = state
 
     def __iter__(self) -> Iterator[Batch]:
         for_training = self._batches.state_dict()

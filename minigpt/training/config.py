@@ -14,6 +14,9 @@ from minigpt import checks
 Schedule = Literal["cosine", "linear", "constant"]
 OptimizerName = Literal["adamw", "adam", "sgd"]
 
+_LARGEST = 2**53  # an integer that every float holds
+_MOST_BATCHES = 1_000_000  # that make one step
+
 
 @dataclass(frozen=True)
 class TrainerConfig:
@@ -123,9 +126,14 @@ def _check(config: TrainerConfig) -> None:
     def put(name: str, value: Any) -> None:
         object.__setattr__(config, name, value)  # frozen for everybody else
 
-    def integers(*names: str, least: int, mend: str = "", also: str = "") -> None:
+    def integers(
+        *names: str, least: int, most: int | None = None, mend: str = "", also: str = ""
+    ) -> None:
         for name in names:
-            put(name, checks.integer(name, getattr(config, name), least, None, mend, also))
+            number = checks.integer(name, getattr(config, name), least, most, mend, also)
+            if number > _LARGEST:
+                raise checks.wrong_value(name, f"at most {_LARGEST}", number)
+            put(name, number)
 
     def numbers(*names: str, **bounds: Any) -> None:
         for name in names:
@@ -137,7 +145,8 @@ def _check(config: TrainerConfig) -> None:
     if (config.max_steps is None) == (config.epochs is None):
         came = "none" if config.max_steps is None else "both"
         raise ValueError(f"give max_steps or epochs, one of them: got {came}")
-    integers("batch_size", "gradient_accumulation", "eval_interval", "log_interval", least=1)
+    integers("batch_size", "eval_interval", "log_interval", least=1)
+    integers("gradient_accumulation", least=1, most=_MOST_BATCHES)
     integers("checkpoint_interval", "keep_checkpoints", least=1)
     integers(*given("max_steps", "epochs"), least=1)
     integers(*given("block_size", "eval_batches"), least=1, also="None")

@@ -14,7 +14,7 @@ from minigpt.training.batches import FixedBatches, carried, token_stream
 from minigpt.training.carried_state import CarriedState
 from minigpt.training.parallel import Workers, auto_workers
 from minigpt.training.records import Record
-from minigpt.training.trainable import Batch, Objective, evaluating
+from minigpt.training.trainable import Batch, Objective, check_trainable, evaluating
 
 
 def evaluate(
@@ -54,6 +54,7 @@ def evaluate(
     """
     if block_size is None:
         block_size = getattr(getattr(model, "config", None), "block_size", None)
+    check_trainable(model)
     checks.integer("batch_size", batch_size, least=1)
     tokens, block_size = token_stream("tokens", tokens, block_size)
     batches: SequentialBatches | CarriedState
@@ -66,7 +67,7 @@ def evaluate(
         Workers(auto_workers(batch_size) if workers is None else workers) as threads,
         ProgressBar(len(batches), "evaluating", "batch", shown=progress) as bar,
     ):
-        means = mean_metrics(Objective(model), bar.over(batches), threads)
+        means = mean_metrics(Objective(model), bar.over(batches), threads, "text")
     return {**means, "perplexity": perplexity(means["loss"])}
 
 
@@ -103,27 +104,29 @@ def evaluate_splits(
 
     with evaluating(objective.model):
         for split, batches in splits.items():
-            means = mean_metrics(objective, watched(batches), workers)
-            if not means:
-                raise ValueError(
-                    f"the {split} batches of the evaluation hold nothing but targets -1"
-                )
+            means = mean_metrics(objective, watched(batches), workers, f"{split} text")
             means["perplexity"] = perplexity(means["loss"])
             record |= {f"{split}_{name}": value for name, value in means.items()}
     return record
 
 
 def mean_metrics(
-    objective: Objective, batches: Iterable[Batch], workers: Workers
+    objective: Objective, batches: Iterable[Batch], workers: Workers, what: str
 ) -> dict[str, float]:
-    """Each metric's mean over all terms of all batches; empty where there is no term."""
+    """Each metric's mean over all terms of all batches.
+
+    Raises:
+        ValueError: there is no term; ``what`` says where.
+    """
     total, sums = 0.0, dict[str, float]()
     for batch in batches:
         weight, metrics = workers.metrics(objective, batch)
         total += weight
         for name, value in metrics.items():
             sums[name] = sums.get(name, 0.0) + weight * value
-    return {name: value / total for name, value in sums.items()} if total else {}
+    if total == 0:
+        raise ValueError(f"the loss of the {what} is a mean over nothing: all targets are -1")
+    return {name: value / total for name, value in sums.items()}
 
 
 def perplexity(loss: float) -> float:

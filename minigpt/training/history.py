@@ -14,6 +14,7 @@ from minigpt.checkpoints.checkpoint import under
 from minigpt.training.records import Record, Records
 
 Kind = Literal["steps", "evaluations"]
+_LONGEST_LINE = 1 << 16  # bytes of a record
 _KINDS: tuple[Kind, ...] = ("steps", "evaluations")
 
 
@@ -131,15 +132,17 @@ class History:
         A last line that a killed run did not finish is left out.
 
         Raises:
-            ValueError: a line is not a record.
+            ValueError: it is not a file of such lines.
             OSError: there is no such file, or it may not be read.
         """
         path = Path(path)
         path = path / "history.jsonl" if path.is_dir() else path
+        if path.exists() and not path.is_file():
+            raise ValueError(f"{path} is not a regular file")
         history = cls()
-        with open(path, encoding="utf-8") as file:
-            for number, text in enumerate(file, start=1):
-                if not text.endswith("\n"):
+        with open(path, "rb") as file:
+            for number, text in enumerate(iter(lambda: file.readline(_LONGEST_LINE), b""), start=1):
+                if not text.endswith(b"\n") and len(text) < _LONGEST_LINE:
                     break
                 try:
                     entry = json.loads(text)
@@ -147,9 +150,7 @@ class History:
                     records = {"step": history.steps, "evaluation": history.evaluations}[kind]
                     records.append(_checked(entry, kind))
                 except (ValueError, KeyError, AttributeError, TypeError, RecursionError):
-                    raise ValueError(
-                        f"{path}, line {number} is not a record of a history"
-                    ) from None
+                    raise ValueError(f"{path}, line {number} is not a record of a run") from None
         return history
 
     def _in_order(self) -> Iterator[tuple[str, Record]]:

@@ -59,11 +59,11 @@ def learning_rate_of(config: TrainerConfig, total_steps: int) -> Callable[[int],
     if config.schedule == "constant":
         return lambda step: config.learning_rate
     schedule = {"cosine": plain.warmup_cosine, "linear": plain.warmup_linear}
-    last, warmup = config.min_learning_rate, config.warmup_steps
+    last = config.min_learning_rate
     return partial(
         schedule[config.schedule],
         learning_rate=config.learning_rate,
         min_learning_rate=config.learning_rate / 10 if last is None else last,
-        warmup_steps=min(100, total_steps // 10) if warmup is None else warmup,
+        warmup_steps=config.warmup_steps or 0,
         max_steps=total_steps,
     )

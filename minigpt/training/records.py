@@ -143,5 +143,9 @@ def _smallest(column: Array) -> Array:
         with np.errstate(over="ignore"):
             narrow = column.astype(np.float32)
         return narrow if np.array_equal(narrow, column, equal_nan=True) else column
-    low, high = np.min_scalar_type(column.min()), np.min_scalar_type(column.max())
-    return column.astype(np.promote_types(low, high))
+    low, high = int(column.min()), int(column.max())
+    for dtype in (np.uint8, np.int8, np.uint16, np.int16, np.uint32, np.int32):
+        limits = np.iinfo(dtype)
+        if limits.min <= low and high <= limits.max:
+            return column.astype(dtype)
+    return column

@@ -8,11 +8,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from minigpt import checks
 from minigpt.training.batches import Batches
 from minigpt.training.config import TrainerConfig
 from minigpt.training.history import History
 from minigpt.training.parallel import auto_workers
 from minigpt.training.records import Record
+
+_LARGEST = 2**53  # an integer that every float holds
 
 
 class Best:
@@ -58,8 +61,10 @@ class Best:
         """
         best = cls()
         if stored["step"] is not None:
-            best.step, best.val_loss = int(stored["step"]), float(stored["val_loss"])
-        best.evaluations_since = int(stored["evaluations_since"])
+            best.step = checks.integer("best.step", stored["step"], least=0, most=_LARGEST)
+            best.val_loss = checks.number("best.val_loss", stored["val_loss"])
+        since = stored["evaluations_since"]
+        best.evaluations_since = checks.integer("evaluations_since", since, 0, _LARGEST)
         return best
 
     def __repr__(self) -> str:
@@ -125,19 +130,27 @@ def resolved(config: TrainerConfig, model: Any) -> tuple[TrainerConfig, int | No
     return config, block_size
 
 
-def steps_of_run(config: TrainerConfig, batches: Batches) -> int:
-    """How many optimizer steps a run has.
+def begin(config: TrainerConfig, batches: Batches) -> Run:
+    """A run at its first step.
 
     Raises:
-        ValueError: the warm-up is longer.
+        ValueError: the warm-up is longer than the run.
     """
-    if config.max_steps is not None:
-        return config.max_steps
-    assert config.epochs is not None
-    steps = math.ceil(config.epochs * batches.batches_per_epoch / config.gradient_accumulation)
+    steps = config.max_steps
+    if steps is None:
+        assert config.epochs is not None
+        batches_of_run = config.epochs * batches.batches_per_epoch
+        steps = math.ceil(batches_of_run / config.gradient_accumulation)
     if config.warmup_steps is not None and config.warmup_steps > steps:
         raise ValueError(
             f"warmup_steps={config.warmup_steps} is more than the {steps} steps of "
             f"epochs={config.epochs}: choose warmup_steps={steps // 10}, or leave it out"
         )
-    return steps
+    return Run(with_warmup(config, steps), steps)
+
+
+def with_warmup(config: TrainerConfig, total_steps: int) -> TrainerConfig:
+    """The configuration with the warm-up as a number of steps, which a longer run then keeps."""
+    if config.warmup_steps is not None or config.schedule == "constant":
+        return config
+    return replace(config, warmup_steps=min(100, total_steps // 10))

@@ -6,40 +6,29 @@ number of the step.
 
 from __future__ import annotations
 
-import dataclasses
-import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from minigpt import checks
 from minigpt.autograd import Array
 from minigpt.checkpoints import Checkpoint, CheckpointError
 from minigpt.checkpoints.checkpoint import under
-from minigpt.checkpoints.folder import is_run_checkpoint
 from minigpt.checkpoints.loading import (
     FORMAT,
     VERSION,
-    read_run,
-    stored_model,
-    stored_tokenizer,
 )
 from minigpt.checkpoints.rebuilding import PREFIX, describe_model
 from minigpt.optim.optimizer import Optimizer
-from minigpt.training.batches import Batches, FixedBatches, check_same_text
-from minigpt.training.config import TrainerConfig
+from minigpt.training.batches import Batches, FixedBatches
 from minigpt.training.history import History
 from minigpt.training.run import Best, Run
 
 _OPTIMIZER, _BATCHES, _HISTORY = "optimizer/", "batches/", "history/"
 
-# Settings that may differ when a run goes on: they leave every step up to the present one as it is.
-MAY_CHANGE = (
-    "max_steps", "epochs", "eval_interval", "early_stopping_patience", "log_interval",
-    "checkpoint_dir", "checkpoint_interval", "keep_checkpoints", "keep_best", "overwrite",
-    "progress",
-)  # fmt: skip
+_LARGEST = 2**53  # an integer that every float holds
 
 
 def take_snapshot(
@@ -74,84 +63,39 @@ def take_snapshot(
     return arrays, metadata
 
 
-def _put_back(
-    path: Path,
-    checkpoint: Checkpoint,
-    run: Run,
-    optimizer: Optimizer,
-    batches: Batches,
-    splits: Mapping[str, FixedBatches],
-) -> None:
-    """Bring a new run, whose model has its parameters already, to where the snapshot was taken.
+def put_back(path: Path, checkpoint: Checkpoint, trainer: Any) -> None:
+    """Bring a new trainer, whose model has its parameters already, to where the snapshot was taken.
 
     Raises:
         CheckpointError: the parts of the checkpoint do not fit.
     """
-    stored, arrays = checkpoint.metadata, checkpoint.arrays
+    stored, arrays, run = checkpoint.metadata, checkpoint.arrays, trainer.run
     try:
-        optimizer.load_state_dict(_joined(stored["optimizer"], _OPTIMIZER, arrays))
-        batches.load_state_dict(_joined(stored["batches"], _BATCHES, arrays))
+        for name, value in stored["optimizer"].items():
+            if isinstance(value, int):
+                checks.integer(f"optimizer[{name!r}]", value, least=0, most=_LARGEST)
+        trainer.optimizer.load_state_dict(_joined(stored["optimizer"], _OPTIMIZER, arrays))
+        place = _joined(stored["batches"], _BATCHES, arrays)
+        if trainer.config.batch_size == stored["config"]["batch_size"]:
+            for name, fixed in trainer.splits.items():
+                fixed.start = stored["evaluation_batches"].get(name, fixed.start)
+        else:
+            place = _in_batches_of(trainer.config.batch_size, place, trainer.batches)
+        trainer.batches.load_state_dict(place)
         run.history = History.from_arrays(under(_HISTORY, arrays), stored["history"])
-        run.step = int(stored["step"])
-        run.elapsed = float(stored["elapsed"])
-        run.id = str(stored["run"])
+        run.step = checks.integer("step", stored["step"], least=0, most=_LARGEST)
+        run.elapsed = checks.number("elapsed", stored["elapsed"], least=0)
+        run.id = checks.text("run", stored["run"])
         run.best = Best.from_dict(stored["best"])
-        for name, fixed in splits.items():
-            fixed.start = stored["evaluation_batches"].get(name, fixed.start)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise CheckpointError(path, f"the run cannot go on from it: {error}") from error
 
 
-def resume(
-    trainer_class: Any,
-    path: str | os.PathLike[str],
-    train_tokens: Any,
-    val_tokens: Any,
-    model: Any,
-    callbacks: Iterable[Any],
-    changes: Mapping[str, Any],
-) -> Any:
-    """See :meth:`minigpt.training.Trainer.resume`."""
-    path, checkpoint = read_run(path)
-    stored = checkpoint.metadata
-    config = _stored_config(path, stored, changes)
-    check_same_text("train_tokens", stored["texts"].get("train"), train_tokens)
-    check_same_text("val_tokens", stored["texts"].get("val"), val_tokens)
-    model = stored_model(path, checkpoint, model)
-    tokenizer = stored_tokenizer(path, checkpoint)
-    trainer = trainer_class(
-        model, train_tokens, val_tokens, config, tokenizer=tokenizer, callbacks=callbacks
-    )
-    _put_back(path, checkpoint, trainer.run, trainer.optimizer, trainer.batches, trainer.splits)
-    return trainer
-
-
-def _stored_config(
-    path: Path, metadata: Mapping[str, Any], changes: Mapping[str, Any]
-) -> TrainerConfig:
-    """The configuration of the run, with the changes that are allowed.
-
-    A run goes on in its folder, wherever that was moved.
-
-    Raises:
-        CheckpointError: the configuration is not sound.
-        ValueError: a change that would make it another run.
-    """
-    for name in changes:
-        if name not in MAY_CHANGE:
-            raise ValueError(
-                f"{name}=… cannot change when a run goes on (it can: {', '.join(MAY_CHANGE)}): "
-                "start a new run with load_model(path) and Trainer(model, …)"
-            )
-    try:
-        config = TrainerConfig(**metadata["config"])
-    except (TypeError, ValueError) as error:
-        raise CheckpointError(path, f"its configuration is not sound: {error}") from error
-    for given, counts_in in (("max_steps", "epochs"), ("epochs", "max_steps")):
-        if changes.get(given) is not None and getattr(config, counts_in) is not None:
-            raise ValueError(f"{given}=… does not fit: this run counts in {counts_in}")
-    here = {"checkpoint_dir": path.parent} if is_run_checkpoint(path) else {}
-    return dataclasses.replace(config, **{"overwrite": False, **here, **changes})
+def _in_batches_of(size: int, place: Mapping[str, Any], batches: Batches) -> dict[str, Any]:
+    """The same place in a text that is drawn from at random, counted in batches of another size."""
+    position = place["position"] * place["batch_size"] // size
+    last = batches.batches_per_epoch - 1
+    return {**place, "batch_size": size, "position": min(position, last)}
 
 
 def _split(state: Mapping[str, Any], prefix: str, arrays: dict[str, Array]) -> dict[str, Any]:

@@ -137,7 +137,7 @@ def checked_parts(
         ValueError: parts do not fit each other.
     """
     checked = _checked_config(config, val_tokens)
-    _check_trainable(model)
+    check_trainable(model)
     if config.carry_state:
         check_carries_state(model)
         for name, tokens in (("train_tokens", train_tokens), ("val_tokens", val_tokens)):
@@ -171,7 +171,12 @@ def _check_tokenizer(tokenizer: Any, model: Any) -> None:
         )
 
 
-def _check_trainable(model: Any) -> None:
+def check_trainable(model: Any) -> None:
+    """Refuse what is not a :class:`Trainable`.
+
+    Raises:
+        TypeError: names what it lacks.
+    """
     missing = [name for name in _NEEDED if not callable(getattr(model, name, None))]
     if isinstance(model, type) or missing:
         mend = f"it lacks {', '.join(missing)}" if missing else "make an object of it"

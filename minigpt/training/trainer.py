@@ -26,8 +26,9 @@ from minigpt.training.interrupt import Interrupt, how_to_go_on
 from minigpt.training.logbook import Logbook
 from minigpt.training.optimization import learning_rate_of, make_optimizer
 from minigpt.training.parallel import Workers
-from minigpt.training.run import Best, Run, resolved, steps_of_run
-from minigpt.training.snapshot import resume, take_snapshot
+from minigpt.training.resuming import resume
+from minigpt.training.run import Best, begin, resolved
+from minigpt.training.snapshot import take_snapshot
 from minigpt.training.trainable import Objective, checked_parts
 
 SHARED_FROM = 2_000_000  # parameters: with fewer, waking the threads takes longer than the update
@@ -92,21 +93,22 @@ class Trainer:
         keep_freed_memory()
         config = checked_parts(model, train_tokens, val_tokens, config, tokenizer)
         config, block_size = resolved(config, model)
-        self.model, self.tokenizer, self.config = model, tokenizer, config
+        self.model, self.tokenizer = model, tokenizer
         self.batches = training_batches(train_tokens, config, block_size, model)
         self.splits = evaluation_batches(train_tokens, val_tokens, config, block_size, model)
         self.texts = {"train": fingerprint(train_tokens), "val": fingerprint(val_tokens)}
         self.optimizer = make_optimizer(config, model)
         self.parameters = [p for p in model.parameters() if p.requires_grad]
         self.workers = Workers(int(config.workers))
-        self.run = Run(config, steps_of_run(config, self.batches))
+        self.run = begin(config, self.batches)
+        self.config = self.run.config
 
         self._objective = Objective(model)
-        self._learning_rate = learning_rate_of(config, self.run.total_steps)
+        self._learning_rate = learning_rate_of(self.config, self.run.total_steps)
         is_large = sum(p.size for p in self.parameters) > SHARED_FROM
         self._apply = self.workers.apply if is_large else one_by_one
-        self._callbacks = Callbacks(callbacks)
-        self._log = Logbook(self.run, self._snapshot, self._tell)
+        tell = Callbacks(callbacks).call
+        self._log = Logbook(self.run, self._snapshot, lambda hook, what: tell(hook, self, what))
         self._interrupt = Interrupt()
         self._stopping = False
         self._torn = False  # while the parameters are being moved
@@ -237,9 +239,6 @@ class Trainer:
         rate = self._learning_rate(max(0, self.step - 1) if evaluated else self.step)
         return diverged(self.run, self.model, loss, rate, self.newest_checkpoint, evaluated)
 
-    def _tell(self, hook: str, what: Any) -> None:
-        self._callbacks.call(hook, self, what)
-
     def stop(self) -> None:
         """End :meth:`fit` after the current step; for callbacks."""
         self._stopping = True
@@ -326,8 +325,10 @@ class Trainer:
             val_tokens: its validation text, or None.
             model: one to fill; needed where minigpt does not know the model's class.
             callbacks: they are not stored.
-            changes: settings that are to differ from now on, such as ``max_steps`` (the schedule
-                then goes by the new number), ``checkpoint_dir`` or ``progress``.
+            changes: settings that are to differ from now on. ``max_steps`` (the schedule then goes
+                by the new number, with the warm-up that the run had), ``checkpoint_dir``,
+                ``progress`` and their like leave the steps up to now as they were;
+                ``learning_rate``, ``batch_size`` and their like make the steps from now on others.
 
         Raises:
             FileNotFoundError: there is no checkpoint.

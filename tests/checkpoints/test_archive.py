@@ -12,8 +12,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from minigpt.checkpoints import CheckpointError, load_checkpoint
+from minigpt.checkpoints import CheckpointError, latest_checkpoint, load_checkpoint, save_checkpoint
 from minigpt.checkpoints.archive import is_whole, read_metadata
+from tests.training.tiny import resume, trainer
 
 
 def npy(array: np.ndarray, allow_pickle: bool = False) -> bytes:
@@ -28,6 +29,11 @@ def announcing(shape: tuple[int, ...], dtype: str = "<f8", body: bytes = b"") ->
     header = {"descr": dtype, "fortran_order": False, "shape": shape}
     np.lib.format.write_array_header_1_0(file, header)
     return file.getvalue() + body
+
+
+def with_header(header: bytes) -> bytes:
+    """An array whose header is whatever."""
+    return b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header)) + header
 
 
 GOOD = {"__metadata__.npy": npy(np.frombuffer(b'{"step":1}', np.uint8))}
@@ -75,7 +81,10 @@ def test_the_seal_of_these_tests_is_the_library_s(tmp_path: Path) -> None:
         ({"x": npy(np.ones(1))}, "twice, or is not an array"),
         ({"__metadata__.npy": npy(np.frombuffer(b"[1]", np.uint8))}, "not a JSON object"),
         ({"__metadata__.npy": npy(np.frombuffer(b"{", np.uint8))}, "not JSON"),
-        ({"__metadata__.npy": npy(np.frombuffer(b"[" * 100_000, np.uint8))}, "not JSON"),
+        ({"__metadata__.npy": npy(np.frombuffer(b"[" * 100_000, np.uint8))}, "nested too deeply"),
+        ({"__metadata__.npy": npy(np.frombuffer(b'{"step": 1e400}', np.uint8))}, "1e400 is more"),
+        ({"x.npy": with_header(b"~" * 5976)}, "no sensible header"),
+        ({"x.npy": with_header(b"(" * 5976)}, "no sensible header|cannot be read"),
         ({"__metadata__.npy": npy(np.frombuffer(b"\xff\xfe\xff", np.uint8))}, "not JSON"),
         ({"__metadata__.npy": npy(np.zeros((2, 2)))}, "not stored as bytes"),
     ],
@@ -95,6 +104,34 @@ def test_without_metadata(tmp_path: Path) -> None:
         load_checkpoint(write(tmp_path, archive({"x.npy": npy(np.ones(1))})))
     with pytest.raises(CheckpointError, match="holds no metadata"):
         read_metadata(tmp_path / "hostile.npz")
+
+
+def test_too_many_members_are_refused_at_once(tmp_path: Path, monkeypatch) -> None:
+    content = archive({**GOOD, **{f"{n}.npy": b"" for n in range(60_000)}})
+    opened = []
+    monkeypatch.setattr(zipfile.ZipFile, "open", lambda *a, **k: opened.append(1))
+    with pytest.raises(CheckpointError, match=r"claims (60001 arrays, 20000 are|\d+ bytes)"):
+        load_checkpoint(write(tmp_path, content))
+    assert not opened
+    with pytest.raises(ValueError, match="20000 arrays are more than"):
+        save_checkpoint(tmp_path / "a.npz", {str(n): np.zeros(0) for n in range(20_000)}, {})
+    assert not (tmp_path / "a.npz").exists()
+
+
+@pytest.mark.parametrize(
+    "stray",
+    [
+        {"__metadata__.npy": npy(np.frombuffer(b'{"step": 1e400}', np.uint8))},
+        {"__metadata__.npy": npy(np.frombuffer(b'{"step": "x"}', np.uint8))},
+        {"__metadata__.npy": npy(np.frombuffer(b'{"step": true}', np.uint8))},
+        {"__metadata__.npy": with_header(b"~" * 5976)},
+    ],
+)
+def test_a_stray_file_beside_a_run_does_not_disturb_it(tmp_path: Path, stray) -> None:
+    trainer(checkpoint_dir=tmp_path, max_steps=2).fit()
+    (tmp_path / "other.npz").write_bytes(sealed(archive(stray)))
+    assert latest_checkpoint(tmp_path).name == "step-00000002.npz"
+    assert resume(tmp_path).step == 2
 
 
 def test_a_compression_bomb_is_refused(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ import pytest
 
 import minigpt as mg
 from minigpt.training import evaluate
+from tests.training.tiny import Bigram, trainer
 
 TOKENS = np.random.default_rng(0).integers(0, 7, 101)
 
@@ -37,6 +38,30 @@ def test_dropout_is_off_and_the_mode_comes_back() -> None:
 
 def test_a_shorter_block_may_be_asked_for() -> None:
     assert evaluate(model(), TOKENS, block_size=4)["loss"] > 0
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_targets_that_are_all_left_out_are_an_error(workers: int) -> None:
+    class Nothing(Bigram):
+        def loss_weight(self, ids, targets):
+            return 0.0
+
+    with pytest.raises(ValueError, match="the loss of the text is a mean over nothing"):
+        evaluate(Nothing(), TOKENS, workers=workers)
+    with pytest.raises(ValueError, match="the loss of the train text is a mean over nothing"):
+        trainer(Nothing()).evaluate()
+
+
+@pytest.mark.parametrize(
+    ("what", "says"),
+    [
+        (None, "model must be an object that can be trained.*: got None; it lacks parameters"),
+        (mg.GPT, "got the class GPT; make an object of it"),
+    ],
+)
+def test_what_is_not_a_model_is_refused(what: object, says: str) -> None:
+    with pytest.raises(TypeError, match=says):
+        evaluate(what, TOKENS)
 
 
 @pytest.mark.parametrize(

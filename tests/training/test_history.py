@@ -63,6 +63,22 @@ def test_other_lines_are_refused(tmp_path: Path, bad: str) -> None:
         History.read(path)
 
 
+@pytest.mark.parametrize(
+    "content", [b"\xff\xfe\n", b"[" * 100_000 + b"\n", b"0" * 200_000 + b"\n", b"\0" * 200_000]
+)
+def test_other_files_are_refused(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "history.jsonl"
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match="line 1 is not a record"):
+        History.read(path)
+
+
+@pytest.mark.skipif(not Path("/dev/zero").exists(), reason="this system has no /dev/zero")
+def test_what_is_not_a_file_is_refused() -> None:
+    with pytest.raises(ValueError, match="not a regular file"):
+        History.read("/dev/zero")
+
+
 def test_the_file_grows_with_the_run(tmp_path: Path) -> None:
     seen = []
 

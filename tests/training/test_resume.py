@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 
 from minigpt.checkpoints import CheckpointError, load_checkpoint, save_checkpoint
+from minigpt.datasets import RandomBatches
+from minigpt.optim.schedules import warmup_cosine
 from minigpt.tokenizers import CharTokenizer
 from minigpt.training import Trainer
 from tests.training.tiny import (
@@ -132,8 +134,6 @@ def test_float64_stays(tmp_path: Path) -> None:
 
 
 def test_batches_of_the_caller_s_own(tmp_path: Path) -> None:
-    from minigpt.datasets import RandomBatches
-
     def batches():
         return RandomBatches(tokens(), 8, 4, seed=5)
 
@@ -175,10 +175,92 @@ def test_another_text_is_refused(saved: Path) -> None:
     assert Trainer.resume(saved, train.astype(np.int64).tolist(), val.astype(np.int32)).step == 1
 
 
-@pytest.mark.parametrize("name", ["batch_size", "learning_rate", "seed", "workers", "nonsense"])
+@pytest.mark.parametrize("name", ["seed", "optimizer", "block_size", "carry_state", "nonsense"])
 def test_settings_that_would_make_it_another_run(saved: Path, name: str) -> None:
     with pytest.raises(ValueError, match=rf"{name}=… cannot change.*max_steps"):
         resume(saved, model=None, **{name: 3})
+
+
+# ── what is to be another run from now on ─────────────────────────────────────────────────────
+
+
+def test_a_longer_run_keeps_its_warm_up(tmp_path: Path) -> None:
+    """A regression: with more steps the tenth of them that the warm-up was began again."""
+    run = trainer(max_steps=40, checkpoint_dir=tmp_path)
+    rates = run.fit().column("learning_rate")
+    assert run.config.warmup_steps == 4
+    assert rates.index(max(rates)) == 4
+    longer = resume(tmp_path, max_steps=400)
+    assert longer.config.warmup_steps == 4
+    later = longer.fit().column("learning_rate")[40:]
+    assert later == sorted(later, reverse=True)
+    expected = warmup_cosine(40, 0.01, 0.001, 4, 400)
+    assert later[0] == pytest.approx(expected)
+    assert resume(tmp_path, max_steps=500, warmup_steps=None).config.warmup_steps == 50
+
+
+CHANGES = {
+    "learning_rate": 0.003,
+    "min_learning_rate": 0.0,
+    "schedule": "linear",
+    "warmup_steps": 0,
+    "weight_decay": 0.5,
+    "betas": (0.5, 0.9),
+    "eps": 1e-3,
+    "grad_clip": 0.01,
+    "batch_size": 7,
+    "gradient_accumulation": 2,
+    "workers": 2,
+}
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_a_run_goes_on_with_other_settings_on_purpose(tmp_path: Path, name: str) -> None:
+    whole = trainer(tiny_gpt(), max_steps=20, checkpoint_dir=tmp_path, checkpoint_interval=8)
+    whole.fit()
+    path = shutil.copy(tmp_path / "step-00000016.npz", tmp_path / "a.npz")
+    ends = []
+    for _ in range(2):
+        resumed = resume(path, model=None, checkpoint_dir=None, **{name: CHANGES[name]})
+        assert getattr(resumed.config, name) == CHANGES[name]
+        assert resumed.step == 16
+        resumed.fit()
+        resumed.save(tmp_path / "b.npz")
+        assert getattr(resume(tmp_path / "b.npz", model=None).config, name) == CHANGES[name]
+        ends.append(resumed)
+    assert_same_run(*ends)
+    assert resumed.history.column("loss")[:16] == whole.history.column("loss")[:16]
+    if name not in ("min_learning_rate", "workers"):  # of which the bits need not differ
+        ours, theirs = resumed.model.state_dict(), whole.model.state_dict()
+        assert any((ours[key] != theirs[key]).any() for key in ours)
+
+
+@pytest.mark.parametrize("size", [1, 3, 5, 16, 1000])
+def test_another_batch_size_reads_on_in_the_same_draws(tmp_path: Path, size: int) -> None:
+    run = trainer(max_steps=30)
+    for _ in range(14):
+        run.train_step()
+    run.save(tmp_path / "a.npz")
+    resumed = resume(tmp_path / "a.npz", batch_size=size)
+    expected = np.random.default_rng(0)
+    expected.bit_generator.state = run.batches._generator.bit_generator.state  # type: ignore[attr-defined]
+    ids, _ = resumed.batches.next_batch()
+    starts = expected.integers(0, 500 - 8, size=size)
+    np.testing.assert_array_equal(ids, [tokens()[:500][start : start + 8] for start in starts])
+    for _ in range(3):
+        resumed.train_step()
+
+
+def test_where_another_batch_size_does_not_fit(tmp_path: Path) -> None:
+    trainer(epochs=1).save(tmp_path / "a.npz")
+    for change in ({"batch_size": 8}, {"gradient_accumulation": 2}):
+        with pytest.raises(ValueError, match=r"=… cannot change: this run counts in epochs"):
+            resume(tmp_path / "a.npz", **change)
+    assert resume(tmp_path / "a.npz", batch_size=4).config.batch_size == 4  # it is the same
+    batches = RandomBatches(tokens(), 8, 4, seed=5)
+    Trainer(Bigram(), batches, None, config()).save(tmp_path / "b.npz")
+    with pytest.raises(ValueError, match="train_tokens are batches of their own"):
+        Trainer.resume(tmp_path / "b.npz", batches, model=Bigram(), batch_size=8)
 
 
 def test_wrong_changes(saved: Path) -> None:
@@ -226,11 +308,35 @@ def altered(saved: Path, **changes) -> Path:
         {"best": {"step": 1, "val_loss": "x", "evaluations_since": 0}}, {"elapsed": []},
         {"tokenizer": {"type": "x"}}, {"tokenizer": 3}, {"evaluation_batches": 3},
         {"texts": {"train": 3, "val": None}},
+        {"texts": {"train": {"tokens": None, "sha256": "x"}, "val": None}},
+        {"evaluation_batches": {"val": "x"}}, {"evaluation_batches": {"train": {"epoch": 0}}},
+        {"step": 10**400}, {"step": 2.5}, {"step": -1}, {"elapsed": 10**400}, {"elapsed": "1"},
+        {"run": 3}, {"best": {"step": 1, "val_loss": 10**400, "evaluations_since": 0}},
+        {"best": {"step": 1, "val_loss": 1.0, "evaluations_since": 10**400}},
+        {"history": {"steps": {"columns": ["step"], "layouts": [["step"]]}, "evaluations": []}},
     ],
 )  # fmt: skip
 def test_whole_files_with_nonsense_in_them(saved: Path, changes) -> None:
     with pytest.raises(CheckpointError):
         resume(altered(saved, **changes), model=None)
+
+
+@pytest.mark.parametrize(
+    ("part", "name", "value"),
+    [
+        ("optimizer", "step", 10**400), ("optimizer", "step", -1), ("optimizer", "lr", 10**400),
+        ("optimizer", "updates.token_embedding.weight", 10**400),
+        ("config", "gradient_accumulation", 10**30), ("config", "gradient_accumulation", 1e30),
+        ("config", "max_steps", 10**400), ("config", "learning_rate", 10**400),
+        ("config", "eval_interval", 10**400), ("config", "batch_size", "x"),
+        ("batches", "position", 10**400), ("batches", "epoch", -1), ("batches", "generator", None),
+    ],
+)  # fmt: skip
+def test_a_number_that_would_fail_later_is_refused_at_once(saved, part, name, value) -> None:
+    stored = load_checkpoint(saved).metadata[part]
+    assert name in stored
+    with pytest.raises(CheckpointError):
+        resume(altered(saved, **{part: {**stored, name: value}}), model=None)
 
 
 @pytest.mark.parametrize(
