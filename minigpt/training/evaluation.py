@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import itertools
-import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from minigpt import checks
 from minigpt.datasets import SequentialBatches
+from minigpt.metrics import perplexity_of
 from minigpt.progress_bar import ProgressBar
 from minigpt.training.batches import FixedBatches, carried, token_stream
 from minigpt.training.carried_state import CarriedState
@@ -67,7 +67,7 @@ def evaluate(
         ProgressBar(len(batches), "evaluating", "batch", shown=progress) as bar,
     ):
         means = mean_metrics(Objective(model), bar.over(batches), threads)
-    return {**means, "perplexity": perplexity(means["loss"])}
+    return {**means, "perplexity": perplexity_of(means["loss"])}
 
 
 def evaluate_splits(
@@ -108,7 +108,7 @@ def evaluate_splits(
                 raise ValueError(
                     f"the {split} batches of the evaluation hold nothing but targets -1"
                 )
-            means["perplexity"] = perplexity(means["loss"])
+            means["perplexity"] = perplexity_of(means["loss"])
             record |= {f"{split}_{name}": value for name, value in means.items()}
     return record
 
@@ -124,13 +124,3 @@ def mean_metrics(
         for name, value in metrics.items():
             sums[name] = sums.get(name, 0.0) + weight * value
     return {name: value / total for name, value in sums.items()} if total else {}
-
-
-def perplexity(loss: float) -> float:
-    """exp(loss), held within what a float can carry.
-
-    Example:
-        >>> round(perplexity(math.log(65)), 9)
-        65.0
-    """
-    return math.exp(min(loss, 700.0))
