@@ -27,6 +27,7 @@ import numpy as np
 
 from minigpt import checks
 from minigpt.autograd import Array
+from minigpt.blas_threads import say_what_is_missing
 from minigpt.progress_bar import ProgressBar
 from minigpt.sampling.context import Context
 from minigpt.sampling.filters import log_softmax
@@ -217,6 +218,8 @@ def _steps(options: SamplingConfig) -> Iterator[int]:
     """1, 2, … max_new_tokens; a progress bar where asked for."""
     bar = ProgressBar(options.max_new_tokens, "searching", "token", shown=options.progress)
     with bar:
+        if options.progress:
+            say_what_is_missing(bar.note)
         for length in range(1, options.max_new_tokens + 1):
             try:
                 yield length
