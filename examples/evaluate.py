@@ -21,8 +21,9 @@ import minigpt as mg
 from command_line import Parser, at_least, one_line_errors
 from inputs import SPECIAL, VAL_FRACTION, load, load_gpt2, read
 from minigpt.datasets import corpora
+from minigpt.metrics import bits_per_byte, perplexity_of
 from minigpt.models import LSTMLanguageModel
-from minigpt.sampling import bits_per_byte, token_log_probabilities
+from minigpt.sampling import token_log_probabilities
 from minigpt.training import evaluate
 
 BLOCK_SIZE = 64  # of an LSTM, which carries its state on: it only decides about memory
@@ -109,7 +110,7 @@ def main() -> None:
     n_bytes = len(tokenizer.decode(tokens[1:]).encode())
     print(f"tokens          {n_predicted:,} predicted")
     print(f"loss            {loss:.4f} nats a token")
-    print(f"perplexity      {np.exp(loss):.3f}")
+    print(f"perplexity      {perplexity_of(loss):.3f}")
     if accuracy is not None:
         print(f"accuracy        {accuracy:.2%} of next tokens are the likeliest one")
     print(f"bits per byte   {bits_per_byte(loss * n_predicted, n_bytes):.4f}")

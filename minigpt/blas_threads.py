@@ -14,7 +14,6 @@ import functools
 import importlib.util
 import os
 import threading
-import warnings
 from collections.abc import Callable
 from contextlib import ContextDecorator
 from types import TracebackType
@@ -26,6 +25,7 @@ SMALL_MODEL = 2**24  # weights: 67 MB of float32, about what a processor's cache
 _lock = threading.Lock()
 _mine = threading.local()  # .depth: how often this thread holds it
 _holders = 0
+_said = False  # what threadpoolctl would bring
 _restore: list[Callable[[], Any]] = []  # what puts back the numbers from before
 
 
@@ -33,8 +33,7 @@ class one_blas_thread(ContextDecorator):
     """Matrix products inside run on the thread that asks for them; those of other threads, too.
 
     A context manager and a decorator, which may be entered inside itself and by several threads at
-    once. Entering costs some microseconds. Without threadpoolctl nothing changes, and a warning
-    says so once.
+    once. Entering costs some microseconds. Without threadpoolctl nothing changes.
 
     Args:
         wanted: False changes nothing, for a block that wants it only where its products are small.
@@ -110,6 +109,20 @@ def can_be_controlled() -> bool:
     return importlib.util.find_spec("threadpoolctl") is not None
 
 
+def say_what_is_missing(note: Callable[[str], object]) -> None:
+    """Once in a process: what threadpoolctl would bring, where it would bring something."""
+    global _said
+    told = any(os.environ.get(name) == "1" for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"))
+    if _said or told or can_be_controlled() or (os.cpu_count() or 1) == 1:
+        return
+    _said = True
+    note(
+        "threadpoolctl is not installed: with it, small matrix products stay on one thread, which "
+        'is many times faster while other programs use the cores (pip install "minigpt[fast]"); '
+        "OPENBLAS_NUM_THREADS=1 keeps all products on one"
+    )
+
+
 def _set_to_one() -> None:
     for library in _libraries():
         # threadpoolctl 3.8 lets only the first thread that asked change the number. Whoever is the
@@ -127,24 +140,11 @@ def _put_back() -> None:
 @functools.cache
 def _libraries() -> list[Any]:
     if not can_be_controlled():
-        _say_what_is_missing()
         return []
     import threadpoolctl
 
     every = threadpoolctl.ThreadpoolController().lib_controllers
     return [library for library in every if library.user_api == "blas"]
-
-
-def _say_what_is_missing() -> None:
-    """Once in a process, where there is a second core and BLAS has not been told to leave it."""
-    told = any(os.environ.get(name) == "1" for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"))
-    if not told and (os.cpu_count() or 1) > 1:
-        warnings.warn(
-            "threadpoolctl is not installed: with it, small matrix products stay on one thread, "
-            "which is many times faster while other programs use the cores "
-            '(pip install "minigpt[fast]"); OPENBLAS_NUM_THREADS=1 keeps all products on one',
-            stacklevel=2,
-        )
 
 
 def _in_the_child_of_a_fork() -> None:

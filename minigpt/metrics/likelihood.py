@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
+
 from minigpt import checks
 
 
@@ -18,7 +20,7 @@ def perplexity_of(loss: float) -> float:
         (65.0, inf)
     """
     try:
-        return math.exp(loss)
+        return math.exp(_float("loss", loss))
     except OverflowError:
         return math.inf
 
@@ -37,5 +39,12 @@ def bits_per_byte(total_nll_nats: float, n_bytes: int) -> float:
         >>> bits_per_byte(8 * math.log(2), n_bytes=4)
         2.0
     """
-    n_bytes = checks.integer("n_bytes", n_bytes, least=1)
-    return float(total_nll_nats) / (n_bytes * math.log(2))
+    n_bytes = checks.integer("n_bytes", n_bytes, 1, 2**63 - 1)
+    return _float("total_nll_nats", total_nll_nats) / (n_bytes * math.log(2))
+
+
+def _float(name: str, value: object) -> float:
+    """``value`` as a float, infinite or not a number though it may be."""
+    if isinstance(value, (float, np.floating)) and not np.isfinite(value):
+        return float(value)
+    return checks.number(name, value)

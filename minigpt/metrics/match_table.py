@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from minigpt.metrics.pairs import References
+from minigpt.metrics.pairs import References, each
 from minigpt.metrics.right_answers import exact_match
 
 ALL = "all"
@@ -41,10 +41,10 @@ class MatchTable:
         groups: Iterable[str] | None = None,
         normalize: Callable[[str], str] | None = None,
     ) -> None:
-        self._references = list(references)
+        self._references = list(each("references", references))
         if not self._references:
             raise ValueError("references is empty: a share is counted over at least one case")
-        self._group_of = None if groups is None else list(groups)
+        self._group_of = None if groups is None else list(each("groups", groups))
         if self._group_of is not None and len(self._group_of) != len(self._references):
             raise ValueError(
                 f"there are {len(self._references):,} references and {len(self._group_of):,} "

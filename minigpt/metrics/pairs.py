@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 from minigpt import checks
 from minigpt.metrics.tokenization import Tokenize
@@ -24,9 +25,9 @@ def in_pairs(
         >>> in_pairs(["ten", "two"], ["ten", ["2", "two"]])
         [('ten', ('ten',)), ('two', ('2', 'two'))]
     """
-    given = _each("predictions", predictions)
+    given = each("predictions", predictions)
     predicted = [checks.text(f"predictions[{i}]", p) for i, p in enumerate(given)]
-    accepted = [_accepted(i, texts) for i, texts in enumerate(_each("references", references))]
+    accepted = [_accepted(i, texts) for i, texts in enumerate(each("references", references))]
     if len(predicted) != len(accepted):
         raise ValueError(
             f"there are {len(predicted):,} predictions and {len(accepted):,} references: "
@@ -39,6 +40,8 @@ def in_pairs(
 
 def tokenized(name: str, text: str, tokenize: Tokenize) -> list[str]:
     """``tokenize(text)``, refused where it is a str, say, whose characters would be counted."""
+    if not callable(tokenize):
+        raise checks.wrong_type("tokenize", "a function from a text to its tokens", tokenize)
     tokens: object = tokenize(text)
     if not isinstance(tokens, list):
         mend = "cut the text as str.split does"
@@ -46,7 +49,8 @@ def tokenized(name: str, text: str, tokenize: Tokenize) -> list[str]:
     return tokens
 
 
-def _each(name: str, values: object) -> Iterable[object]:
+def each(name: str, values: object) -> Iterable[Any]:
+    """``values``, refused where one str came in place of a list of them, or no list at all."""
     if isinstance(values, (str, bytes)) or not isinstance(values, Iterable):
         mend = f"write [{name}]" if isinstance(values, str) else ""
         raise checks.wrong_type(name, "a list of strings", values, mend)

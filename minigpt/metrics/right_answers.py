@@ -40,7 +40,7 @@ def exact_match(
         1.0
     """
     pairs = in_pairs(predictions, references)
-    form = normalize or (lambda text: text)
+    form = _checked_form(normalize)
     right = sum(form(prediction) in map(form, accepted) for prediction, accepted in pairs)
     return right / len(pairs)
 
@@ -105,6 +105,14 @@ def _f1(prediction: Counter[str], reference: Counter[str]) -> float:
         return float(n_prediction == n_reference)
     # 2PR / (P + R) with P = c/p and R = c/r is 2c / (p + r), which is defined for c = 0 too.
     return 2 * sum((prediction & reference).values()) / (n_prediction + n_reference)
+
+
+def _checked_form(normalize: object) -> Callable[[str], str]:
+    if normalize is None:
+        return lambda text: text
+    if not callable(normalize):
+        raise checks.wrong_type("normalize", "a function from a text to its form", normalize)
+    return normalize
 
 
 def _check(

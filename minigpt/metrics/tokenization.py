@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
+from minigpt import checks
+
 Tokenize = Callable[[str], list[str]]
 
 # mteval-v13a sets these off from their neighbours wherever they stand, and . , - by the digits
@@ -26,7 +28,7 @@ def words(text: str) -> list[str]:
         >>> words("to be, or not")
         ['to', 'be,', 'or', 'not']
     """
-    return text.split()
+    return checks.text("text", text).split()
 
 
 def characters(text: str) -> list[str]:
@@ -36,7 +38,7 @@ def characters(text: str) -> list[str]:
         >>> characters("三百 零四")
         ['三', '百', '零', '四']
     """
-    return [character for character in text if not character.isspace()]
+    return [character for character in checks.text("text", text) if not character.isspace()]
 
 
 def tokenize_13a(text: str) -> list[str]:
@@ -49,7 +51,13 @@ def tokenize_13a(text: str) -> list[str]:
         >>> tokenize_13a('He paid 1,000.50 dollars, "cash".')
         ['He', 'paid', '1,000.50', 'dollars', ',', '"', 'cash', '"', '.']
     """
-    text = text.rstrip().replace("<skipped>", "").replace("-\n", "").replace("\n", " ")
+    text = (
+        checks.text("text", text)
+        .rstrip()
+        .replace("<skipped>", "")
+        .replace("-\n", "")
+        .replace("\n", " ")
+    )
     for entity, character in _ENTITIES:
         text = text.replace(entity, character)
     text = _SET_OFF.sub(r" \1 ", f" {text} ")
@@ -65,7 +73,7 @@ def lowercase_words(text: str) -> list[str]:
         >>> lowercase_words("Northfield 2–1 Eastham!")
         ['northfield', '2', '1', 'eastham']
     """
-    return _LETTERS_AND_DIGITS.findall(text.lower())
+    return _LETTERS_AND_DIGITS.findall(checks.text("text", text).lower())
 
 
 def normalize_answer(text: str) -> str:
@@ -78,7 +86,7 @@ def normalize_answer(text: str) -> str:
         >>> normalize_answer("The  Garden.")
         'garden'
     """
-    text = _ASCII_PUNCTUATION.sub("", text.lower())
+    text = _ASCII_PUNCTUATION.sub("", checks.text("text", text).lower())
     return " ".join(_ARTICLES.sub(" ", text).split())
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from minigpt.autograd import Array
-from minigpt.nn import DecoderCache
+from minigpt.nn import DecoderCache, Parameter
 from minigpt.tensor import Tensor
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ class GivenSource:
         )
         return logits
 
-    def parameters(self) -> list[Tensor]:
+    def parameters(self) -> list[Parameter]:
         """The weights that write: the decoder's."""
         return self.model.decoder.parameters()
 

@@ -1,10 +1,10 @@
 """Writing text with a model, and judging how likely a text is.
 
 Reading order: ``plain`` (the whole idea on a page), ``filters`` (from logits to a token),
-``options``, ``context`` (what the model sees: window and cache), ``decoding`` (the loop),
-``beam_search`` (the loop that looks for the likeliest text), ``text_stream`` (from tokens to
-text), ``prompts`` (what is given to go on from), ``sampler`` (the public face; ``keywords`` are
-its options), ``scoring`` (log-probability, perplexity).
+``options`` (``logits_processor`` is one of them), ``context`` (what the model sees: window and
+cache), ``decoding`` (the loop), ``beam_search`` (the loop that looks for the likeliest text),
+``text_stream`` (from tokens to text), ``prompts`` (what is given to go on from), ``sampler`` (the
+public face; ``keywords`` are its options), ``scoring`` (log-probability, perplexity).
 """
 
 from minigpt.metrics import bits_per_byte

@@ -21,15 +21,19 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
+from minigpt import checks
 from minigpt.autograd import Array
+from minigpt.blas_threads import say_what_is_missing
 from minigpt.progress_bar import ProgressBar
 from minigpt.sampling.context import Context
 from minigpt.sampling.filters import log_softmax
 from minigpt.sampling.options import SamplingConfig
-from minigpt.sampling.protocols import LanguageModel, Tokenizer
+from minigpt.sampling.prompts import checked_ids, checked_mask
+from minigpt.sampling.protocols import LanguageModel, Tokenizer, check_model
 from minigpt.sampling.text_stream import TextStream
 
 
@@ -88,6 +92,7 @@ def beam_search(
         >>> len(best.tokens), best.score >= second.score
         (3, True)
     """
+    ids, mask = _check(model, ids, mask, options)
     k, n_new, alpha = options.num_beams, options.max_new_tokens, options.length_penalty
     stop_tokens = options.known_stop_tokens(model.config.vocab_size)
     n_candidates = k * max(2, 1 + len(set(stop_tokens)))  # so many that k of them have not ended
@@ -213,6 +218,8 @@ def _steps(options: SamplingConfig) -> Iterator[int]:
     """1, 2, … max_new_tokens; a progress bar where asked for."""
     bar = ProgressBar(options.max_new_tokens, "searching", "token", shown=options.progress)
     with bar:
+        if options.progress:
+            say_what_is_missing(bar.note)
         for length in range(1, options.max_new_tokens + 1):
             try:
                 yield length
@@ -227,3 +234,10 @@ def _best(found: list[Hypothesis], n: int) -> list[Hypothesis]:
             "differ; pass fewer, or a larger max_new_tokens"
         )
     return found[:n]
+
+
+def _check(model: Any, ids: object, mask: object, options: object) -> tuple[Array, Array | None]:
+    check_model(model)
+    checks.instance("options", options, SamplingConfig)
+    rows = checked_ids(ids, model.config.vocab_size)
+    return rows, None if mask is None else checked_mask(mask, rows)

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from minigpt.autograd import Array
+from minigpt.blas_threads import say_what_is_missing
 from minigpt.progress_bar import ProgressBar
 from minigpt.sampling.context import Context
 from minigpt.sampling.filters import sample_from
@@ -64,6 +65,8 @@ class Decoder:
         options = self._options
         bar = ProgressBar(options.max_new_tokens, "writing", "token", shown=options.progress)
         with bar:
+            if options.progress:
+                say_what_is_missing(bar.note)
             yield from bar.over(self._columns())
 
     def _columns(self) -> Iterator[Array]:

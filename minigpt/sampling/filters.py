@@ -270,6 +270,8 @@ def _uniform(
 ) -> Array:
     if isinstance(rng, np.random.Generator):
         return np.asarray(rng.random(shape))
+    if not isinstance(rng, Sequence) or not all(isinstance(g, np.random.Generator) for g in rng):
+        raise checks.wrong_type("rng", "a numpy.random.Generator, or a list of them", rng)
     if len(rng) != int(np.prod(shape)):
         raise ValueError(f"rng holds {len(rng)} generators for {int(np.prod(shape))} rows")
     return np.reshape([g.random() for g in rng], shape)
@@ -341,7 +343,9 @@ def _check_ids(logits: object, ids: object, mask: object) -> tuple[Array, Array,
     z, tokens = check_logits(logits), checks.integers("ids", ids)
     if tokens.shape[:-1] != z.shape[:-1] or tokens.ndim == 0:
         raise ValueError(f"ids {tokens.shape} does not fit logits {z.shape}: expected (..., T)")
-    real = np.ones(tokens.shape, dtype=bool) if mask is None else np.asarray(mask).astype(bool)
+    real = np.ones(tokens.shape, dtype=bool)
+    if mask is not None:
+        real = checks.regular("mask", mask).astype(bool)
     checks.same_shape("mask", real, tokens.shape, ", other than ids")
     checks.ids("ids", tokens[real], z.shape[-1])
     return z, tokens, real

@@ -12,7 +12,8 @@ from typing import Any, TypedDict, TypeVar, cast
 import numpy as np
 
 from minigpt import checks
-from minigpt.sampling.options import LogitsProcessor, SamplingConfig
+from minigpt.sampling.logits_processor import LogitsProcessor
+from minigpt.sampling.options import SamplingConfig
 
 Method = TypeVar("Method", bound=Callable[..., Any])
 

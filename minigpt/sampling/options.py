@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import cast
 
@@ -23,8 +23,7 @@ from minigpt.sampling.filters import (
     top_k_filter,
     top_p_filter,
 )
-
-LogitsProcessor = Callable[[Array, Array], Array]
+from minigpt.sampling.logits_processor import LogitsProcessor, check_processor, processed
 
 MOST_ROWS = 2**20  # that are made together: with a vocabulary of 65, their logits take 272 MB
 
@@ -143,7 +142,7 @@ class SamplingConfig:
             ruled_out = np.isin(np.arange(logits.shape[-1]), stop_tokens)  # (V,)
             logits = np.where(ruled_out, logits.dtype.type(-np.inf), logits)
         if self.logits_processor is not None:
-            logits = _by_processor(self.logits_processor, logits, ids, mask)
+            logits = processed(self.logits_processor, logits, ids, mask)
         return logits
 
     def filter(self, logits: Array, ids: Array, mask: Array | None = None, n_new: int = 0) -> Array:
@@ -204,7 +203,7 @@ def _checked(options: SamplingConfig) -> dict[str, object]:
             "no_repeat_ngram_size", o.no_repeat_ngram_size, least=0, mend="0 allows repeating"
         ),
         "min_new_tokens": _min_new_tokens(o),
-        "logits_processor": _processor(o.logits_processor),
+        "logits_processor": check_processor(o.logits_processor),
         "num_beams": checks.integer("num_beams", o.num_beams, 1, MOST_ROWS),
         "length_penalty": checks.number(
             "length_penalty", o.length_penalty, least=-10, most=10,
@@ -268,43 +267,12 @@ def _min_new_tokens(options: SamplingConfig) -> int:
     return n
 
 
-def _processor(value: object) -> object:
-    if value is not None and (isinstance(value, type) or not callable(value)):
-        expected = "a function (ids, logits) -> logits, or None"
-        raise checks.wrong_type("logits_processor", expected, value)
-    return value
-
-
 def _known(ids: Array, mask: Array | None, n: int) -> Array | None:
     """The mask, without ids that have no logit, as a tokenizer may know fewer than the model."""
     known = ids < n
     if known.all():
         return mask
     return known if mask is None else mask & known
-
-
-def _by_processor(
-    processor: LogitsProcessor, logits: Array, ids: Array, mask: Array | None
-) -> Array:
-    """What the processor makes of the logits (A, V); it sees each row without its padding."""
-    if mask is None:
-        return _processed(processor, logits, ids)
-    rows = [
-        _processed(processor, logits[i : i + 1], ids[i : i + 1, real])
-        for i, real in enumerate(mask)
-    ]
-    return np.concatenate(rows)
-
-
-def _processed(processor: LogitsProcessor, logits: Array, ids: Array) -> Array:
-    name = "the result of logits_processor"
-    processed: object = processor(ids.copy(), logits.copy())
-    if not isinstance(processed, np.ndarray) or processed.dtype not in (np.float32, np.float64):
-        raise checks.wrong_type(name, "an array of float32 or float64", processed)
-    checks.same_shape(name, processed, logits.shape, ", other than the logits")
-    if not (processed < np.inf).all():
-        raise ValueError(f"{name} contains NaN or +inf: only -inf, which rules a token out, is one")
-    return processed
 
 
 def _strings(stop: object) -> tuple[str, ...]:

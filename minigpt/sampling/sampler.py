@@ -210,7 +210,7 @@ class Sampler:
         Raises:
             ValueError: the text is empty, or a single token without a context.
         """
-        _check_text(text)
+        _check_texts(text, context)
         before = self._encode(context) if context else []
         ids = before + self._encode(text)
         start = max(len(before), 1)
@@ -296,6 +296,7 @@ def _check_ids_alone(options: SamplingConfig) -> None:
         )
 
 
-def _check_text(text: object) -> None:
+def _check_texts(text: object, context: object) -> None:
+    checks.text("context", context)
     if checks.text("text", text) == "":
         raise ValueError("the text is empty: there is nothing to score")

@@ -52,10 +52,11 @@ class Score:
     bits_per_byte: float = field(init=False)
 
     def __post_init__(self) -> None:
-        perplexity = perplexity_of(-self.log_probability / self.n_tokens)
-        object.__setattr__(self, "perplexity", perplexity)
+        n_tokens = checks.integer("n_tokens", self.n_tokens, 1, 2**63 - 1)
         bits = bits_per_byte(-self.log_probability, self.n_bytes)
         object.__setattr__(self, "bits_per_byte", bits)
+        perplexity = perplexity_of(-self.log_probability / n_tokens)
+        object.__setattr__(self, "perplexity", perplexity)
 
 
 def token_log_probabilities(
@@ -91,7 +92,7 @@ def token_log_probabilities(
         ValueError: a text is shorter than 2 tokens, or ``stride`` is below 1 or above the context.
         IndexError: an id is outside the vocabulary.
     """
-    rows, stride = _check(model, ids, stride, n_tokens)
+    rows, stride = _check(model, ids, stride, n_tokens, progress)
     n, block_size = rows.shape[1] - 1, model.config.block_size
     log_probabilities = np.empty((rows.shape[0], n))
     if block_size is None:
@@ -211,9 +212,12 @@ def _target_log_probabilities(logits: Array, targets: Array) -> Array:
     return scores
 
 
-def _check(model: Any, ids: object, stride: object, n_tokens: object) -> tuple[Array, int | None]:
+def _check(
+    model: Any, ids: object, stride: object, n_tokens: object, progress: object
+) -> tuple[Array, int | None]:
     check_model(model)
     n = model.config.vocab_size
+    checks.flag("progress", progress)
     if n_tokens is not None:
         n = checks.integer("n_tokens", n_tokens, 1, n)
     rows = checked_ids(ids, n, keep_dtype=True)  # perhaps a file, as it is
@@ -231,8 +235,9 @@ def _check(model: Any, ids: object, stride: object, n_tokens: object) -> tuple[A
 
 
 def _check_start(ids: Any, start: object) -> int:
-    if np.ndim(ids) != 1:
-        raise ValueError(f"ids has shape {np.shape(ids)}: expected one text (T,)")
+    shape = checks.regular("ids", ids).shape
+    if len(shape) != 1:
+        raise ValueError(f"ids has shape {shape}: expected one text (T,)")
     first = checks.integer("start", start, least=1)
     if first >= len(ids) > 1:
         raise ValueError(f"start={first} leaves none of the {len(ids)} tokens to score")

@@ -20,6 +20,7 @@ from minigpt.datasets import Completion
 from minigpt.padding import padded
 from minigpt.progress_bar import ProgressBar
 from minigpt.sampling import Sampler
+from minigpt.sampling.protocols import check_model, check_tokenizer
 
 ANSWER, END = "<|answer|>", "<|end|>"
 SPECIAL_TOKENS = (ANSWER, END)
@@ -36,6 +37,7 @@ def special_id(tokenizer: Any, name: str) -> int:
         >>> special_id(mg.CharTokenizer.train("abc", special_tokens=SPECIAL_TOKENS), END)
         4
     """
+    checks.text("the name of a special token", name)
     if name not in getattr(tokenizer, "special_tokens", ()):
         raise ValueError(
             f"the tokenizer has no special token {name!r}: train it with special_tokens=({name!r}, "
@@ -59,6 +61,7 @@ def encode_prompt(tokenizer: Any, prompt: str, *, answer_token: str = ANSWER) ->
         >>> encode_prompt(tokenizer, "cab")
         [2, 0, 1, 3]
     """
+    check_tokenizer(tokenizer)
     return [*tokenizer.encode(prompt), special_id(tokenizer, answer_token)]
 
 
@@ -92,7 +95,7 @@ def encode_answer(
         Completion(ids=(2, 0, 3, 1, 4), said=(False, False, False, True, True))
     """
     ids = encode_prompt(tokenizer, prompt, answer_token=answer_token)
-    asked = Completion.say(ids) if say_prompt else Completion.read(ids)
+    asked = Completion.say(ids) if checks.flag("say_prompt", say_prompt) else Completion.read(ids)
     end_id = special_id(tokenizer, end_token)
     return asked + Completion.say([*tokenizer.encode(answer), end_id])
 
@@ -130,6 +133,7 @@ def answer(
         ValueError: there is no prompt, or one leaves no room in the context for its answer; and
             as :func:`encode_prompt`.
     """
+    check_model(model, tokenizer)
     check_texts("prompts", prompts)
     ids = [encode_prompt(tokenizer, prompt, answer_token=answer_token) for prompt in prompts]
     end_id = special_id(tokenizer, end_token)
@@ -174,8 +178,7 @@ def complete(
         >>> [len(ids) for ids in complete(model, [[1, 2, 3], [4]], end_id=0, max_new_tokens=5)]
         [5, 5]
     """
-    batch_size = checks.integer("batch_size", batch_size, least=1)
-    lengths = [len(prompt) for prompt in prompts]
+    batch_size, lengths = _check(model, prompts, num_beams, batch_size, progress)
     max_new_tokens = checked_room(lengths, max_new_tokens, model.config.block_size)
     sampler = Sampler(model, tokenizer)
     order = np.argsort(lengths, kind="stable").tolist()
@@ -207,6 +210,8 @@ def checked_room(lengths: Sequence[int], max_new_tokens: int | None, block_size:
     """
     if len(lengths) == 0:
         raise ValueError("prompts is empty: pass at least one")
+    if max_new_tokens is not None:
+        max_new_tokens = checks.integer("max_new_tokens", max_new_tokens, least=0)
     if block_size is None:
         if max_new_tokens is None:
             raise ValueError("max_new_tokens=None needs a model with a block_size: pass a number")
@@ -232,3 +237,16 @@ def check_texts(name: str, texts: object) -> None:
         raise checks.wrong_type(name, "a list of strings", texts, f"write [{name.rstrip('s')}]")
     if isinstance(texts, bytes) or not isinstance(texts, Iterable):
         raise checks.wrong_type(name, "a list of strings", texts)
+
+
+def _check(
+    model: object, prompts: object, num_beams: object, batch_size: object, progress: object
+) -> tuple[int, list[int]]:
+    """The batch size, and the lengths of the prompts."""
+    check_model(model)
+    checks.integer("num_beams", num_beams, least=1)
+    checks.flag("progress", progress)
+    if isinstance(prompts, (str, bytes)) or not isinstance(prompts, (Sequence, np.ndarray)):
+        raise checks.wrong_type("prompts", "a list of lists of ids", prompts)
+    lengths = [len(checks.integers(f"prompts[{i}]", ids)) for i, ids in enumerate(prompts)]
+    return checks.integer("batch_size", batch_size, least=1), lengths

@@ -156,6 +156,7 @@ class Chat:
         top_p: float | None = None,
         seed: int | np.random.Generator | None = None,
     ) -> None:
+        checks.instance("sampler", sampler, Sampler, "wrap the model: Sampler(model, tokenizer)")
         self.format = ChatFormat(sampler.tokenizer)
         self.sampler = sampler
         self.turns: list[tuple[str, str]] = []
@@ -261,6 +262,8 @@ def checked_turns(turns: Iterable[tuple[str, str]]) -> list[tuple[Role, str]]:
         TypeError: a turn is not a pair of strings.
         ValueError: there is none, or a role is not due.
     """
+    if not isinstance(turns, Iterable):
+        raise checks.wrong_type("turns", "a list of pairs (role, text)", turns)
     checked: list[tuple[Role, str]] = []
     for i, turn in enumerate(turns):
         if not (isinstance(turn, (tuple, list)) and [*map(type, turn)] == [str, str]):

@@ -76,7 +76,7 @@ def few_shot(
         >>> few_shot(sampler, [("b", "B")], "d", prompt_format=form, max_new_tokens=3)
         'D'
     """
-    form = prompt_format or PromptFormat()
+    form = _check(sampler, examples, prompt_format)
     prompt = form.prompt(examples, query)
     n_new = checks.integer("max_new_tokens", max_new_tokens, least=1)
     _check_room(sampler, form, examples, query, n_new, f"max_new_tokens={n_new}")
@@ -123,8 +123,8 @@ def few_shot_scores(
         TypeError, ValueError: as :func:`few_shot`; there are fewer than two labels, or one of them
             twice; there is no cue to condition on.
     """
-    form = prompt_format or PromptFormat()
-    _check(labels, normalize, form)
+    form = _check(sampler, examples, prompt_format)
+    _check_labels(labels, normalize, form)
     completions = {label: form.completion(label) for label in labels}
     prompt = form.prompt(examples, query)
     n_new = max(len(_ids(sampler, completion)) for completion in completions.values())
@@ -190,7 +190,16 @@ def _check_room(
     )
 
 
-def _check(labels: Sequence[str], normalize: object, form: PromptFormat) -> None:
+def _check(sampler: object, examples: object, prompt_format: object) -> PromptFormat:
+    checks.instance("sampler", sampler, Sampler, "wrap the model: Sampler(model, tokenizer)")
+    if isinstance(examples, (str, bytes)) or not isinstance(examples, Sequence):
+        raise checks.wrong_type("examples", "a list of pairs (input, output)", examples)
+    if prompt_format is None:
+        return PromptFormat()
+    return checks.instance("prompt_format", prompt_format, PromptFormat)
+
+
+def _check_labels(labels: Sequence[str], normalize: object, form: PromptFormat) -> None:
     checks.one_of("normalize", normalize, ("none", "tokens", "unconditional"))
     if normalize == "unconditional" and not form.cue:
         raise ValueError(
@@ -198,6 +207,8 @@ def _check(labels: Sequence[str], normalize: object, form: PromptFormat) -> None
             "normalize='unconditional' conditions: add some, such as 'Output: '"
         )
     check_texts("labels", labels)
+    if not isinstance(labels, Sequence):
+        raise checks.wrong_type("labels", "a list of strings", labels)
     if len(labels) < 2:
         raise ValueError(f"labels={list(labels)} leave nothing to choose: pass at least two")
     if twice := [label for label in labels if list(labels).count(label) > 1]:

@@ -48,6 +48,9 @@ def pair_batches(
         >>> [tokenizer.decode(row) for row in (target_in[0], target_out[0])]
         ['<|start|>四', '四<|end|>']
     """
+    check_tokenizer(tokenizer)
+    check_texts("sources", sources)
+    check_texts("targets", targets)
     return PairBatches(
         [tokenizer.encode(text) for text in sources],
         [tokenizer.encode(text) for text in targets],
@@ -94,7 +97,7 @@ def translate(
         ValueError: there is no source, one is empty or does not fit the encoder's context, more
             new tokens than the decoder's context holds, or a tokenizer without the special tokens.
     """
-    batch_size = _check(model, tokenizer, sources, batch_size)
+    batch_size = _check(model, tokenizer, sources, num_beams, batch_size, progress)
     read = [tokenizer.encode(source) for source in sources]
     _check_lengths(read, model.config.source_block_size)
     start_id, end_id = special_id(tokenizer, start_token), special_id(tokenizer, end_token)
@@ -122,11 +125,20 @@ def translate(
     return targets
 
 
-def _check(model: object, tokenizer: object, sources: object, batch_size: object) -> int:
+def _check(
+    model: object,
+    tokenizer: object,
+    sources: object,
+    num_beams: object,
+    batch_size: object,
+    progress: object,
+) -> int:
     if not hasattr(model, "given"):
         raise checks.wrong_type("model", "an EncoderDecoder", model)
     check_tokenizer(tokenizer)
     check_texts("sources", sources)
+    checks.integer("num_beams", num_beams, least=1)
+    checks.flag("progress", progress)
     return checks.integer("batch_size", batch_size, least=1)
 
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import itertools
-import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from minigpt import checks
 from minigpt.datasets import SequentialBatches
+from minigpt.metrics import perplexity_of
 from minigpt.progress_bar import ProgressBar
 from minigpt.training.batches import FixedBatches, carried, token_stream
 from minigpt.training.carried_state import CarriedState
@@ -68,7 +68,7 @@ def evaluate(
         ProgressBar(len(batches), "evaluating", "batch", shown=progress) as bar,
     ):
         means = mean_metrics(Objective(model), bar.over(batches), threads, "text")
-    return {**means, "perplexity": perplexity(means["loss"])}
+    return {**means, "perplexity": perplexity_of(means["loss"])}
 
 
 def evaluate_splits(
@@ -105,7 +105,7 @@ def evaluate_splits(
     with evaluating(objective.model):
         for split, batches in splits.items():
             means = mean_metrics(objective, watched(batches), workers, f"{split} text")
-            means["perplexity"] = perplexity(means["loss"])
+            means["perplexity"] = perplexity_of(means["loss"])
             record |= {f"{split}_{name}": value for name, value in means.items()}
     return record
 
@@ -127,13 +127,3 @@ def mean_metrics(
     if total == 0:
         raise ValueError(f"the loss of the {what} is a mean over nothing: all targets are -1")
     return {name: value / total for name, value in sums.items()}
-
-
-def perplexity(loss: float) -> float:
-    """exp(loss), held within what a float can carry.
-
-    Example:
-        >>> round(perplexity(math.log(65)), 9)
-        65.0
-    """
-    return math.exp(min(loss, 700.0))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import threading
-import warnings
 
 import numpy as np
 import pytest
@@ -173,23 +172,19 @@ def test_a_translator_has_the_weights_of_its_decoder():
     assert MatrixProducts(translator.given(np.ones((1, 3), int))).are_small(8)
 
 
-def test_without_threadpoolctl_it_is_said_once_what_it_would_bring(monkeypatch):
+def test_without_threadpoolctl_a_bar_says_once_what_it_would_bring(monkeypatch, capsys):
     monkeypatch.setattr(blas_threads, "can_be_controlled", lambda: False)
+    monkeypatch.setattr(blas_threads, "_said", False)
     monkeypatch.setattr(blas_threads.os, "cpu_count", lambda: 2)
-    monkeypatch.delenv("OPENBLAS_NUM_THREADS", raising=False)
-    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
-    blas_threads._libraries.cache_clear()
-    try:
-        with pytest.warns(UserWarning, match=r"pip install .minigpt\[fast\]") as said:
-            for _ in range(3):
-                with one_blas_thread():
-                    pass
-        assert len(said) == 1
-        blas_threads._libraries.cache_clear()
-        monkeypatch.setenv("OPENBLAS_NUM_THREADS", "1")
-        with warnings.catch_warnings():
-            warnings.simplefilter("error")
-            with one_blas_thread():
-                pass
-    finally:
-        blas_threads._libraries.cache_clear()
+    for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"):
+        monkeypatch.delenv(name, raising=False)
+    sampler = mg.Sampler(model(16, block_size=8))
+    sampler.generate_ids([1], 3)
+    assert capsys.readouterr().err == ""  # it is said where something is shown
+    for options in ({}, {"num_beams": 2}, {}):
+        sampler.generate_ids([1], 3, progress=True, **options)
+    assert capsys.readouterr().err.count('pip install "minigpt[fast]"') == 1
+    monkeypatch.setattr(blas_threads, "_said", False)
+    monkeypatch.setenv("OPENBLAS_NUM_THREADS", "1")
+    sampler.generate_ids([1], 3, progress=True)
+    assert "threadpoolctl" not in capsys.readouterr().err

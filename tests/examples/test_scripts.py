@@ -354,7 +354,6 @@ def test_the_run_of_somebody_else_is_kept(run, trained, tiny, script):
         ("generate", "--checkpoint r --beams 0", "--beams: must be an integer of at least 1"),
         ("generate", "--checkpoint r --beams 2 --samples 3", "pass num_beams=3"),
         ("generate", "--checkpoint r --beams 2 --top-k 3", "top_k=3 belongs to sampling"),
-        ("generate", "--checkpoint r --beams 2 --stop x", "does not go with num_beams=2"),
         ("generate", "--checkpoint mute", "mute holds no tokenizer"),
         ("look_inside", "--checkpoint r/best.npz", "is a file: name the run's folder"),
         ("look_inside", "--checkpoint mute", "mute holds no tokenizer"),

@@ -252,3 +252,16 @@ def test_a_text_without_words_counts_0_and_a_corpus_without_any_says_so():
 )  # fmt: skip
 def test_tokenization(tokenize, text, expected):
     assert tokenize(text) == expected
+
+
+def test_something_else_than_a_function_or_a_text():
+    for metric in (token_f1, rouge_l, corpus_bleu):
+        with pytest.raises(TypeError, match=r"tokenize must be a function from a text.*: got 'x'"):
+            metric(["a"], ["a"], tokenize="x")
+    with pytest.raises(TypeError, match=r"normalize must be a function from a text.*: got 'x'"):
+        exact_match(["a"], ["a"], normalize="x")
+    for function in (words, characters, lowercase_words, normalize_answer, tokenize_13a):
+        with pytest.raises(TypeError, match="text must be a str: got None"):
+            function(None)
+    with pytest.raises(TypeError, match="ignore_index must be an integer: got 'x'"):
+        accuracy([1], [1], ignore_index="x")

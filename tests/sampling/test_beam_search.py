@@ -465,3 +465,18 @@ def test_temperature_zero_is_no_contradiction(fakes):
 def test_a_model_that_gives_nan_is_an_error_that_says_so(fakes):
     with pytest.raises(ValueError, match="logits contain NaN"):
         Sampler(fakes.HashModel(sharpness=np.nan)).generate_ids([[1]], 1, num_beams=2)
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"model": None}, "model must be a language model, .*: got None"),
+        ({"ids": None}, "ids must be an array of integers: got None"),
+        ({"options": None}, "options must be a SamplingConfig: got None"),
+        ({"options": SamplingConfig}, "got the class SamplingConfig; make an object of it"),
+    ],
+)
+def test_something_else_than_what_is_asked_for(fakes, changes, says):
+    given = {"model": fakes.HashModel(), "ids": [[1]], "mask": None, "options": SamplingConfig()}
+    with pytest.raises(TypeError, match=says):
+        beam_search(**given | changes)

@@ -132,3 +132,22 @@ def test_a_model_without_an_end_of_its_context():
     assert complete(model, [[1, 2]], end, max_new_tokens=3) == [said]
     with pytest.raises(ValueError, match="max_new_tokens=None needs a model with a block_size"):
         complete(model, [[1, 2]], end_id=9)
+
+
+def test_something_else_than_what_is_asked_for(reverser):
+    end = special_id(TOKENIZER, END)
+    for call, says in [
+        (lambda: answer(None, TOKENIZER, ["a"]), "model must be a language model, .*: got None"),
+        (lambda: answer(TOKENIZER, reverser, ["a"]), "model must be .*; the model comes first"),
+        (lambda: answer(reverser, None, ["a"]), "tokenizer must be a tokenizer, .*: got None"),
+        (lambda: answer(reverser, TOKENIZER, None), "prompts must be a list of strings: got None"),
+        (lambda: answer(reverser, TOKENIZER, ["a"], max_new_tokens="x"), "max_new_tokens must be"),
+        (lambda: answer(reverser, TOKENIZER, ["a"], num_beams="x"), "num_beams must be"),
+        (lambda: answer(reverser, TOKENIZER, ["a"], progress="x"), "progress must be True or"),
+        (lambda: complete(reverser, None, end), "prompts must be a list of lists of ids: got None"),
+        (lambda: complete(reverser, ["ab"], end), r"prompts\[0\] must be integers"),
+        (lambda: special_id(TOKENIZER, 10**400), "must be a str: got an integer of 1329 bits"),
+        (lambda: encode_prompt(None, "a"), "tokenizer must be a tokenizer, .*: got None"),
+    ]:
+        with pytest.raises(TypeError, match=says):
+            call()

@@ -280,6 +280,13 @@ def test_another_models_tokenizer():
         Chat(mg.Sampler(model))
 
 
+def test_something_else_than_a_sampler_or_turns():
+    with pytest.raises(TypeError, match=r"sampler must be a Sampler: got .*; wrap the model"):
+        Chat(Scripted())
+    with pytest.raises(TypeError, match=r"turns must be a list of pairs .*: got None"):
+        FORMAT.encode(None)
+
+
 # ── with a GPT ────────────────────────────────────────────────────────────────────────────────────
 
 DIALOGUES = [

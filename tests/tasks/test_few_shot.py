@@ -266,3 +266,20 @@ def test_options_of_writing(sampler):
         for s in range(8)
     }
     assert len(draws) > 1
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"sampler": None}, "sampler must be a Sampler: got None; wrap the model"),
+        ({"examples": None}, "examples must be a list of pairs .*: got None"),
+        ({"prompt_format": "Q: {input}"}, "prompt_format must be a PromptFormat: got 'Q:"),
+        ({"prompt_format": PromptFormat}, r"the class PromptFormat; make an object of it"),
+    ],
+)
+def test_something_else_than_what_is_asked_for(sampler, changes, says):
+    given = {"sampler": sampler, "examples": [], "query": "a", "prompt_format": FORM} | changes
+    with pytest.raises(TypeError, match=says):
+        few_shot(**given)
+    with pytest.raises(TypeError, match=says):
+        few_shot_scores(**given, labels=["a", "b"])

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import minigpt as mg
+from minigpt.sampling import perplexity
 from minigpt.training import evaluate
 from tests.training.tiny import Bigram, trainer
 
@@ -75,3 +76,22 @@ def test_what_is_not_a_model_is_refused(what: object, says: str) -> None:
 def test_what_is_no_stream_of_tokens_is_refused(tokens: object, error: type, says: str) -> None:
     with pytest.raises(error, match=says):
         evaluate(model(), tokens)
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_perplexity_that_no_float_holds_is_infinite_everywhere(tmp_path) -> None:
+    """In what is measured, in the history on the disk, in a checkpoint, and of a text."""
+    gpt = model()
+    for parameter in gpt.parameters():
+        parameter.data *= 500
+    config = mg.TrainerConfig(
+        4, batch_size=2, learning_rate=1e-6, eval_interval=2, checkpoint_interval=2, workers=1,
+        checkpoint_dir=tmp_path, progress=False,
+    )  # fmt: skip
+    history = mg.Trainer(gpt, TOKENS[:80], TOKENS[60:], config).fit()
+    first = history.evaluations[0]
+    assert 710 < first["val_loss"] < math.inf == first["val_perplexity"]
+    assert mg.History.read(tmp_path).evaluations[0] == first
+    assert mg.Trainer.resume(tmp_path, TOKENS[:80], TOKENS[60:]).history.evaluations[0] == first
+    assert evaluate(gpt, TOKENS)["perplexity"] == math.inf == perplexity(gpt, TOKENS)
+    assert mg.Sampler(gpt, mg.CharTokenizer("abcdefg")).score("abcg").perplexity == math.inf
