@@ -1,94 +1,96 @@
-"""Several files of a folder replaced together: all of them, or none."""
+"""A folder of files that belong together, written whole or not at all."""
 
 from __future__ import annotations
 
 import contextlib
 import errno
 import os
+import re
 import secrets
-from collections.abc import Iterable, Iterator, Sequence
+import shutil
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import IO
+
+_STAGING = re.compile(r"\.saving\.(\d+)\.[0-9a-f]{8}\.minigpt-tmp")
 
 
 @contextlib.contextmanager
-def replacing_files(
-    folder: Path, names: Sequence[str], gone: Iterable[str] = ()
-) -> Iterator[dict[str, IO[bytes]]]:
-    """New files to write, by name, which take their places together once the block is through.
+def replacing_files(folder: Path, last: str, stale: Iterable[str] = ()) -> Iterator[Path]:
+    """A new folder to write files in, which take their places in ``folder`` once all are written.
 
-    As :func:`minigpt.atomic.replacing`, for files that make sense only together: after an error
-    the folder is what it was. A process that is killed just between the renames leaves files
-    missing, which a reader notices, and never new ones beside old ones.
+    After an error ``folder`` is what it was. The file ``last``, without which nobody reads the
+    folder, is taken away first and put back at the end: a process that is killed in between
+    leaves a folder that is refused, and not one that is a mixture of two.
 
     Args:
-        folder: where they are; it must be there.
-        names: of the files.
-        gone: names of files that would contradict the new ones, and are removed with the old ones.
+        folder: made if it is not there.
+        last: a name of a file.
+        stale: patterns of other files' names, which describe what was there before. Those that are
+            not written anew are removed.
 
     Raises:
-        OSError: a file could not be written, or is a folder.
-
-    Example:
-        >>> import tempfile
-        >>> with tempfile.TemporaryDirectory() as folder:
-        ...     with replacing_files(Path(folder), ["a", "b"]) as files:
-        ...         _ = files["a"].write(b"1"), files["b"].write(b"2")
-        ...     sorted(os.listdir(folder))
-        ['a', 'b']
+        OSError: a file could not be written; names the file by the place it should have.
     """
-    places = [folder / name for name in dict.fromkeys([*names, *gone])]
-    if not folder.is_dir():
-        reason = f"the folder {folder} does not exist: make it first"
-        raise FileNotFoundError(errno.ENOENT, reason, str(folder))
-    for place in places:
-        if place.is_dir():
-            reason = "that is a folder, and a file is to have its name"
-            raise IsADirectoryError(errno.EISDIR, reason, str(place))
-    temporary = {place: _beside(place) for place in places[: len(names)]}
-    old = {place: _beside(place) for place in places}
+    made = not folder.exists()
+    folder.mkdir(parents=True, exist_ok=True)
+    staging = folder / f".saving.{os.getpid()}.{secrets.token_hex(4)}.minigpt-tmp"
     try:
-        with contextlib.ExitStack() as stack:
-            files: dict[str, IO[bytes]] = {}
-            for place, path in temporary.items():
-                files[place.name] = stack.enter_context(open(path, "x+b"))
-            yield files
-            for file in files.values():
-                file.flush()
-                os.fsync(file.fileno())
-        _exchange(temporary, old)
+        (staging / "new").mkdir(parents=True)
+        yield staging / "new"
+        new = {path.name for path in (staging / "new").iterdir()}
+        old = {path.name for pattern in stale for path in folder.glob(pattern)}
+        old |= {name for name in new if (folder / name).exists()}
+        for name in sorted(old):
+            if (folder / name).is_dir() and not (folder / name).is_symlink():
+                reason = "that is a folder, and a file is to have its name"
+                raise IsADirectoryError(errno.EISDIR, reason, str(folder / name))
+        _exchange(folder, staging, sorted(new, key=last.__eq__), sorted(old, key=last.__ne__))
+        _remove_left_behind(folder)
     except OSError as error:
-        if error.filename is not None:  # it says itself which file it is about
-            raise
-        reason = f"could not write it ({error.strerror or error}), what was there is kept"
-        raise OSError(error.errno or 0, reason, str(folder)) from error
-    finally:
-        for path in temporary.values():
-            path.unlink(missing_ok=True)
-
-
-def _exchange(temporary: dict[Path, Path], old: dict[Path, Path]) -> None:
-    """Move what is in the way aside, and the new files into place; on an error, back."""
-    aside: list[Path] = []
-    placed: list[Path] = []
-    try:
-        for place, path in old.items():
-            if os.path.lexists(place):
-                os.replace(place, path)
-                aside.append(place)
-        for place, path in temporary.items():
-            os.replace(path, place)
-            placed.append(place)
-    except BaseException:
-        for place in placed:
-            place.unlink()
-        for place in aside:
-            os.replace(old[place], place)
+        if isinstance(error.filename, str):
+            error.filename = error.filename.replace(str(staging / "new"), str(folder))
         raise
-    for place in aside:
-        with contextlib.suppress(OSError):  # still open elsewhere, on Windows
-            old[place].unlink()
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
+        if made:
+            with contextlib.suppress(OSError):  # it is not empty where all went well
+                folder.rmdir()
 
 
-def _beside(place: Path) -> Path:
-    return place.with_name(f".{place.name}.{secrets.token_hex(4)}.minigpt-tmp")
+def _exchange(folder: Path, staging: Path, new: list[str], old: list[str]) -> None:
+    """Put the new files in the place of the old ones; after an error, the old ones back."""
+    (staging / "old").mkdir()
+    removed, placed = [], []
+    try:
+        for name in old:
+            os.replace(folder / name, staging / "old" / name)
+            removed.append(name)
+        for name in new:
+            os.replace(staging / "new" / name, folder / name)
+            placed.append(name)
+    except BaseException:
+        for name in placed:
+            (folder / name).unlink()
+        for name in reversed(removed):
+            os.replace(staging / "old" / name, folder / name)
+        raise
+
+
+def _remove_left_behind(folder: Path) -> None:
+    """Remove what processes that were killed have left."""
+    for path in folder.glob(".saving.*"):
+        match = _STAGING.fullmatch(path.name)
+        if match and not _is_running(int(match[1])):
+            shutil.rmtree(path, ignore_errors=True)
+
+
+def _is_running(process_id: int) -> bool:
+    if os.name == "nt":  # there os.kill() would end it; and what is open cannot be removed
+        return process_id == os.getpid()
+    try:
+        os.kill(process_id, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except OSError:  # it is another user's
+        return True
+    return True

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from minigpt import checks
 from minigpt.atomic import replacing
+from minigpt.atomic_folder import replacing_files
 from minigpt.interop.errors import PretrainedError
 from minigpt.interop.gpt2_config import gpt2_config, read_gpt2_config
 from minigpt.interop.gpt2_weights import gpt2_tensors, read_gpt2_weights
 from minigpt.interop.hub import CONFIG, pretrained_folder
-from minigpt.interop.model_folder import replacing_files
 from minigpt.interop.safetensors import write_safetensors
 from minigpt.interop.sharded import INDEX, SINGLE
 from minigpt.nn import Module

@@ -54,6 +54,11 @@ class AddedToken:
             checks.flag(f"{option} of added token {checks.shown(self.name)}", getattr(self, option))
 
     @property
+    def way_to_be_found(self) -> tuple[bool, ...]:
+        """What decides where it is found, among tokens that do not overlap."""
+        return self.special, self.lstrip, self.rstrip, self.single_word
+
+    @property
     def is_plain(self) -> bool:
         """Whether it is a special token without options."""
         return self == AddedToken(self.name, self.id)

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from minigpt.atomic import replacing
 from minigpt.atomic_folder import replacing_files
 
 NAMES = ["a.json", "b.txt"]
@@ -24,10 +25,11 @@ def content(folder: Path) -> dict[str, str]:
     return {path.name: path.read_text() for path in folder.iterdir()}
 
 
-def write(folder: Path, gone: Any = ("stale.json", "never.json")) -> None:
-    with replacing_files(folder, NAMES, gone) as files:
-        for name, file in files.items():
-            file.write(f"new {name}".encode())
+def write(folder: Path, stale: Any = ("stale.*", "never.json")) -> None:
+    with replacing_files(folder, last="a.json", stale=stale) as new:
+        for name in NAMES:
+            with replacing(new / name) as file:
+                file.write(f"new {name}".encode())
 
 
 def test_new_files_and_nothing_that_contradicts_them(folder: Path) -> None:
@@ -36,43 +38,51 @@ def test_new_files_and_nothing_that_contradicts_them(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("failing", ["os.fsync", "os.replace"])
-@pytest.mark.parametrize("call", range(5))
 @pytest.mark.parametrize("error", [OSError(28, "No space left on device"), KeyboardInterrupt()])
 def test_after_an_error_the_folder_is_what_it_was(
-    folder: Path, monkeypatch: pytest.MonkeyPatch, failing: str, call: int, error: BaseException
+    folder: Path, monkeypatch: pytest.MonkeyPatch, failing: str, error: BaseException
 ) -> None:
-    before, calls = content(folder), [0]
-    real = getattr(os, failing.split(".")[1])
+    before, real = content(folder), getattr(os, failing.split(".")[1])
+    for call in range(100):  # the first time, the second time …
+        left = [call]
 
-    def fail(*arguments: Any) -> Any:
-        calls[0] += 1
-        if calls[0] == call + 1:
-            raise error
-        return real(*arguments)
+        def fail(*arguments: Any, left: list[int] = left) -> Any:
+            left[0] -= 1
+            if left[0] == -1:
+                raise error
+            return real(*arguments)
 
-    monkeypatch.setattr(failing, fail)
-    if call >= (2 if failing == "os.fsync" else 4):  # it is not called so often
-        write(folder)
-        return
-    with pytest.raises(type(error)) as caught:
-        write(folder)
-    assert content(folder) == before
-    if isinstance(error, OSError):
-        assert "No space left on device), what was there is kept" in str(caught.value)
+        monkeypatch.setattr(failing, fail)
+        try:
+            write(folder)
+        except type(error):
+            assert content(folder) == before
+        else:
+            assert call >= 1 and "stale.json" not in content(folder)
+            return
+    raise AssertionError("it never came to an end")
 
 
 def test_an_error_while_writing(folder: Path) -> None:
     before = content(folder)
-    with pytest.raises(ZeroDivisionError), replacing_files(folder, NAMES) as files:
-        files["a.json"].write(b"half")
+    with pytest.raises(ZeroDivisionError), replacing_files(folder, last="a.json") as new:
+        (new / "a.json").write_bytes(b"half")
         raise ZeroDivisionError
     assert content(folder) == before
 
 
-def test_a_folder_in_the_way_and_one_that_is_not_there(folder: Path) -> None:
+def test_a_folder_in_the_way_is_kept(folder: Path) -> None:
     (folder / "b.txt").mkdir()
+    (folder / "b.txt" / "precious").touch()
     with pytest.raises(IsADirectoryError, match=r"b\.txt"):
         write(folder)
+    assert (folder / "b.txt" / "precious").exists()
     assert (folder / "a.json").read_text() == "old a.json"
-    with pytest.raises(FileNotFoundError, match="does not exist: make it first"):
-        write(folder / "nowhere")
+
+
+def test_a_folder_is_made_and_after_an_error_taken_away(tmp_path: Path) -> None:
+    write(tmp_path / "a" / "new")
+    assert sorted(content(tmp_path / "a" / "new")) == NAMES
+    with pytest.raises(ZeroDivisionError), replacing_files(tmp_path / "b", last="a.json"):
+        raise ZeroDivisionError
+    assert not (tmp_path / "b").exists()

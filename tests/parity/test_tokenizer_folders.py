@@ -12,7 +12,6 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import minigpt as mg
-from minigpt.tokenizers import AddedToken
 
 transformers = pytest.importorskip(
     "transformers", reason="compares with transformers: pip install -e '.[parity]'"
@@ -266,10 +265,3 @@ def test_a_word_that_is_a_token_ignores_merges(tmp_path: Path, plain_folder: Pat
         ours.save(tmp_path / "ours.json")
         assert mg.load_tokenizer(tmp_path / "ours.json") == ours
     assert isinstance(ours, mg.BPETokenizer) and ours.ignore_merges
-
-
-def test_the_example_of_the_documentation() -> None:
-    tokenizer = mg.BPETokenizer.train(TEXT, 270, progress=False)
-    sep = AddedToken("<sep>", special=False, lstrip=True)
-    more = mg.BPETokenizer(tokenizer.vocab, tokenizer.merges, added_tokens=[sep])
-    assert more.encode("a <sep>b") == [97, 270, 98]

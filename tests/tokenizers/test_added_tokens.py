@@ -8,7 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minigpt.tokenizers import AddedToken, BPETokenizer, CharTokenizer, Tokenizer
+from minigpt.tokenizers import (
+    AddedToken,
+    BPETokenizer,
+    CharTokenizer,
+    Tokenizer,
+    tokenizer_from_dict,
+)
 from minigpt.tokenizers.added_tokens import AddedTokens
 
 END = "<|endoftext|>"
@@ -142,3 +148,12 @@ def test_wrong_tokens(make: Any, error: type[Exception], message: str) -> None:
 def bpe(added_tokens: Any) -> BPETokenizer:
     special = [END] if added_tokens == [AddedToken(END)] else []
     return BPETokenizer(BYTES, [], special, added_tokens=added_tokens)
+
+
+def test_tokens_with_options_made_by_hand() -> None:
+    sep = AddedToken("<sep>", special=False, lstrip=True)
+    tokenizer = BPETokenizer(BYTES, [], [END], added_tokens=[sep])
+    assert tokenizer.encode("a \n<sep> b") == [97, 257, 32, 98]
+    again = tokenizer_from_dict(tokenizer.to_dict())
+    assert again == tokenizer and again.to_dict()["version"] == 2
+    assert BPETokenizer(BYTES, [], [END]).to_dict()["version"] == 1  # as it always was

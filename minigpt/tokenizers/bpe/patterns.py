@@ -39,27 +39,33 @@ class NamedPattern:
     boundary: str
 
 
+_LETTERS_OR_DIGITS_END = r"(?<=[{L}])(?=[^{L}])|(?<=[{N}])(?=[^{N}])"
+_AT_WHITE_SPACE = _LETTERS_OR_DIGITS_END + r"|(?<=[^{S}])(?=[{S}])"
+# A sign may be followed by the new lines of its word.
+_AT_BLANKS = _LETTERS_OR_DIGITS_END + r"|(?<=[^{S}])(?=[^\r\n\S])"
+
 NAMED = {
     "gpt2": NamedPattern(
         words=r"'(?:[sdmt]|ll|ve|re)| ?[{L}]+| ?[{N}]+| ?[^{S}{L}{N}]+|[{S}]+(?![^{S}])|[{S}]+",
-        boundary=r"(?<=[{L}])(?=[^{L}])|(?<=[{N}])(?=[^{N}])|(?<=[^{S}])(?=[{S}])",
+        boundary=_AT_WHITE_SPACE,
     ),
     "gpt4": NamedPattern(
         words=r"'(?i:[sdmt]|ll|ve|re)|[^\r\n{L}{N}]?[{L}]+|[{N}]{{1,3}}| ?[^{S}{L}{N}]+[\r\n]*"
         r"|[{S}]*[\r\n]+|[{S}]+(?![^{S}])|[{S}]+",
-        # A sign may be followed by the new lines of its word.
-        boundary=r"(?<=[{L}])(?=[^{L}])|(?<=[{N}])(?=[^{N}])|(?<=[^{S}])(?=[^\r\n\S])",
+        boundary=_AT_BLANKS,
+    ),
+    # SmolLM's: GPT-2's after a split at every digit, before which white space is thus one word.
+    "gpt2-single-digits": NamedPattern(
+        words=r"'(?:[sdmt]|ll|ve|re)| ?[{L}]+|[{N}]| ?[^{S}{L}{N}]+|[{S}]+(?![^{S}{N}])|[{S}]+",
+        boundary=_AT_WHITE_SPACE,
+    ),
+    # Qwen's: GPT-4's with digits one by one.
+    "gpt4-single-digits": NamedPattern(
+        words=r"'(?i:[sdmt]|ll|ve|re)|[^\r\n{L}{N}]?[{L}]+|[{N}]| ?[^{S}{L}{N}]+[\r\n]*"
+        r"|[{S}]*[\r\n]+|[{S}]+(?![^{S}])|[{S}]+",
+        boundary=_AT_BLANKS,
     ),
 }
-# Digits one by one: GPT-4's pattern as Qwen has it; GPT-2's after a split at every digit, as SmolLM
-# has it, so that white space before a digit is one word.
-NAMED["gpt2-single-digits"] = NamedPattern(
-    words=r"'(?:[sdmt]|ll|ve|re)| ?[{L}]+|[{N}]| ?[^{S}{L}{N}]+|[{S}]+(?![^{S}{N}])|[{S}]+",
-    boundary=NAMED["gpt2"].boundary,
-)
-NAMED["gpt4-single-digits"] = NamedPattern(
-    words=NAMED["gpt4"].words.replace("[{N}]{{1,3}}", "[{N}]"), boundary=NAMED["gpt4"].boundary
-)
 # The engine of the standard library is faster, but does not know \p{L}: it is good for ASCII.
 UNICODE = {"L": r"\p{L}", "N": r"\p{N}", "S": r"\s"}
 ASCII = {"L": "A-Za-z", "N": "0-9", "S": r"\t-\r "}
@@ -124,10 +130,9 @@ class SplitPattern:
     def blocks(self, pieces: Iterable[tuple[Any, int]]) -> Iterator[str]:
         """The pieces' concatenation in blocks whose words, one after the other, are its words.
 
-        A piece comes with the place in the whole where it begins, for errors.
-
-        A block has about 100,000 characters, and more only where a word is longer. Where to cut is
-        known for the named patterns; with another pattern, and with None, all is one block.
+        A piece comes with the place where it begins in the whole, for errors. A block has about
+        100,000 characters, and more only where a word is longer. Where to cut is known for the
+        named patterns; with another pattern, and with None, all is one block.
         """
         searched: list[str] = []  # no boundary in here
         for text in text_chunks(starmap(_check_characters, pieces), BLOCK_CHARACTERS):

@@ -106,15 +106,15 @@ class BPETokenizer(Tokenizer):
         0 … 255, then come the merges as they are learned, and the special tokens last. Of equally
         frequent pairs the lexicographically greater one is merged first.
 
+        A path is not a text: read the file first, ``train(load_text("a-file.txt"), …)``. The name
+        of a file that is here is refused; in a list it is only text.
+
         Args:
             text_or_iterable: what to learn from; the memory used grows with its different words.
             vocab_size: how many tokens; fewer, with a warning, where the text has no more pairs.
             special_tokens: names of tokens such as ``<|endoftext|>``.
             pattern: as for the class.
             progress: show a bar.
-
-        A path is not a text: read the file first, ``train(load_text("a-file.txt"), …)``. The name
-        of a file that is here is refused; in a list it is only text.
 
         Raises:
             ValueError: the text is empty, holds a lone surrogate or is the path of a file,

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from minigpt import checks
+from minigpt.atomic import replacing
 from minigpt.atomic_folder import replacing_files
 from minigpt.tokenizers.added_tokens import END_OF_TEXT, AddedToken
 from minigpt.tokenizers.bpe.plain import Pair
@@ -145,10 +146,10 @@ def write_gpt2(folder: Path, files: Mapping[str, bytes]) -> None:
     Raises:
         OSError: a file cannot be written.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    with replacing_files(folder, list(files), gone=CONTRADICTING) as opened:
+    with replacing_files(folder, last="vocab.json", stale=CONTRADICTING) as new:
         for name, content in files.items():
-            opened[name].write(content)
+            with replacing(new / name) as file:
+                file.write(content)
 
 
 def gpt2_files(

@@ -32,11 +32,13 @@ class Declared(NamedTuple):
         placed: tokens that have an id.
         named: special tokens that have a part to play, such as that of padding.
         files: whether there is any such file.
+        complete: whether the options of ``placed`` are told, and not only their ids.
     """
 
     placed: dict[str, AddedToken]
     named: dict[str, AddedToken]
     files: bool
+    complete: bool
 
 
 def declared_tokens(folder: Path, has_tokenizer_json: bool) -> Declared:
@@ -48,7 +50,8 @@ def declared_tokens(folder: Path, has_tokenizer_json: bool) -> Declared:
     try:
         config = _read_object(folder / CONFIG)
         _check_settings(config, has_tokenizer_json)
-        if "added_tokens_decoder" in config:
+        complete = "added_tokens_decoder" in config
+        if complete:
             placed = _decoder(config["added_tokens_decoder"])
             named = _named(config)
         else:
@@ -59,7 +62,7 @@ def declared_tokens(folder: Path, has_tokenizer_json: bool) -> Declared:
             raise
         raise TokenizerFileError(f"{folder}: {error}") from None
     files = any((folder / name).exists() for name in (CONFIG, ADDED, SPECIAL))
-    return Declared(placed, named, files)
+    return Declared(placed, named, files, complete)
 
 
 def added_tokens(declared: Declared, vocab: Mapping[str, Any]) -> list[AddedToken]:
@@ -82,6 +85,11 @@ def more_added_tokens(
             raise ValueError(
                 f"added token {checks.shown(name)} has id {other.id} in tokenizer.json and "
                 f"{token.id} beside it: remove the file that is out of date"
+            )
+        if declared.complete and other.way_to_be_found != token.way_to_be_found:
+            raise ValueError(
+                f"added token {checks.shown(name)} has other options in tokenizer.json than in "
+                f"{CONFIG}: remove the file that is out of date"
             )
     return _together(tokens, declared.named, vocab)
 

@@ -507,3 +507,23 @@ def test_a_token_that_only_the_files_beside_tokenizer_json_have(tmp_path: Path) 
     tokenizer = load_tokenizer(tmp_path)
     assert tokenizer.encode("<a>b") == [280, 98]
     assert tokenizer.encode("<pad>", "all") == [281]
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("added_tokens", {END: 279}, "has id 278 in tokenizer.json and 279 beside it"),
+        (
+            "tokenizer_config",
+            {"added_tokens_decoder": {"278": {**ADDED, "lstrip": True}}},
+            "has other options in tokenizer.json than in tokenizer_config.json",
+        ),
+    ],
+)
+def test_files_that_contradict_each_other(
+    tmp_path: Path, name: str, value: Any, message: str
+) -> None:
+    (tmp_path / "tokenizer.json").write_text(json.dumps(hugging_face()), encoding="utf-8")
+    (tmp_path / f"{name}.json").write_text(json.dumps(value), encoding="utf-8")
+    with pytest.raises(TokenizerFileError, match=message):
+        load_tokenizer(tmp_path)
