@@ -405,7 +405,7 @@ def test_a_good_file_has_no_complaint(rule):
         (
             checks_in_the_way,
             "minigpt/models/x.py",
-            "class A:\n  def forward(self, x):\n    if not x:\n      raise ValueError\n    return x",
+            "class A:\n  def forward(self, x):\n    if x:\n      raise ValueError\n    return x",
             "forward: raise stands in its body",
         ),
         (vague_name, "minigpt/_helpers/x.py", "", "'helpers'"),
