@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+import os
 from typing import Any
 
+from minigpt import checks
 from minigpt.interop.errors import PretrainedError, refusing
 from minigpt.json_files import read_object
 
@@ -48,7 +49,7 @@ OFF = {"top_k": 0, "top_p": 1.0, "min_p": 0.0}  # where a Sampler has None
 DRAWN_BY_DEFAULT = {"top_k": 50}  # in Transformers, where it draws and nothing else is said
 
 
-def read_generation_config(path: Path) -> dict[str, Any]:
+def read_generation_config(path: str | os.PathLike[str]) -> dict[str, Any]:
     """The options of a Sampler that say the same as a ``generation_config.json``.
 
     A file that does not say ``do_sample`` means greedy decoding, temperature=0; one that does, and
@@ -66,12 +67,14 @@ def read_generation_config(path: Path) -> dict[str, Any]:
 
     Example:
         >>> import tempfile
+        >>> from pathlib import Path
         >>> with tempfile.TemporaryDirectory() as folder:
-        ...     path = Path(folder) / "generation_config.json"
+        ...     path = Path(folder, "generation_config.json")
         ...     _ = path.write_text('{"do_sample": true, "top_p": 0.9, "eos_token_id": 50256}')
         ...     read_generation_config(path)
         {'top_k': 50, 'top_p': 0.9, 'stop_tokens': 50256}
     """
+    path = checks.path("path", path)
     if path.is_dir():
         path = path / GENERATION_CONFIG
     with refusing(path):
