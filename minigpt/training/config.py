@@ -14,7 +14,7 @@ from minigpt import checks
 Schedule = Literal["cosine", "linear", "constant"]
 OptimizerName = Literal["adamw", "adam", "sgd"]
 
-_LARGEST = 2**53  # an integer that every float holds
+LARGEST = 2**53  # an integer that every float holds
 _MOST_BATCHES = 1_000_000  # that make one step
 
 
@@ -131,8 +131,8 @@ def _check(config: TrainerConfig) -> None:
     ) -> None:
         for name in names:
             number = checks.integer(name, getattr(config, name), least, most, mend, also)
-            if number > _LARGEST:
-                raise checks.wrong_value(name, f"at most {_LARGEST}", number)
+            if number > LARGEST:
+                raise checks.wrong_value(name, f"at most {LARGEST}", number)
             put(name, number)
 
     def numbers(*names: str, **bounds: Any) -> None:

@@ -93,14 +93,17 @@ class RunFiles:
         try:
             folder.make()  # somebody may have deleted it meanwhile
             save_checkpoint(path, *self._take_snapshot())
-            if self._history is None or not folder.history.exists():
-                self._begin_history(folder)
-            return path
         except (OSError, MemoryError) as error:
             if must_succeed:
                 raise
             _warn(f"a checkpoint is missing, the run goes on ({str(error) or 'not enough memory'})")
             return None
+        if self._history is None or not folder.history.exists():
+            try:
+                self._begin_history(folder)
+            except OSError as error:
+                _warn(f"the history file is not written until the next checkpoint ({error})")
+        return path
 
     def _begin_history(self, folder: RunFolder) -> None:
         self._end_history()

@@ -6,11 +6,12 @@ import json
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import IO, Any, Literal
 
 from minigpt.atomic import replacing
 from minigpt.autograd import Array
 from minigpt.checkpoints.checkpoint import under
+from minigpt.regular_files import open_regular
 from minigpt.training.records import Record, Records
 
 Kind = Literal["steps", "evaluations"]
@@ -137,10 +138,8 @@ class History:
         """
         path = Path(path)
         path = path / "history.jsonl" if path.is_dir() else path
-        if path.exists() and not path.is_file():
-            raise ValueError(f"{path} is not a regular file")
         history = cls()
-        with open(path, "rb") as file:
+        with _opened(path) as file:
             for number, text in enumerate(iter(lambda: file.readline(_LONGEST_LINE), b""), start=1):
                 if not text.endswith(b"\n") and len(text) < _LONGEST_LINE:
                     break
@@ -158,6 +157,13 @@ class History:
         entries = [("step", record) for record in self.steps]
         entries += [("evaluation", record) for record in self.evaluations]
         return iter(sorted(entries, key=lambda entry: entry[1].get("step", 0)))
+
+
+def _opened(path: Path) -> IO[bytes]:
+    try:
+        return open_regular(path)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from None
 
 
 def line(kind: str, record: Record) -> str:

@@ -28,7 +28,7 @@ from minigpt.tensor import Tensor
 from minigpt.training.trainable import Batch, Objective, rows_of
 
 if TYPE_CHECKING:
-    from concurrent.futures import ThreadPoolExecutor
+    from concurrent.futures import Future, ThreadPoolExecutor
 
 T = TypeVar("T")
 MAX_AUTO_WORKERS = 8  # more threads than that wait for each other's interpreter lock
@@ -46,6 +46,7 @@ class Workers:
     def __init__(self, count: int) -> None:
         self.count = checks.integer("workers", count, least=1)
         self._pool: ThreadPoolExecutor | None = None
+        self._pool_of = os.getpid()
 
     def gradients(
         self, objective: Objective, batches: Sequence[Batch], seed: Sequence[int]
@@ -116,9 +117,9 @@ class Workers:
 
     def close(self) -> None:
         """End the threads; they are started again when needed."""
-        if self._pool is not None:
+        if self._pool is not None and self._pool_of == os.getpid():
             self._pool.shutdown(wait=True)
-            self._pool = None
+        self._pool = None
 
     def __enter__(self) -> Workers:
         return self
@@ -152,12 +153,8 @@ class Workers:
         """What the calls return, in their order; all of them are over when one has raised."""
         if len(calls) <= 1:
             return [call() for call in calls]
-        if self._pool is None:
-            from concurrent.futures import ThreadPoolExecutor  # not before it is needed
-
-            self._pool = ThreadPoolExecutor(self.count - 1, thread_name_prefix="minigpt-worker")
         with one_blas_thread():
-            futures = [self._pool.submit(call) for call in calls[1:]]
+            futures = self._started(calls[1:])
             try:
                 # The calling thread is one of the workers: it need not be woken up, and no two
                 # that are woken at once can land on one core.
@@ -166,6 +163,27 @@ class Workers:
                 for future in futures:
                     future.exception()  # waits until it is over
         return [first, *(future.result() for future in futures)]
+
+    def _started(self, calls: list[Callable[[], T]]) -> list[Future[T]]:
+        """The calls, on threads of the pool.
+
+        Raises:
+            RuntimeError: the system starts no more threads.
+        """
+        if self._pool is None or self._pool_of != os.getpid():  # a fork takes no threads along
+            from concurrent.futures import ThreadPoolExecutor  # not before it is needed
+
+            self._pool_of = os.getpid()
+            self._pool = ThreadPoolExecutor(self.count - 1, thread_name_prefix="minigpt-worker")
+        try:
+            return [self._pool.submit(call) for call in calls]
+        except RuntimeError as error:
+            pool, self._pool = self._pool, None
+            pool.shutdown(wait=True, cancel_futures=True)
+            raise RuntimeError(
+                f"workers={self.count} needs threads, and the system starts no more ({error}): set "
+                "workers=1, or end other programs"
+            ) from error
 
 
 def auto_workers(batch_size: int) -> int:

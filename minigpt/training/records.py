@@ -42,8 +42,9 @@ class Records(Sequence[Record]):
             TypeError: a value is not a number.
         """
         row = {name: _plain(value) for name, value in record.items()}
-        for name in row.keys() - self._columns.keys():
-            self._columns[name] = array(_INTEGERS, [0]) * len(self)
+        for name in row:
+            if name not in self._columns:
+                self._columns[name] = array(_INTEGERS, [0]) * len(self)
         for name, column in self._columns.items():
             value = row.get(name, 0)
             if isinstance(value, float) and column.typecode == _INTEGERS:

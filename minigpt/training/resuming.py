@@ -50,7 +50,7 @@ def resume(
     trainer = trainer_class(
         model, train_tokens, val_tokens, config, tokenizer=tokenizer, callbacks=callbacks
     )
-    put_back(path, checkpoint, trainer)
+    put_back(path, checkpoint, trainer.run, trainer.optimizer, trainer.batches, trainer.splits)
     return trainer
 
 

@@ -10,12 +10,10 @@ from typing import Any
 
 from minigpt import checks
 from minigpt.training.batches import Batches
-from minigpt.training.config import TrainerConfig
+from minigpt.training.config import LARGEST, TrainerConfig
 from minigpt.training.history import History
 from minigpt.training.parallel import auto_workers
 from minigpt.training.records import Record
-
-_LARGEST = 2**53  # an integer that every float holds
 
 
 class Best:
@@ -61,10 +59,10 @@ class Best:
         """
         best = cls()
         if stored["step"] is not None:
-            best.step = checks.integer("best.step", stored["step"], least=0, most=_LARGEST)
+            best.step = checks.integer("best.step", stored["step"], least=0, most=LARGEST)
             best.val_loss = checks.number("best.val_loss", stored["val_loss"])
         since = stored["evaluations_since"]
-        best.evaluations_since = checks.integer("evaluations_since", since, 0, _LARGEST)
+        best.evaluations_since = checks.integer("evaluations_since", since, 0, LARGEST)
         return best
 
     def __repr__(self) -> str:

@@ -16,19 +16,15 @@ from minigpt import checks
 from minigpt.autograd import Array
 from minigpt.checkpoints import Checkpoint, CheckpointError
 from minigpt.checkpoints.checkpoint import under
-from minigpt.checkpoints.loading import (
-    FORMAT,
-    VERSION,
-)
+from minigpt.checkpoints.loading import FORMAT, VERSION
 from minigpt.checkpoints.rebuilding import PREFIX, describe_model
 from minigpt.optim.optimizer import Optimizer
 from minigpt.training.batches import Batches, FixedBatches
+from minigpt.training.config import LARGEST
 from minigpt.training.history import History
 from minigpt.training.run import Best, Run
 
 _OPTIMIZER, _BATCHES, _HISTORY = "optimizer/", "batches/", "history/"
-
-_LARGEST = 2**53  # an integer that every float holds
 
 
 def take_snapshot(
@@ -63,27 +59,35 @@ def take_snapshot(
     return arrays, metadata
 
 
-def put_back(path: Path, checkpoint: Checkpoint, trainer: Any) -> None:
+def put_back(
+    path: Path,
+    checkpoint: Checkpoint,
+    run: Run,
+    optimizer: Optimizer,
+    batches: Batches,
+    splits: Mapping[str, FixedBatches],
+) -> None:
     """Bring a new trainer, whose model has its parameters already, to where the snapshot was taken.
 
     Raises:
         CheckpointError: the parts of the checkpoint do not fit.
     """
-    stored, arrays, run = checkpoint.metadata, checkpoint.arrays, trainer.run
+    stored, arrays = checkpoint.metadata, checkpoint.arrays
     try:
         for name, value in stored["optimizer"].items():
             if isinstance(value, int):
-                checks.integer(f"optimizer[{name!r}]", value, least=0, most=_LARGEST)
-        trainer.optimizer.load_state_dict(_joined(stored["optimizer"], _OPTIMIZER, arrays))
+                checks.integer(f"optimizer[{name!r}]", value, least=0, most=LARGEST)
+        optimizer.load_state_dict(_joined(stored["optimizer"], _OPTIMIZER, arrays))
         place = _joined(stored["batches"], _BATCHES, arrays)
-        if trainer.config.batch_size == stored["config"]["batch_size"]:
-            for name, fixed in trainer.splits.items():
+        now, then = run.config, stored["config"]
+        if now.batch_size != then["batch_size"]:
+            place = _in_batches_of(now.batch_size, place, batches)
+        elif now.eval_batches == then["eval_batches"]:
+            for name, fixed in splits.items():
                 fixed.start = stored["evaluation_batches"].get(name, fixed.start)
-        else:
-            place = _in_batches_of(trainer.config.batch_size, place, trainer.batches)
-        trainer.batches.load_state_dict(place)
+        batches.load_state_dict(place)
         run.history = History.from_arrays(under(_HISTORY, arrays), stored["history"])
-        run.step = checks.integer("step", stored["step"], least=0, most=_LARGEST)
+        run.step = checks.integer("step", stored["step"], least=0, most=LARGEST)
         run.elapsed = checks.number("elapsed", stored["elapsed"], least=0)
         run.id = checks.text("run", stored["run"])
         run.best = Best.from_dict(stored["best"])

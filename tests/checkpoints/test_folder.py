@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 from minigpt.checkpoints import load_checkpoint
+from minigpt.datasets import write_tokens
 from minigpt.training import Callback, History
-from tests.training.tiny import Bigram, resume, trainer, without_times
+from tests.training.tiny import VOCAB, Bigram, resume, tiny_gpt, tokens, trainer, without_times
 
 
 def names(folder: Path) -> set[str]:
@@ -146,6 +147,28 @@ def test_a_history_file_that_cannot_be_written_does_not_end_the_run(tmp_path: Pa
         run.fit()
     assert without_times(run.history) == without_times(trainer().fit())
     assert np.isfinite(run.history.column("loss")).all()
+
+
+@pytest.mark.parametrize("call", ["a run", "Trainer.save", "write_tokens", "save_pretrained"])
+def test_what_a_kill_left_goes_with_the_next_good_call(tmp_path: Path, call: str) -> None:
+    run = trainer(tiny_gpt(), max_steps=1, checkpoint_dir=tmp_path)
+    calls = {
+        "a run": run.fit,
+        "Trainer.save": lambda: run.save(tmp_path / "a.npz"),
+        "write_tokens": lambda: write_tokens(tmp_path / "a.bin", tokens(), VOCAB),
+        "save_pretrained": lambda: run.model.save_pretrained(tmp_path),
+    }
+    calls[call]()
+    good = names(tmp_path)
+    left = sorted(f".{name}.0123abcd.minigpt-tmp" for name in good)
+    left += [f".saving.{10**9}.0123abcd.minigpt-tmp"] if call == "save_pretrained" else []
+    for name in left:
+        if name.startswith(".saving"):
+            (tmp_path / name / "new").mkdir(parents=True)
+        elif call != "save_pretrained":
+            (tmp_path / name).write_bytes(b"half")
+    calls[call]()
+    assert names(tmp_path) == good
 
 
 # ── what happens to a folder while a run goes on ──────────────────────────────────────────────

@@ -20,6 +20,7 @@ from tests.training.tiny import (
     tiny_gpt,
     tokens,
     trainer,
+    without_times,
 )
 
 RUNS = {
@@ -197,6 +198,18 @@ def test_a_longer_run_keeps_its_warm_up(tmp_path: Path) -> None:
     expected = warmup_cosine(40, 0.01, 0.001, 4, 400)
     assert later[0] == pytest.approx(expected)
     assert resume(tmp_path, max_steps=500, warmup_steps=None).config.warmup_steps == 50
+
+
+@pytest.mark.parametrize(("before", "after"), [(2, None), (None, 2), (2, 3), (2, 1000)])
+def test_evaluations_of_another_length(tmp_path: Path, before, after) -> None:
+    run = trainer(eval_batches=before)
+    run.train_step()
+    run.save(tmp_path / "a.npz")
+    resumed, new = resume(tmp_path / "a.npz", eval_batches=after), trainer(eval_batches=after)
+    new.train_step()
+    assert resumed.evaluate() == new.evaluate()
+    resumed.fit()
+    assert without_times(resumed.history)["steps"] == without_times(trainer().fit())["steps"]
 
 
 CHANGES = {
