@@ -11,7 +11,7 @@ from typing import Any
 from minigpt import checks
 from minigpt.atomic import replacing
 from minigpt.atomic_folder import replacing_files
-from minigpt.tokenizers.added_tokens import END_OF_TEXT, AddedToken
+from minigpt.tokenizers.added_tokens import END_OF_TEXT, AddedToken, check_name
 from minigpt.tokenizers.bpe.plain import Pair
 from minigpt.tokenizers.files.byte_alphabet import BYTE_OF, from_printable, printable
 from minigpt.tokenizers.files.description import Parts, merge_line, read_merge_line
@@ -132,7 +132,7 @@ def assemble(
     vocab = {
         token_id: from_printable(text)
         if text in BYTE_OF or text in made
-        else text.encode("utf-8", "replace")
+        else check_name(text, "the name of a token").encode("utf-8")
         for text, token_id in id_of.items()
     }
     return Parts(vocab, merges, {}, pattern, added, ignore_merges)

@@ -185,6 +185,7 @@ def rewrite(path: Path, change: Any) -> None:
         (lambda v: {**v, "t": 10**12}, "ids of vocab must be 0 to 279: 116 is missing"),
         (lambda v: {**v, "t": -1}, "-1 is negative"),
         (lambda v: {**v, "<x>": 281}, "280 is missing"),
+        (lambda v: {**v, "<\ud800>": 280}, "it holds a lone surrogate"),
         (lambda v: {**v, "zq": 280}, "token 'zq' is made by no merge: are merges missing"),
         (lambda v: {k: i for k, i in v.items() if i != 279}, None),  # a special token less
         (lambda v: {k: i for k, i in v.items() if i != 256}, "the 279 ids of vocab must be 0"),
@@ -498,6 +499,13 @@ def test_what_only_a_tokenizer_json_can_say(tmp_path: Path, config: Any, message
         load_tokenizer(tmp_path)
     (tmp_path / "tokenizer.json").write_text(json.dumps(hugging_face()), encoding="utf-8")
     assert load_tokenizer(tmp_path) == TOKENIZER
+
+
+def test_a_lone_surrogate_in_a_token_that_is_not_declared(tmp_path: Path) -> None:
+    files = gpt2_files(tmp_path)
+    rewrite(files[0], lambda vocab: {**vocab, "<\ud800>": 280})
+    with pytest.raises(TokenizerFileError, match="holds a lone surrogate"):
+        load_tokenizer(tmp_path)
 
 
 def test_a_token_that_only_the_files_beside_tokenizer_json_have(tmp_path: Path) -> None:
