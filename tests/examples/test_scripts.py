@@ -115,6 +115,17 @@ def test_generate_with_beams(run, trained):
     assert expected[0] + "\n──" in out and out.endswith("\n" + expected[1] + "\n")
 
 
+def test_generate_with_its_other_options(run, trained):
+    sampler = mg.Sampler(*mg.load_model("r"))
+    expected = sampler.generate("to be", 30, num_beams=2, stop="e", no_repeat_ngram_size=3)
+    command = "--checkpoint r --tokens 30 --beams 2 --stop e --no-repeat 3"
+    assert run("generate", command, "--prompt", "to be") == (0, expected[0] + "\n", "")
+    expected = sampler.generate("\n", 5, temperature=0)
+    for nothing in ((), ("--prompt", "")):  # a text of its own
+        code, out, _ = run("generate", "--checkpoint r --tokens 5 --temperature 0", *nothing)
+        assert (code, out) == (0, expected[0] + "\n")
+
+
 def test_evaluate_with_a_stride(run, trained):
     model, tokenizer = mg.load_model("r")
     scores = token_log_probabilities(model, tokenizer.encode_array(TEXT)[1845:], stride=2)
@@ -316,7 +327,7 @@ def test_the_run_of_somebody_else_is_kept(run, trained, tiny, script):
     before = files("r")
     code, _, err = run(script, "--steps 2 --output r" + f" {SMALL}" * (script == "train"))
     assert code == 0 and files("r/previous-1") == before
-    assert f"{script}.py: r: what was there" in err
+    assert err.startswith(f"{script}.py: ") and f"{os.sep}r: what was there" in err
 
 
 # ── whatever goes wrong ───────────────────────────────────────────────────────────────────────────
@@ -354,6 +365,7 @@ def test_the_run_of_somebody_else_is_kept(run, trained, tiny, script):
         ("generate", "--checkpoint r --beams 0", "--beams: must be an integer of at least 1"),
         ("generate", "--checkpoint r --beams 2 --samples 3", "pass num_beams=3"),
         ("generate", "--checkpoint r --beams 2 --top-k 3", "top_k=3 belongs to sampling"),
+        ("generate", "--checkpoint r --tokens 2 --min-tokens 3", "min_new_tokens must be at most"),
         ("generate", "--checkpoint mute", "mute holds no tokenizer"),
         ("look_inside", "--checkpoint r/best.npz", "is a file: name the run's folder"),
         ("look_inside", "--checkpoint mute", "mute holds no tokenizer"),
