@@ -491,3 +491,33 @@ def test_as_a_command_whose_reader_goes_away(trained, script, arguments):
         )
     assert done.returncode == 1
     assert not re.search("error|exception|traceback", done.stderr, re.IGNORECASE)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="redirections of a POSIX shell")
+@pytest.mark.parametrize(
+    ("redirection", "code"),
+    [
+        ("2>&-", 0),
+        ("2>/dev/full", 0),
+        ("2>&1 >out | head -c 30", 0),
+        (">&-", 0),
+        (">&- 2>&-", 0),
+        ("<&- >&- 2>&-", 0),
+        (">/dev/full", 1),
+        (">/dev/full 2>&1", 1),
+        ("| head -c 5", 1),
+    ],
+)
+def test_what_cannot_be_shown_ends_no_training(folder, redirection, code):
+    small = SMALL.replace(" --quiet", "")
+    command = f"{sys.executable} {EXAMPLES / 'train.py'} {small} --steps 40 --eval-interval 10"
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUTF8": "1", "PYTHONUNBUFFERED": ""}
+    done = subprocess.run(
+        ["bash", "-c", f"set -o pipefail; {command} --output r {redirection}"],
+        env=environment, capture_output=True, text=True, timeout=300, check=False,
+    )  # fmt: skip
+    assert (done.returncode, "Traceback" in done.stderr) == (code, False), done.stderr
+    assert mg.History.read("r").column("step")[-1] == 40
+    assert Path("r/step-00000040.npz").exists()
+    if redirection == ">/dev/full":
+        assert done.stderr.endswith("train.py: error: [Errno 28] No space left on device\n")
