@@ -7,9 +7,11 @@ import os
 import sys
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NoReturn
+
+from minigpt.progress_bar import say
 
 
 class Parser(argparse.ArgumentParser):
@@ -97,29 +99,47 @@ def one_line_errors() -> Iterator[None]:
     """As ``@one_line_errors()`` on a ``main``: failures become one line on stderr.
 
     The exit code is 2 where what was asked for is wrong, 1 for other failures, 130 after Ctrl-C.
-    A reader of the output that goes away, as ``| head`` does, ends the script without a word.
+    A reader of the output that goes away, as ``| head`` does, ends the script without a word. Where
+    stderr cannot be written, the script goes on without.
     """
     script = Path(sys.argv[0]).name
 
-    def say(message: object) -> None:
-        print(f"{script}: {' '.join(str(message).splitlines())}", file=sys.stderr)
+    def complain(message: object) -> None:
+        say(f"{script}: {' '.join(str(message).splitlines())}")
+        with suppress(OSError):
+            _flush(sys.stderr)
 
     try:
         with warnings.catch_warnings():
-            warnings.showwarning = lambda message, *_, **__: say(message)
+            warnings.showwarning = lambda message, *_, **__: complain(message)
             try:
                 yield
             finally:
-                sys.stdout.flush()  # here, not when Python shuts down and no error can be caught
+                with suppress(OSError):
+                    _flush(sys.stderr)
+                _flush(sys.stdout)
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for what is still to flush
         sys.exit(1)
     except KeyboardInterrupt as stop:
-        say(stop if stop.args else "stopped by Ctrl-C")
+        complain(stop if stop.args else "stopped by Ctrl-C")
         sys.exit(130)
     except (ValueError, TypeError, ArithmeticError, OSError, ImportError, MemoryError) as error:
-        say(f"error: {error if error.args else type(error).__name__}")
+        complain(f"error: {error if error.args else type(error).__name__}")
         sys.exit(2 if isinstance(error, (ValueError, TypeError, FileNotFoundError)) else 1)
+
+
+def _flush(stream: Any) -> None:
+    """Write out what was printed: here, not when Python shuts down and no error can be caught.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    if stream is not None:  # closed before Python began
+        try:
+            stream.flush()
+        except OSError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())  # for what is left
+            raise
 
 
 def count(number: int, noun: str) -> str:

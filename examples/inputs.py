@@ -11,6 +11,7 @@ import numpy as np
 import minigpt as mg
 from minigpt.datasets import corpora, load_text, open_tokens, train_val_split
 from minigpt.interop import pretrained_folder
+from minigpt.tokenizers.added_tokens import END_OF_TEXT
 
 Tokens = np.ndarray[Any, np.dtype[Any]]
 MakeTokenizer = Callable[[str], mg.Tokenizer]
@@ -87,7 +88,12 @@ def read_token_files(
 
 
 def first_prompt(tokenizer: mg.Tokenizer) -> str:
-    """A new line; where the tokenizer does not know it, the first token of its vocabulary."""
+    """What a text of its own goes on from: nothing, a new line, or a token of the vocabulary.
+
+    Nothing is enough where the tokenizer has <|endoftext|>, after which texts begin.
+    """
+    if END_OF_TEXT in getattr(tokenizer, "special_tokens", ()):
+        return ""
     try:
         tokenizer.encode("\n")
     except ValueError:

@@ -37,13 +37,12 @@ import time
 from pathlib import Path
 from typing import Any
 
-from tqdm import tqdm
-
 import minigpt as mg
 from command_line import Parser, at_least, one_line_errors
 from inputs import Tokens, first_prompt
 from minigpt.datasets import load_text, train_val_split
 from minigpt.models import LSTMConfig, LSTMLanguageModel
+from minigpt.progress_bar import ProgressBar
 from minigpt.sampling import perplexity
 from minigpt.training import Callback, evaluate
 from minigpt.training.plots import new_figure
@@ -82,7 +81,7 @@ def main() -> None:
         print(f"{name}: {model.num_parameters():,} parameters")
     print(f"both: adam, cross-entropy, batches of {BATCH_SIZE} x {BLOCK_SIZE} characters")
     steps = args.steps or steps_in(60 * args.minutes, train, tokenizer.vocab_size, args)
-    with tqdm(total=sum(steps), unit="step", disable=args.quiet) as bar:
+    with ProgressBar(sum(steps), unit="step", shown=not args.quiet) as bar:
         turns = Turns(bar)
         trainers = {
             name: mg.Trainer(

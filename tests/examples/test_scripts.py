@@ -115,6 +115,17 @@ def test_generate_with_beams(run, trained):
     assert expected[0] + "\n──" in out and out.endswith("\n" + expected[1] + "\n")
 
 
+def test_generate_with_its_other_options(run, trained):
+    sampler = mg.Sampler(*mg.load_model("r"))
+    expected = sampler.generate("to be", 30, num_beams=2, stop="e", no_repeat_ngram_size=3)
+    command = "--checkpoint r --tokens 30 --beams 2 --stop e --no-repeat 3"
+    assert run("generate", command, "--prompt", "to be") == (0, expected[0] + "\n", "")
+    expected = sampler.generate("\n", 5, temperature=0)
+    for nothing in ((), ("--prompt", "")):  # a text of its own
+        code, out, _ = run("generate", "--checkpoint r --tokens 5 --temperature 0", *nothing)
+        assert (code, out) == (0, expected[0] + "\n")
+
+
 def test_evaluate_with_a_stride(run, trained):
     model, tokenizer = mg.load_model("r")
     scores = token_log_probabilities(model, tokenizer.encode_array(TEXT)[1845:], stride=2)
@@ -316,7 +327,7 @@ def test_the_run_of_somebody_else_is_kept(run, trained, tiny, script):
     before = files("r")
     code, _, err = run(script, "--steps 2 --output r" + f" {SMALL}" * (script == "train"))
     assert code == 0 and files("r/previous-1") == before
-    assert f"{script}.py: r: what was there" in err
+    assert err.startswith(f"{script}.py: ") and f"{os.sep}r: what was there" in err
 
 
 # ── whatever goes wrong ───────────────────────────────────────────────────────────────────────────
@@ -354,6 +365,7 @@ def test_the_run_of_somebody_else_is_kept(run, trained, tiny, script):
         ("generate", "--checkpoint r --beams 0", "--beams: must be an integer of at least 1"),
         ("generate", "--checkpoint r --beams 2 --samples 3", "pass num_beams=3"),
         ("generate", "--checkpoint r --beams 2 --top-k 3", "top_k=3 belongs to sampling"),
+        ("generate", "--checkpoint r --tokens 2 --min-tokens 3", "min_new_tokens must be at most"),
         ("generate", "--checkpoint mute", "mute holds no tokenizer"),
         ("look_inside", "--checkpoint r/best.npz", "is a file: name the run's folder"),
         ("look_inside", "--checkpoint mute", "mute holds no tokenizer"),
@@ -479,3 +491,33 @@ def test_as_a_command_whose_reader_goes_away(trained, script, arguments):
         )
     assert done.returncode == 1
     assert not re.search("error|exception|traceback", done.stderr, re.IGNORECASE)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="redirections of a POSIX shell")
+@pytest.mark.parametrize(
+    ("redirection", "code"),
+    [
+        ("2>&-", 0),
+        ("2>/dev/full", 0),
+        ("2>&1 >out | head -c 30", 0),
+        (">&-", 0),
+        (">&- 2>&-", 0),
+        ("<&- >&- 2>&-", 0),
+        (">/dev/full", 1),
+        (">/dev/full 2>&1", 1),
+        ("| head -c 5", 1),
+    ],
+)
+def test_what_cannot_be_shown_ends_no_training(folder, redirection, code):
+    small = SMALL.replace(" --quiet", "")
+    command = f"{sys.executable} {EXAMPLES / 'train.py'} {small} --steps 40 --eval-interval 10"
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUTF8": "1", "PYTHONUNBUFFERED": ""}
+    done = subprocess.run(
+        ["bash", "-c", f"set -o pipefail; {command} --output r {redirection}"],
+        env=environment, capture_output=True, text=True, timeout=300, check=False,
+    )  # fmt: skip
+    assert (done.returncode, "Traceback" in done.stderr) == (code, False), done.stderr
+    assert mg.History.read("r").column("step")[-1] == 40
+    assert Path("r/step-00000040.npz").exists()
+    if redirection == ">/dev/full":
+        assert done.stderr.endswith("train.py: error: [Errno 28] No space left on device\n")
