@@ -3,7 +3,8 @@
 Reading order: ``plain`` (the loop on one page), ``trainer`` (the same loop, and what goes with it),
 ``config`` (its settings), ``run`` (where it stands), ``trainable`` (what it asks of a model),
 ``batches`` and ``evaluation``, ``parallel``, ``history`` and ``callbacks``; then ``logbook``,
-``files`` and ``snapshot`` (how a run survives being killed; see ``minigpt.checkpoints``).
+``files``, ``snapshot`` and ``resuming`` (how a run survives being killed; see
+``minigpt.checkpoints``).
 """
 
 from minigpt.training.callbacks import Callback
