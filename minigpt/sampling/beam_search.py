@@ -127,7 +127,7 @@ def beam_search(
         if n_open == 0:
             break
         first_open = np.argsort(ended, axis=1, kind="stable")[:, :n_open]  # (A, beams)
-        log_p = np.where(ended, -np.inf, log_p)  # what has ended does not go on, as another's may
+        log_p = np.where(ended, -np.inf, log_p)  # of what has ended nothing follows
         log_p, rows, tokens = (
             np.take_along_axis(x, first_open, axis=1) for x in (log_p, rows, tokens)
         )

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import cast
+from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 
 from minigpt import checks
 from minigpt.autograd import Array
+from minigpt.interop import read_generation_config
 from minigpt.sampling.filters import (
     apply_temperature,
     check_min_p,
@@ -106,6 +109,29 @@ class SamplingConfig:
         for name, value in _checked(self).items():
             object.__setattr__(self, name, value)  # frozen for everybody else
         _check_beams(self)
+
+    @classmethod
+    def from_generation_config(cls, path: str | os.PathLike[str], **options: Any) -> SamplingConfig:
+        """What the publishers of a model recommend, out of its ``generation_config.json``.
+
+        Args:
+            path: the file, or the folder that it is in.
+            **options: fields that are to differ.
+
+        Raises:
+            FileNotFoundError: there is no such file.
+            PretrainedError: it asks for something that a Sampler cannot do, and says what.
+
+        Example:
+            >>> import tempfile, pathlib
+            >>> with tempfile.TemporaryDirectory() as folder:
+            ...     file = pathlib.Path(folder, "generation_config.json")
+            ...     _ = file.write_text('{"do_sample": true, "top_p": 0.9, "eos_token_id": 7}')
+            ...     config = SamplingConfig.from_generation_config(folder, seed=1)
+            >>> config.top_p, config.top_k, config.stop_tokens, config.seed
+            (0.9, 50, (7,), 1)
+        """
+        return cls(**{**read_generation_config(Path(path)), **options})
 
     def known_stop_tokens(self, vocab_size: int) -> tuple[int, ...]:
         """The stop tokens, all of them below ``vocab_size``.

@@ -81,10 +81,6 @@ class Tokenizer(ABC):
     def decode(self, ids: Iterable[int] | Array, skip_special_tokens: bool = False) -> str:
         """The text of ``ids``."""
 
-    def decode_bytes(self, ids: Iterable[int] | Array, skip_special_tokens: bool = False) -> bytes:
-        """The text of ``ids`` in UTF-8, which may end inside a character where tokens are bytes."""
-        return self.decode(ids, skip_special_tokens).encode("utf-8")
-
     @abstractmethod
     def to_dict(self) -> dict[str, Any]:
         """Everything that makes this tokenizer, JSON-able, with its ``"type"``."""

@@ -175,6 +175,10 @@ class CharTokenizer(Tokenizer):
             start = place + 1
         return "".join(pieces) + self._decode_characters(array[start:])
 
+    def decode_bytes(self, ids: Iterable[int] | Array, skip_special_tokens: bool = False) -> bytes:
+        """The text of ``ids`` in UTF-8: whole characters, as every token is."""
+        return self.decode(ids, skip_special_tokens).encode("utf-8")
+
     def to_dict(self) -> dict[str, Any]:
         """Everything that makes this tokenizer, JSON-able."""
         return {

@@ -172,6 +172,29 @@ def test_the_distribution_that_is_drawn_from(models, filters):
         np.testing.assert_allclose(found, expected.numpy(), rtol=0, atol=2e-5)
 
 
+@pytest.mark.parametrize(
+    "published",
+    [
+        {"num_beams": 3, "length_penalty": 0.5, "early_stopping": True, "eos_token_id": [EOS, 3]},
+        {"repetition_penalty": 1.3, "no_repeat_ngram_size": 2, "eos_token_id": EOS},
+        {"eos_token_id": EOS, "min_new_tokens": 5},
+    ],
+    ids=str,
+)
+def test_published_defaults_write_what_they_write_there(models, published, tmp_path):
+    """A generation_config.json of Transformers' own making, given to both."""
+    ours, theirs = models
+    defaults = transformers.GenerationConfig(max_new_tokens=16, pad_token_id=PAD, **published)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        defaults.save_pretrained(tmp_path)
+    config = SamplingConfig.from_generation_config(tmp_path)
+    ids = prompts(9)
+    out = Sampler(ours).generate_ids(ids, config=config)
+    expected = reference(theirs, ids, generation_config=defaults, do_sample=None)
+    np.testing.assert_array_equal(out, expected.numpy())
+
+
 def test_several_samples_of_each_prompt_stand_together(models):
     """The draws differ, the shape and the order do not."""
     ours, theirs = models

@@ -473,6 +473,22 @@ def test_a_ready_config_is_taken_and_options_by_name_come_before_it(letters):
         letters.generate("abc", config=SamplingConfig)
 
 
+def test_published_defaults_go_for_every_method(letters, tmp_path):
+    path = tmp_path / "generation_config.json"
+    path.write_text(
+        '{"do_sample": true, "temperature": 0.9, "top_k": 5, "eos_token_id": 5, "pad_token_id": 8}'
+    )
+    config = SamplingConfig.from_generation_config(path, max_new_tokens=20, seed=3)
+    (text,) = letters.generate("abc", config=config)
+    assert [text] == letters.generate(
+        "abc", 20, temperature=0.9, top_k=5, stop_tokens=5, seed=3
+    ) and text == "".join(letters.stream("abc", config=config))
+    assert letters.generate_ids([[1, 2], [3, 4]], config=config).shape[0] == 2
+    path.write_text('{"typical_p": 0.5}')
+    with pytest.raises(ValueError, match=r"typical_p=0\.5 is not supported by a Sampler"):
+        SamplingConfig.from_generation_config(tmp_path)
+
+
 def test_what_a_method_cannot_do_for_a_ready_config_is_refused(letters):
     with pytest.raises(ValueError, match="num_return_sequences=2 cannot be streamed"):
         letters.stream("abc", config=SamplingConfig(num_return_sequences=2))
