@@ -156,54 +156,59 @@ class _Finder:
                 yield from run
 
     def _split(self, run: Iterator[Any]) -> Iterator[Part]:
-        held, start, before = "", 0, ""  # text not given yet, its place, the character before it
+        held, start, before = "", 0, ""  # text still needed, its place, the character before it
+        given = searched = 0  # how much of it is given out already, and searched for tokens
         for piece, place in run:
             start = start if held else place
             held += piece
             certain = len(held) - self._look_ahead + 1
-            if certain > 0:
-                used = yield from self._parts(held, start, before, certain)
-                if used:
-                    held, start, before = held[used:], start + used, held[used - 1]
+            if certain > max(given, searched):
+                given, searched = yield from self._parts(
+                    held, start, before, given, searched, certain
+                )
+                if done := min(given, searched):
+                    held, start, before = held[done:], start + done, held[done - 1]
+                    given, searched = given - done, searched - done
         if held:
-            yield from self._parts(held, start, before, None)
+            yield from self._parts(held, start, before, given, searched, None)
 
     def _parts(
-        self, text: str, start: int, before: str, certain: int | None
-    ) -> Generator[Part, None, int]:
-        """Parts of ``text`` that begin before ``certain``; returns the characters they take.
+        self, text: str, start: int, before: str, given: int, searched: int, certain: int | None
+    ) -> Generator[Part, None, tuple[int, int]]:
+        """Parts of ``text`` that begin before ``certain``, which is None where nothing follows it.
 
-        With None nothing follows the text, and all is certain.
+        Returns how much of the text is given out then, and how much is searched. White space after
+        a token may be given out with it before it is searched, and white space before a token
+        searched before it is given out.
         """
-        done, end = 0, len(text) if certain is None else certain
-        skipped = 0  # the end of a name that does not stand by itself
-        for match in self._pattern.finditer(text):
+        end = len(text) if certain is None else certain
+        for match in self._pattern.finditer(text, searched):
             first, last = match.span()
             if first >= end:
                 break
             token = self._token[match.group()]
             if token.single_word and _is_in_a_word(before, text, first, last):
-                skipped = last
+                searched = last
                 continue
             if token.name in self._disallowed:
                 raise ValueError(_message(token.name, start + first))
             if token.rstrip:
                 last = len(text) - len(text[last:].lstrip(WHITE_SPACE))
-                if certain is not None and last > certain:
+                if certain is not None and last > min(certain, len(text) - 1):
                     end = first  # more white space may follow, or a token that begins with it
                     break
             if token.lstrip:
                 first = len(text[:first].rstrip(WHITE_SPACE))
-            if first > done:
-                yield text[done:first], start + done
+            if first > given:
+                yield text[given:first], start + given
             yield token.id, start + match.start()  # type: ignore[misc]
-            done = max(done, last)
+            given, searched = max(given, last), match.end()
+        searched = end = max(searched, end)
         if certain is not None and self._lstrip:  # a token may come that takes this along
             end = len(text[:end].rstrip(WHITE_SPACE))
-        end = max(done, skipped, end)
-        if done < end:
-            yield text[done:end], start + done
-        return end
+        if given < end:
+            yield text[given:end], start + given
+        return max(given, end), searched
 
 
 def _placed(pieces: Iterable[str]) -> Iterator[Part]:

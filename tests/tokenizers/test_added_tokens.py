@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from minigpt.tokenizers import (
@@ -33,15 +33,32 @@ def with_end(kind: str, special: tuple[str, ...] = (END, "<pad>")) -> Tokenizer:
     return BPETokenizer(BYTES, [], special)
 
 
+PLAIN = dict.fromkeys(("special", "lstrip", "rstrip", "single_word", "normalized"), False)
+
+
+# A name inside a word ends with white space, which the next token takes along.
+@example(
+    flags=[PLAIN, {**PLAIN, "lstrip": True}, {**PLAIN, "single_word": True}, PLAIN],
+    text=["<a>b", " x ", "<a>b", "<a>"],
+    cuts=[1],
+)
+# White space that one token takes along begins the next.
+@example(
+    flags=[PLAIN, PLAIN, {**PLAIN, "rstrip": True}, PLAIN], text=[" x ", " x ", "<a>"], cuts=[1]
+)
+# More white space comes after the shortest of names.
+@example(
+    flags=[PLAIN, PLAIN, PLAIN, {**PLAIN, "rstrip": True}], text=["_", " ", " ", "a"], cuts=[1]
+)
 @given(
-    flags=st.lists(FLAGS, min_size=3, max_size=3),
+    flags=st.lists(FLAGS, min_size=4, max_size=4),
     text=st.lists(st.sampled_from(["<a>", "<a>b", " x ", "a", "b", " ", "_", "\n"]), max_size=20),
     cuts=st.lists(st.integers(1, 4), min_size=1, max_size=10),
 )
 def test_the_parts_are_the_same_wherever_the_text_is_cut(
     flags: list[dict[str, bool]], text: list[str], cuts: list[int]
 ) -> None:
-    names = ["<a>", "<a>b", " x "]
+    names = ["<a>", "<a>b", " x ", "_"]
     added = AddedTokens([AddedToken(n, i, **flags[i]) for i, n in enumerate(names)])
     whole = "".join(text)
     pieces: list[str] = []
