@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from minigpt.tokenizers import (
@@ -33,6 +33,7 @@ def with_end(kind: str, special: tuple[str, ...] = (END, "<pad>")) -> Tokenizer:
     return BPETokenizer(BYTES, [], special)
 
 
+@settings(max_examples=300)
 @given(
     flags=st.lists(FLAGS, min_size=3, max_size=3),
     text=st.lists(st.sampled_from(["<a>", "<a>b", " x ", "a", "b", " ", "_", "\n"]), max_size=20),
