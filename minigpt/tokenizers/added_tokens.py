@@ -9,7 +9,7 @@ that text from outside cannot smuggle one in. The options are those of Hugging F
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Generator, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
@@ -156,59 +156,75 @@ class _Finder:
                 yield from run
 
     def _split(self, run: Iterator[Any]) -> Iterator[Part]:
-        held, start, before = "", 0, ""  # text still needed, its place, the character before it
-        given = searched = 0  # how much of it is given out already, and searched for tokens
+        state = _State()
         for piece, place in run:
-            start = start if held else place
-            held += piece
-            certain = len(held) - self._look_ahead + 1
-            if certain > max(given, searched):
-                given, searched = yield from self._parts(
-                    held, start, before, given, searched, certain
-                )
-                if done := min(given, searched):
-                    held, start, before = held[done:], start + done, held[done - 1]
-                    given, searched = given - done, searched - done
-        if held:
-            yield from self._parts(held, start, before, given, searched, None)
+            if not state.text:
+                state.start = place
+            state.text += piece
+            yield from self._parts(state, certain=len(state.text) - self._look_ahead + 1)
+            state.forget()
+        yield from self._parts(state, certain=None)
 
-    def _parts(
-        self, text: str, start: int, before: str, given: int, searched: int, certain: int | None
-    ) -> Generator[Part, None, tuple[int, int]]:
-        """Parts of ``text`` that begin before ``certain``, which is None where nothing follows it.
+    def _parts(self, state: _State, certain: int | None) -> Iterator[Part]:
+        """What is certain of the text: tokens that begin before ``certain``, and what is between.
 
-        Returns how much of the text is given out then, and how much is searched. White space after
-        a token may be given out with it before it is searched, and white space before a token
-        searched before it is given out.
+        With None nothing follows the text, and all is certain.
         """
-        end = len(text) if certain is None else certain
-        for match in self._pattern.finditer(text, searched):
+        text = state.text
+        for match in self._pattern.finditer(text, state.scanned):
             first, last = match.span()
-            if first >= end:
+            if certain is not None and first >= certain:
                 break
             token = self._token[match.group()]
-            if token.single_word and _is_in_a_word(before, text, first, last):
-                searched = last
+            state.scanned = last
+            if token.single_word and _is_in_a_word(text, first, last):
                 continue
             if token.name in self._disallowed:
-                raise ValueError(_message(token.name, start + first))
-            if token.rstrip:
-                last = len(text) - len(text[last:].lstrip(WHITE_SPACE))
-                if certain is not None and last > min(certain, len(text) - 1):
-                    end = first  # more white space may follow, or a token that begins with it
-                    break
+                raise ValueError(_message(token.name, state.start + first))
+            begin, end = first, last
             if token.lstrip:
-                first = len(text[:first].rstrip(WHITE_SPACE))
-            if first > given:
-                yield text[given:first], start + given
-            yield token.id, start + match.start()  # type: ignore[misc]
-            given, searched = max(given, last), match.end()
-        searched = end = max(searched, end)
+                begin = len(text[:first].rstrip(WHITE_SPACE))
+            if token.rstrip:
+                end = len(text) - len(text[last:].lstrip(WHITE_SPACE))
+                if end == len(text) and certain is not None:  # more white space may follow
+                    state.scanned = certain = first
+                    break
+            if begin > state.given:
+                yield text[state.given : begin], state.start + state.given
+            yield token.id, state.start + first  # type: ignore[misc]
+            state.given = max(state.given, end)
+        state.scanned = len(text) if certain is None else max(state.scanned, certain)
+        plain = state.scanned
         if certain is not None and self._lstrip:  # a token may come that takes this along
-            end = len(text[:end].rstrip(WHITE_SPACE))
-        if given < end:
-            yield text[given:end], start + given
-        return max(given, end), searched
+            plain = len(text[:plain].rstrip(WHITE_SPACE))
+        if plain > state.given:
+            yield text[state.given : plain], state.start + state.given
+            state.given = plain
+
+
+@dataclass
+class _State:
+    """Text that comes in pieces, and how far it has been dealt with.
+
+    Attributes:
+        text: what is still of interest.
+        start: its place in the whole.
+        scanned: no token that has not been seen begins before it.
+        given: what is before it has been given, as text or as a token with its white space.
+    """
+
+    text: str = ""
+    start: int = 0
+    scanned: int = 0
+    given: int = 0
+
+    def forget(self) -> None:
+        """Drop what is dealt with, but for the character that a word may end with."""
+        dropped = max(min(self.scanned, self.given) - 1, 0)
+        self.text = self.text[dropped:]
+        self.start += dropped
+        self.scanned -= dropped
+        self.given -= dropped
 
 
 def _placed(pieces: Iterable[str]) -> Iterator[Part]:
@@ -219,11 +235,11 @@ def _placed(pieces: Iterable[str]) -> Iterator[Part]:
             start += len(piece)
 
 
-def _is_in_a_word(before: str, text: str, first: int, last: int) -> bool:
+def _is_in_a_word(text: str, first: int, last: int) -> bool:
     import regex  # only here: importing it takes a while, and few tokens are single words
 
-    left = text[first - 1] if first > 0 else before
-    return bool(regex.match(r"\w", left) or regex.match(r"\w", text[last : last + 1]))
+    neighbours = text[max(first - 1, 0) : first], text[last : last + 1]
+    return any(regex.match(r"\w", neighbour) for neighbour in neighbours)
 
 
 def _message(name: str, place: int) -> str:
