@@ -20,7 +20,6 @@ from minigpt.interop.sharded import INDEX, SINGLE
 from minigpt.nn import Module
 from minigpt.nn.initial_weights import without_initial_weights
 from minigpt.nn.lora import lora_parameters
-from minigpt.tokenizers.added_tokens import END_OF_TEXT
 
 if TYPE_CHECKING:
     from minigpt.models.gpt import GPTConfig
@@ -160,8 +159,8 @@ def _end_of_text(tokenizer: Any, config: GPTConfig) -> int | None:
             f"tokenizer has vocab_size={tokenizer.vocab_size}, more than the model's "
             f"{config.vocab_size}: pass the one that the model was trained with"
         )
-    ids: dict[str, int] = tokenizer.special_tokens
-    return ids.get(END_OF_TEXT)
+    end_of_text: int | None = tokenizer.end_of_text_id
+    return end_of_text
 
 
 def _write_json(path: Path, data: dict[str, Any]) -> None:

@@ -15,7 +15,7 @@ import numpy as np
 
 from minigpt import checks
 from minigpt.autograd import Array
-from minigpt.tokenizers.added_tokens import AddedToken, AddedTokens, check_names
+from minigpt.tokenizers.added_tokens import END_OF_TEXT, AddedToken, AddedTokens, check_names
 from minigpt.tokenizers.base import Tokenizer, check_ids, check_text, check_texts
 from minigpt.tokenizers.bpe.patterns import SplitPattern
 from minigpt.tokenizers.bpe.plain import Pair
@@ -200,6 +200,16 @@ class BPETokenizer(Tokenizer):
     def vocab_size(self) -> int:
         """Bytes, merges and special tokens."""
         return len(self.vocab)
+
+    @property
+    def end_of_text_id(self) -> int | None:
+        """The id of ``<|endoftext|>``, GPT-2's token between texts; None where it is not special.
+
+        Example:
+            >>> BPETokenizer.train("a", 257, ["<|endoftext|>"], progress=False).end_of_text_id
+            256
+        """
+        return self.special_tokens.get(END_OF_TEXT)
 
     def encode(
         self,
