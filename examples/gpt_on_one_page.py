@@ -8,19 +8,20 @@ C features of a character, h attention heads of d = C/h features, V different ch
 """
 
 import math
+import os
 import textwrap
 import time
 from pydoc_data.topics import topics  # real text that every Python has: what help() shows
 
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # so small are the matrices that more would wait
 import numpy as np
 
 N_LAYER, N_HEAD, WIDTH, CONTEXT = 2, 4, 96, 32  # WIDTH is C, and CONTEXT the largest T
-STEPS, BATCH_SIZE, LEARNING_RATE = 1500, 16, 5e-3
+STEPS, BATCH_SIZE, LEARNING_RATE = 2400, 12, 4e-3
 
 # ── 1. Derivatives ──────────────────────────────────────────────────────────────────────────────
-# Learning asks of every number: if it grew a little, by how much would the loss grow? That is
-# ∂loss/∂number. Each operation is noted on a tape as it is computed. Read backwards, from the
-# loss, the tape turns the derivative of each result into those of its inputs: the chain rule.
+# Learning asks of every number: if it grew a little, how much would the loss grow? Each operation
+# is noted on a tape; read backwards, it turns ∂loss/∂result into ∂loss/∂input: the chain rule.
 tape = []
 
 
@@ -169,9 +170,8 @@ def write(W, characters, text, length, rng, temperature=0.5):
     """Draw the next character from the model's probabilities, and again, and again."""
     while len(text) < length:
         ids = np.array([[characters.index(c) for c in text[-CONTEXT:]]])  # (1, T)
-        p = softmax(gpt(W, ids).data[0, -1] / temperature)
+        text += rng.choice(characters, p=softmax(gpt(W, ids).data[0, -1] / temperature))
         tape.clear()  # nothing is learned from this
-        text += rng.choice(characters, p=p)
     return text
 
 
@@ -193,7 +193,7 @@ def main(steps=STEPS):
         if t % report == 0:
             mean, said = np.mean(losses[-report:]), write(W, characters, "The ", 64, rng)
             print(f"{time.time() - started:3.0f} s  step {t:4}  loss {mean:.2f}  {said}")
-    print("\n" + textwrap.fill(write(W, characters, "The ", 700, rng), 96))
+    print("\n" + textwrap.fill(write(W, characters, "The ", 500, rng), 96))
 
 
 if __name__ == "__main__":

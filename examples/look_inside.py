@@ -22,7 +22,7 @@ from inputs import load
 from minigpt.training.plots import draw_history, new_figure
 
 INCHES_A_TOKEN, SMALLEST, LARGEST = 0.09, 1.3, 2.7  # of a square
-LONGEST_TITLE = 50
+LETTERS_AN_INCH = 10  # of a title
 
 
 @one_line_errors()
@@ -74,8 +74,8 @@ def draw(
 
     has, family = glyphs("".join(tokens) + text)
     labels = [escaped(token, has) for token in tokens]
-    reading = escaped(" ".join(text.split()), has)
-    reading = reading if len(reading) <= LONGEST_TITLE else reading[:LONGEST_TITLE] + "…"
+    reading, longest = escaped(" ".join(text.split()), has), int(LETTERS_AN_INCH * width)
+    reading = reading if len(reading) <= longest else reading[: longest - 1] + "…"
     title = f"where the heads look, reading\n“{reading}”"
     right.suptitle(title, family=family, parse_math=False)
     every = math.ceil(n_tokens * INCHES_A_TOKEN / square)
