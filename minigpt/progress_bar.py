@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
+import textwrap
 import time
 from collections.abc import Iterable, Iterator
 from types import TracebackType
@@ -102,9 +103,11 @@ class ProgressBar:
             self.update()
 
     def note(self, text: str) -> None:
-        """One line above the bar, where there is a bar."""
+        """A sentence above the bar, where there is a bar; on a terminal, folded at its width."""
         if self._bar is not None:
             with contextlib.suppress(Exception):
+                if width := _width(sys.stderr):
+                    text = textwrap.fill(text, width, break_on_hyphens=False)
                 self._bar.write(text, file=self._bar.fp)
 
     def close(self) -> None:

@@ -75,3 +75,17 @@ def test_what_is_not_shown_is_quiet(capsys) -> None:
         bar.note("nothing")
         bar.say("nothing")
     assert capsys.readouterr() == ("", "")
+
+
+def test_a_long_note_is_folded_at_the_width_of_the_terminal(monkeypatch) -> None:
+    shown = io.StringIO()
+    monkeypatch.setattr(sys, "stderr", shown)
+    monkeypatch.setenv("COLUMNS", "40")
+    words = (
+        'threadpoolctl is not installed: with it, training is faster (pip install "minigpt[fast]")'
+    )
+    with ProgressBar(3, "counting") as bar:
+        bar.note(words)
+    lines = shown.getvalue().replace("\r", "\n").split("\n")
+    assert max(map(len, lines)) <= 40
+    assert words in " ".join(line.strip() for line in lines if line.strip())
