@@ -64,9 +64,9 @@ def main() -> None:
     config = mg.GPTConfig(
         vocab_size=tokenizer.vocab_size,
         block_size=64,
-        n_layer=4,
-        n_head=4,
-        n_embd=128,
+        n_layer=2,
+        n_head=5,
+        n_embd=160,
         init_std=0.05,
     )
     model = mg.GPT(config, seed=args.seed)
@@ -110,7 +110,7 @@ def main() -> None:
 
 
 def write(sampler: mg.Sampler, seed: int, n_tokens: int = 150) -> str:
-    return sampler.generate("The ", max_new_tokens=n_tokens, temperature=0.7, seed=seed)[0]
+    return sampler.generate("The", max_new_tokens=n_tokens, temperature=0.7, seed=seed)[0]
 
 
 if __name__ == "__main__":
