@@ -23,6 +23,7 @@ from runs import resume_command, train_to_the_end
 DATA = "python-docs"
 OUTPUT = Path("runs/quickstart")
 VOCAB_SIZE = 1024
+PROMPT = "When a function is"
 
 
 class Lines(Callback):
@@ -32,14 +33,14 @@ class Lines(Callback):
         self.sampler, self.seed = sampler, seed
 
     def on_evaluation(self, trainer: mg.Trainer, record: dict[str, float]) -> None:
-        line = write(self.sampler, self.seed, n_tokens=40).replace("\n", "⏎")
-        trainer.print(f"  after {count(int(record['step']), 'step')}: {line[:60]}")
+        line = write(self.sampler, self.seed, n_tokens=30).replace("\n", "⏎")
+        trainer.print(f"  after {count(int(record['step']), 'step')}: {line[:70]}")
 
 
 @one_line_errors()
 def main() -> None:
     parser = Parser(__doc__)
-    parser.add_argument("--steps", type=at_least(1), default=1000, help="optimizer steps to take")
+    parser.add_argument("--steps", type=at_least(1), default=800, help="optimizer steps to take")
     parser.add_seed("weights, batches and samples")
     parser.add_argument(
         "--output",
@@ -109,8 +110,8 @@ def main() -> None:
         print(error)
 
 
-def write(sampler: mg.Sampler, seed: int, n_tokens: int = 150) -> str:
-    return sampler.generate("The", max_new_tokens=n_tokens, temperature=0.7, seed=seed)[0]
+def write(sampler: mg.Sampler, seed: int, n_tokens: int = 110) -> str:
+    return sampler.generate(PROMPT, max_new_tokens=n_tokens, temperature=0.6, seed=seed)[0]
 
 
 if __name__ == "__main__":

@@ -173,10 +173,10 @@ def test_quickstart(run, tiny):
     code, out, _ = run("quickstart", "--steps 5")
     assert code == 0
     assert re.search(r"4,800 characters of text are [\d,]+ tokens, ([\d,]+) different ones", out)
-    assert "Before training it wrote:\nThe" in out and "After training it writes:\nThe" in out
+    assert "Before training it wrote:\nWhen" in out and "After training it writes:\nWhen" in out
     n = int(re.search(r"tokens, ([\d,]+) different", out)[1].replace(",", ""))
     assert f"guessing would cost ln {n} = {np.log(n):.2f} a token" in out
-    assert "\n  after 5 steps: The" in out
+    assert "\n  after 5 steps: When a function is" in out
     assert "generate.py --checkpoint runs/quickstart" in out.replace(os.sep, "/")
     assert mg.History.read("runs/quickstart").column("step") == [1, 2, 3, 4, 5]
 
