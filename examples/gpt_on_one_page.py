@@ -13,7 +13,7 @@ import textwrap
 import time
 from pydoc_data.topics import topics  # real text that every Python has: what help() shows
 
-os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # so small are the matrices that more would wait
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # for small matrices one thread is the fastest
 import numpy as np
 
 N_LAYER, N_HEAD, WIDTH, CONTEXT = 2, 4, 96, 32  # WIDTH is C, and CONTEXT the largest T
@@ -70,14 +70,14 @@ def embedding(weight, ids):
 
 def layer_norm(x, gain):
     """y = γ ∘ x̂, x̂ = (x − μ)/√(σ² + ε): features of mean 0 and variance 1 (Ba et al. 2016)."""
-    deviation = x.data - x.data.mean(-1, keepdims=True)  # (B, T, C) - (B, T, 1)
-    std = np.sqrt((deviation**2).mean(-1, keepdims=True) + 1e-5)
-    x_hat = deviation / std
+    std = np.sqrt(x.data.var(-1, keepdims=True) + 1e-5)
+    x_hat = (x.data - x.data.mean(-1, keepdims=True)) / std  # (B, T, C) - (B, T, 1)
 
     def derivative(dy):  # μ and σ move with x, which takes two means away
-        d = dy * gain.data
-        dx = d - d.mean(-1, keepdims=True) - x_hat * (d * x_hat).mean(-1, keepdims=True)
-        return dx / std, (dy * x_hat).sum(axis=(0, 1))
+        dx_hat = dy * gain.data
+        along = x_hat * (dx_hat * x_hat).mean(-1, keepdims=True)
+        dx = (dx_hat - dx_hat.mean(-1, keepdims=True) - along) / std
+        return dx, (dy * x_hat).sum(axis=(0, 1))
 
     return Tensor(gain.data * x_hat, (x, gain), derivative)
 
