@@ -5,7 +5,8 @@
     python examples/train.py --data my-notes.txt --n-layer 6 --n-embd 192 --steps 5000
     python examples/train.py --resume --data python-stdlib --output runs/stdlib
 
-Stopped with Ctrl-C, or killed, it goes on with --resume as if nothing had happened.
+Stopped with Ctrl-C, or killed, it goes on with --resume as if nothing had happened; or, on purpose,
+with other --steps, --learning-rate, --batch-size, …
 """
 
 from __future__ import annotations
@@ -21,7 +22,13 @@ from minigpt.datasets import corpora
 from runs import new_gpt, resume_command, train_to_the_end
 
 VOCAB_SIZE = 1024
-WITH_RESUME = {"resume", "data", "val_fraction", "output", "steps", "quiet"}
+WITH_RESUME = {"resume", "data", "val_fraction", "output", "quiet"}
+# What may be another when a run goes on: option, and setting.
+CHANGES = {
+    "steps": "max_steps", "batch_size": "batch_size", "learning_rate": "learning_rate",
+    "accumulate": "gradient_accumulation", "weight_decay": "weight_decay",
+    "eval_interval": "eval_interval", "patience": "early_stopping_patience", "workers": "workers",
+}  # fmt: skip
 
 
 @one_line_errors()
@@ -64,13 +71,13 @@ def main() -> None:
     parser.add_seed("weights, batches and dropout")
     args = parser.parse_args()
     given = parser.given()
-    if args.resume and (belonging := [name for name in given if name not in WITH_RESUME]):
+    changes = {CHANGES[name]: getattr(args, name) for name in given if name in CHANGES}
+    if args.resume and (belonging := [n for n in given if n not in WITH_RESUME | CHANGES.keys()]):
         option = belonging[0].replace("_", "-")
         parser.error(f"--{option} belongs to the run: leave it out with --resume")
     if args.vocab_size and args.tokenizer != "bpe":
         parser.error("--vocab-size is of byte pairs: add --tokenizer bpe")
 
-    changes = {"max_steps": args.steps} if "steps" in given else {}
     trainer = resume(args, changes) if args.resume else start(args)
     if trainer.step >= trainer.total_steps:
         print(f"the run is finished after {count(trainer.step, 'step')}: --steps N goes further")

@@ -263,6 +263,17 @@ def test_resume_with_more_steps(run, trained):
     assert mg.History.read("r").column("step") == list(range(1, 10))
 
 
+def test_resume_with_other_settings_on_purpose(run, trained):
+    changes = "--steps 9 --learning-rate 0.5 --batch-size 3 --eval-interval 2"
+    code, _, err = run("train", f"--resume --data text.txt --output r --quiet {changes}")
+    assert (code, err) == (0, "")
+    config = load_checkpoint("r/step-00000009.npz").metadata["config"]
+    assert (config["max_steps"], config["learning_rate"], config["batch_size"]) == (9, 0.5, 3)
+    history = mg.History.read("r")
+    assert history.column("step", "evaluations")[-2:] == [8, 9]
+    assert history.column("learning_rate")[6] > 0.01
+
+
 def test_resume_of_a_finished_run_says_so(run, trained):
     code, out, _ = run("train", "--resume --data text.txt --output r --quiet")
     assert code == 0
@@ -279,11 +290,8 @@ def test_resume_of_a_run_that_stopped_early_says_so(run):
 
 @pytest.mark.parametrize(
     "option",
-    [
-        "--learning-rate 0.002", "--workers auto", "--overwrite", "--seed 0", "--n-layer 4",
-        "--batch-size 3", "--patience 2", "--dropout 0", "--eval-interval 7", "--accumulate 1",
-    ],
-)  # fmt: skip
+    ["--overwrite", "--seed 0", "--n-layer 4", "--dropout 0", "--tokenizer char"],
+)
 def test_resume_refuses_what_belongs_to_the_run(run, trained, option):
     before = files("r")
     code, out, err = run("train", f"--resume --data text.txt --output r --quiet {option}")
