@@ -12,8 +12,8 @@ by models that were pre-trained on names without labels and by the same models f
   next token     a GPT, which has learned to say the next character (Radford et al. 2018); the
                  state of its last token is read
 
-Both are pre-trained on all names but those of the test, and those that differ from one of them in a
-number alone. The names whose labels are learned from are among them. The test is the same for all,
+Both are pre-trained on all names but those of the test, and those that differ from one of them only
+in a number. The names whose labels are learned from are among them. The test is the same for all,
 and so are the numbers of steps. What is made of a pre-trained model is tried in three ways: to move
 every parameter, the backbone's ten times more slowly than the new head's; to move the last block
 and the head only; and to put low-rank adapters beside the frozen matrices (LoRA, Hu et al. 2021).

@@ -23,6 +23,7 @@ from minigpt.training.plots import draw_history, new_figure
 
 INCHES_A_TOKEN, SMALLEST, LARGEST = 0.09, 1.3, 2.7  # of a square
 LETTERS_AN_INCH = 10  # of a title
+LONGEST_LABEL = 14
 
 
 @one_line_errors()
@@ -47,17 +48,19 @@ def main() -> None:
 
 
 def shown(tokenizer: mg.Tokenizer, token: int) -> str:
-    """A token as text, with its white space visible; as hexadecimal where it is half a character.
+    r"""A token as text: white space visible, bytes of half a character as escapes, long ones cut.
 
     Example:
         >>> tokenizer = mg.BPETokenizer.train("类", 256, progress=False)
         >>> [shown(tokenizer, i) for i in tokenizer.encode(" 类")]
-        ['␣', 'e7', 'b1', 'bb']
+        ['␣', '\\xe7', '\\xb1', '\\xbb']
     """
-    text = tokenizer.decode([token])
-    if "\ufffd" in text and isinstance(tokenizer, mg.BPETokenizer):
-        return tokenizer.vocab[token].hex(" ")
-    return text.replace(" ", "␣").replace("\n", "⏎").replace("\t", "⇥")
+    if isinstance(tokenizer, mg.BPETokenizer):
+        text = tokenizer.vocab[token].decode("utf-8", "backslashreplace")
+    else:
+        text = tokenizer.decode([token])
+    text = text.replace(" ", "␣").replace("\n", "⏎").replace("\t", "⇥")
+    return text if len(text) <= LONGEST_LABEL else text[: LONGEST_LABEL - 1] + "…"
 
 
 def draw(

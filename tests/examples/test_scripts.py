@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import doctest
+import importlib
 import os
 import re
 import signal
@@ -532,3 +534,9 @@ def test_what_cannot_be_shown_ends_no_training(folder, redirection, code):
     assert Path("r/step-00000040.npz").exists()
     if redirection == ">/dev/full":
         assert done.stderr.endswith("train.py: error: [Errno 28] No space left on device\n")
+
+
+@pytest.mark.parametrize("module", ["look_inside", "word_tasks"])
+def test_the_examples_in_docstrings(module):
+    results = doctest.testmod(importlib.import_module(module))
+    assert results.attempted and not results.failed
