@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -52,7 +53,10 @@ def code(page: str) -> list[str]:
 def run(source: str, folder: Path) -> str:
     """What a block prints, run in a new process."""
     command = [sys.executable, "-W", "error", "-c", source]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=900)
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUTF8": "1"}
+    done = subprocess.run(
+        command, cwd=folder, env=environment, capture_output=True, text=True, timeout=900
+    )
     assert done.returncode == 0, f"{source}\n{done.stderr}"
     return done.stdout
 

@@ -43,7 +43,9 @@ def page() -> Any:
     spec = importlib.util.spec_from_file_location("gpt_on_one_page", PAGE)
     assert spec is not None and spec.loader is not None
     module: Any = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("OPENBLAS_NUM_THREADS", "1")  # as the page does; later tests keep theirs
+        spec.loader.exec_module(module)
     module.WIDTH, module.CONTEXT = 32, 16
     return module
 
