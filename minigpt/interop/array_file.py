@@ -57,10 +57,14 @@ class ArrayFile:
 
     def map(self, dtype: np.dtype[Any], count: int, start: int) -> Array:
         """Numbers where they lie in the file; writing to them changes a private copy."""
+        return np.frombuffer(self.mapped(), dtype, count, start)
+
+    def mapped(self) -> mmap.mmap:
+        """The file's bytes, mapped once; they stay what they were where the file is replaced."""
         if self._mapped is None:
             with self.open() as file:
                 self._mapped = mmap.mmap(file.fileno(), self.size, access=mmap.ACCESS_COPY)
-        return np.frombuffer(self._mapped, dtype, count, start)
+        return self._mapped
 
     def changed(self) -> PretrainedError:
         """The error for a file that is no longer the one it was."""

@@ -12,12 +12,8 @@ from __future__ import annotations
 
 import json
 import math
-import mmap
-import os
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
-from io import BufferedReader
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +22,7 @@ import numpy as np
 from minigpt import checks
 from minigpt.atomic import replacing
 from minigpt.autograd import Array
+from minigpt.interop.array_file import ArrayFile
 from minigpt.interop.errors import PretrainedError, refusing
 from minigpt.json_files import parse_object
 
@@ -72,26 +69,24 @@ class SafetensorsFile:
 
     def __init__(self, path: Path, memory_map: bool = True) -> None:
         self.path = path
-        if path.exists() and not path.is_file():  # a pipe would have no end
-            raise PretrainedError(path, "it is not a file")
-        with open(path, "rb") as file:
-            size = os.fstat(file.fileno()).st_size
+        self._file = ArrayFile(path)
+        size = self._file.size
+        with self._file.open() as file:
             header_bytes = int.from_bytes(file.read(8), "little")
             self._check_header_size(header_bytes, size)
             with refusing(path, "its header: "):
                 header = parse_object(file.read(header_bytes))
-            self.metadata = self._metadata(header.pop(METADATA, {}))
-            data_start = 8 + header_bytes
-            self.entries = {
-                name: self._entry(name, fields, data_start) for name, fields in header.items()
-            }
-            self._check_places(data_start, size)
-            self._identity = _identity(file)
-            self._data_start, self._data_bytes = data_start, size - data_start
-            self._copied: Array | None = None
-            # Copy-on-write: what is written to the arrays stays in this process.
-            access = mmap.ACCESS_COPY
-            self._mapped = mmap.mmap(file.fileno(), size, access=access) if memory_map else None
+        self.metadata = self._metadata(header.pop(METADATA, {}))
+        data_start = 8 + header_bytes
+        self.entries = {
+            name: self._entry(name, fields, data_start) for name, fields in header.items()
+        }
+        self._check_places(data_start, size)
+        self._data_start, self._data_bytes = data_start, size - data_start
+        self._copied: Array | None = None
+        self._memory_map = memory_map
+        if memory_map:  # at once: a file that is replaced later does not matter then
+            self._file.mapped()
 
     def read(self, name: str) -> Array:
         """An array as float32, or as float64 where it is stored so.
@@ -109,12 +104,12 @@ class SafetensorsFile:
             )
         stored = np.dtype(STORED_AS[entry.dtype])
         count = math.prod(entry.shape)
-        if self._mapped is not None and _lies_as_in_memory(stored, entry.start):
-            array = np.frombuffer(self._mapped, stored, count, entry.start)
+        if self._memory_map and _lies_as_in_memory(stored, entry.start):
+            array = self._file.map(stored, count, entry.start)
         elif _lies_as_in_memory(stored, start := entry.start - self._data_start):
             array = self._copy()[start : start + count * stored.itemsize].view(stored)
         else:
-            with self._open() as file:
+            with self._file.open() as file:
                 array = np.fromfile(file, stored, count, offset=entry.start)
         return _widened(array, entry.dtype).reshape(entry.shape)
 
@@ -126,23 +121,11 @@ class SafetensorsFile:
         """
         if self._copied is None:
             copied = np.empty(self._data_bytes, np.uint8)
-            with self._open() as file:
+            with self._file.open() as file:
                 file.seek(self._data_start)
-                if file.readinto(copied.data) != copied.size:
-                    raise self._changed()
+                self._file.read_into(file, copied)
             self._copied = copied
         return self._copied
-
-    @contextmanager
-    def _open(self) -> Iterator[BufferedReader]:
-        """The file once more, if it is still the one whose header was read."""
-        with open(self.path, "rb") as file:
-            if _identity(file) != self._identity:
-                raise self._changed()
-            yield file
-
-    def _changed(self) -> PretrainedError:
-        return PretrainedError(self.path, "it was changed while it was read: try again")
 
     def _check_header_size(self, header_bytes: int, size: int) -> None:
         if size < 8 or header_bytes > size - 8:
@@ -238,12 +221,6 @@ def _check_arrays(arrays: Any) -> None:
         checks.text("the name of an array", name)
         if getattr(array, "dtype", None) not in (np.float32, np.float64):
             raise checks.wrong_type(name, "an array of float32 or float64", array)
-
-
-def _identity(file: BufferedReader) -> tuple[int, ...]:
-    """What changes once the file of that name is replaced or written to."""
-    status = os.fstat(file.fileno())
-    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
 
 
 def _lies_as_in_memory(stored: np.dtype[Any], start: int) -> bool:
