@@ -124,6 +124,7 @@ def _check_sizes(path: Path, config: Mapping[str, Any], parameters: Mapping[str,
         (width**2, total),
         (size("n_classes") * size("n_embd"), total),
         (size("n_inner") * size("n_embd"), total),
+        (size("n_head") * size("head_width") * size("n_embd"), total),
         (size("_layer"), len(parameters)),
         (size("block_size") * size("n_embd"), max(total, _MAX_TABLE)),
     ]

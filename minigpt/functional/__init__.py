@@ -4,26 +4,23 @@ Reading order: :mod:`~minigpt.functional.plain` (all of them on one page, up to 
 composed from primitives, with the table of the labels E1 to E15), then the fast forms that the
 models use, each with its derivative by hand: ``linear``, ``softmax``, ``activations`` (with
 ``erf``), ``normalization``, ``dropout`` (with ``row_draws``), ``embedding``, ``positions``,
-``attention_blocks`` and ``attention``, ``lstm``, ``loss``. What lies below them is in
-:mod:`minigpt.operations`; its primitives are here too.
+``rotary``, ``attention_blocks``, ``attention`` and ``multi_head``, ``lstm``, ``loss``. What lies
+below them is in :mod:`minigpt.operations`; its primitives are here too.
 """
 
 from minigpt.functional import plain
-from minigpt.functional.activations import ACTIVATIONS, gelu, silu
-from minigpt.functional.attention import (
-    attention_weights,
-    multi_head_attention,
-    multi_head_cross_attention,
-    scaled_dot_product_attention,
-)
+from minigpt.functional.activations import ACTIVATIONS, gated_unit, gelu, relu_squared, silu
+from minigpt.functional.attention import attention_weights, scaled_dot_product_attention
 from minigpt.functional.dropout import dropout
 from minigpt.functional.embedding import embedding
 from minigpt.functional.erf import erf
 from minigpt.functional.linear import linear
 from minigpt.functional.loss import cross_entropy, log_likelihood
 from minigpt.functional.lstm import lstm
-from minigpt.functional.normalization import layer_norm
+from minigpt.functional.multi_head import multi_head_attention, multi_head_cross_attention
+from minigpt.functional.normalization import layer_norm, qk_norm, rms_norm
 from minigpt.functional.positions import alibi_slopes, sinusoidal_positions
+from minigpt.functional.rotary import RotaryScaling, rotary, rotary_frequencies, rotation_at
 from minigpt.functional.softmax import log_softmax, softmax
 from minigpt.operations import (
     absolute,
@@ -49,6 +46,7 @@ from minigpt.operations import (
 
 __all__ = [
     "ACTIVATIONS",
+    "RotaryScaling",
     "absolute",
     "alibi_slopes",
     "attention_weights",
@@ -59,6 +57,7 @@ __all__ = [
     "embedding",
     "erf",
     "exp",
+    "gated_unit",
     "gelu",
     "layer_norm",
     "linear",
@@ -74,7 +73,13 @@ __all__ = [
     "multi_head_attention",
     "multi_head_cross_attention",
     "plain",
+    "qk_norm",
     "relu",
+    "relu_squared",
+    "rms_norm",
+    "rotary",
+    "rotary_frequencies",
+    "rotation_at",
     "scaled_dot_product_attention",
     "sigmoid",
     "silu",

@@ -1,9 +1,9 @@
-"""The nonlinearities of the feed-forward network (E10): ReLU, both forms of GELU, SiLU, tanh.
+"""The nonlinearities of the feed-forward network (E10): ReLU and its square, GELU, SiLU, tanh.
 
 GELU (Hendrycks & Gimpel 2016) is x·Φ(x), where Φ is the normal distribution function. GPT-2 uses
-an approximation of it with tanh; both are here. SiLU, x·σ(x), is close to it and simpler. All are
-computed in blocks that fit the cache, because a dozen passes over a large array cost more than the
-arithmetic.
+an approximation of it with tanh; both are here. SiLU, x·σ(x), is close to it and simpler. A gated
+unit multiplies one of them with a second input. All are computed in blocks that fit the cache,
+because a dozen passes over a large array cost more than the arithmetic.
 """
 
 from __future__ import annotations
@@ -15,14 +15,16 @@ import numpy as np
 
 from minigpt import checks
 from minigpt.autograd import Array, is_recorded, record
-from minigpt.chunks import chunk_slices
+from minigpt.chunks import CHUNK, chunk_slices
 from minigpt.functional.erf import erf
 from minigpt.operations import relu, tanh
 from minigpt.tensor import Tensor
 
+Formula = Callable[[Array, Array, "Array | None"], None]  # of x: writes f(x), and f′(x)
+
 LARGE = 1e4  # for all three, Φ(x) or σ(x) is 0 or 1 long before, to the last bit
 
-__all__ = ["ACTIVATIONS", "gelu", "relu", "silu", "tanh"]
+__all__ = ["ACTIVATIONS", "gated_unit", "gelu", "relu", "relu_squared", "silu", "tanh"]
 
 
 def gelu(x: Tensor, approximate: str = "tanh") -> Tensor:
@@ -65,14 +67,61 @@ def silu(x: Tensor) -> Tensor:
     return _elementwise(x, _silu)
 
 
-def _elementwise(
-    x: Tensor, value_and_slope: Callable[[Array, Array, Array | None], None]
-) -> Tensor:
-    """y = f(x) in blocks; ``value_and_slope`` writes f, and f′ where there is an array for it.
+def relu_squared(x: Tensor) -> Tensor:
+    """max(x, 0)² (So et al. 2021, "Primer", §3), with the derivative 2·max(x, 0).
 
-    From LARGE on, f(x) is x, and f(−x) is 0. On the way there a power of x may overflow, and ∞·0
-    is NaN: a block where that happens is computed again, and its arithmetic sees no larger numbers.
+    Example:
+        >>> import minigpt as mg
+        >>> import minigpt.functional as F
+        >>> F.relu_squared(mg.Tensor([-1.0, 0.5, 3.0])).numpy()
+        array([0.  , 0.25, 9.  ], dtype=float32)
     """
+    checks.tensors("relu_squared", x=x)
+    return _elementwise(x, _relu_squared)
+
+
+def gated_unit(gate: Tensor, up: Tensor, activation: str = "silu") -> Tensor:
+    """y = f(gate)∘up: SwiGLU where f is SiLU, GEGLU where it is GELU (Shazeer 2020, §2).
+
+        ∂L/∂gate = g∘up∘f′(gate),   ∂L/∂up = g∘f(gate)
+
+    Both factors come out of one pass, and are all that is kept besides y.
+
+    Args:
+        activation: f, one of :data:`ACTIVATIONS`.
+
+    Shapes:
+        gate, up and returns: any, the same
+
+    Raises:
+        ValueError: the shapes differ, or another activation.
+        TypeError: the dtypes differ.
+
+    Example:
+        >>> import minigpt as mg
+        >>> import minigpt.functional as F
+        >>> F.gated_unit(mg.Tensor([-1.0, 1.0]), mg.Tensor([10.0, 10.0])).numpy().round(3)
+        array([-2.689,  7.311], dtype=float32)
+    """
+    _check_gated_unit(gate, up, activation)
+    x, u = (np.asarray(tensor.data, order="C") for tensor in (gate, up))
+    y, recorded = np.empty_like(x), is_recorded((gate, up))
+    value = np.empty_like(x) if recorded else np.empty(min(x.size, CHUNK), x.dtype)
+    slope = np.empty_like(x) if recorded else None
+    with np.errstate(over="ignore", invalid="ignore"):
+        for block in chunk_slices(x.size):
+            x_piece, u_piece = x.reshape(-1)[block], u.reshape(-1)[block]
+            value_piece = value.reshape(-1)[block] if recorded else value[: x_piece.size]
+            slope_piece = None if slope is None else slope.reshape(-1)[block]
+            _write_block(_FORMULAS[activation], x_piece, value_piece, slope_piece)
+            np.multiply(value_piece, u_piece, out=y.reshape(-1)[block])
+            if slope_piece is not None:
+                slope_piece *= u_piece  # up∘f′(gate)
+    return record(y, (gate, up), lambda g: (g * slope, g * value))
+
+
+def _elementwise(x: Tensor, value_and_slope: Formula) -> Tensor:
+    """y = f(x) in blocks; ``value_and_slope`` writes f, and f′ where there is an array for it."""
     a = np.asarray(x.data, order="C")
     y = np.empty_like(a)
     slope = np.empty_like(a) if is_recorded((x,)) else None
@@ -80,11 +129,21 @@ def _elementwise(
         for block in chunk_slices(a.size):
             piece, y_piece = a.reshape(-1)[block], y.reshape(-1)[block]
             slope_piece = slope.reshape(-1)[block] if slope is not None else None
-            value_and_slope(piece, y_piece, slope_piece)
-            if np.isnan((y_piece if slope_piece is None else slope_piece).max()):
-                value_and_slope(np.clip(piece, -LARGE, LARGE), y_piece, slope_piece)
-                np.copyto(y_piece, piece, where=piece > LARGE)
+            _write_block(value_and_slope, piece, y_piece, slope_piece)
     return record(y, (x,), lambda g: (g * slope,))
+
+
+def _write_block(value_and_slope: Formula, x: Array, y: Array, slope: Array | None) -> None:
+    """Write f and f′ of a block.
+
+    GELU and SiLU are x from LARGE on, and 0 below −LARGE. On the way there a power of x may
+    overflow, and ∞·0 is NaN: a block where that happens is computed again, and its arithmetic sees
+    no larger numbers.
+    """
+    value_and_slope(x, y, slope)
+    if value_and_slope in _LIKE_X and np.isnan((y if slope is None else slope).max()):
+        value_and_slope(np.clip(x, -LARGE, LARGE), y, slope)
+        np.copyto(y, x, where=x > LARGE)
 
 
 def _gelu_tanh(x: Array, y: Array, slope: Array | None) -> None:
@@ -128,6 +187,26 @@ def _silu(x: Array, y: Array, slope: Array | None) -> None:
         slope += sigma
 
 
+def _relu(x: Array, y: Array, slope: Array | None) -> None:
+    np.maximum(x, 0, out=y)
+    if slope is not None:
+        np.greater(x, 0, out=slope, casting="unsafe")
+
+
+def _relu_squared(x: Array, y: Array, slope: Array | None) -> None:
+    np.maximum(x, 0, out=y)
+    if slope is not None:
+        np.multiply(y, 2, out=slope)
+    y *= y
+
+
+def _tanh(x: Array, y: Array, slope: Array | None) -> None:
+    np.tanh(x, out=y)
+    if slope is not None:  # 1 − tanh²
+        np.multiply(y, y, out=slope)
+        np.subtract(1, slope, out=slope)
+
+
 def _exact_gelu(x: Tensor) -> Tensor:
     return gelu(x, approximate="none")
 
@@ -138,9 +217,26 @@ ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "relu": relu,
     "silu": silu,
     "tanh": tanh,
+    "relu_squared": relu_squared,
 }
+_FORMULAS: dict[str, Formula] = {
+    "gelu_tanh": _gelu_tanh,
+    "gelu_erf": _gelu_erf,
+    "relu": _relu,
+    "silu": _silu,
+    "tanh": _tanh,
+    "relu_squared": _relu_squared,
+}
+_LIKE_X = (_gelu_tanh, _gelu_erf, _silu)
 
 
 def _check_gelu(x: Tensor, approximate: str) -> None:
     checks.tensors("gelu", x=x)
     checks.one_of("approximate", approximate, {"tanh": "GPT-2", "none": "exact"})
+
+
+def _check_gated_unit(gate: Tensor, up: Tensor, activation: str) -> None:
+    checks.tensors("gated_unit", gate=gate, up=up)
+    checks.one_of("activation", activation, tuple(ACTIVATIONS))
+    checks.same_shape("gated_unit: up", up, gate.shape, ", as gate has")
+    checks.same_dtype("gated_unit", gate=gate, up=up)

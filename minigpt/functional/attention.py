@@ -1,4 +1,4 @@
-"""Scaled dot-product attention (E1), with its derivative, and multi-head attention (E9).
+"""Scaled dot-product attention (E1), with its derivative.
 
     Attention(Q, K, V) = softmax(Q Kᵀ / √d_k) V                       (Vaswani et al. 2017, §3.2.1)
 
@@ -8,7 +8,7 @@ it is one operation; ``attention_blocks.py`` has its arithmetic, and the derivat
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -34,6 +34,7 @@ def scaled_dot_product_attention(
     dropout: float = 0.0,
     rng: np.random.Generator | None = None,
     slopes: Array | None = None,
+    grouped: bool = False,
 ) -> Tensor:
     """softmax(Q Kᵀ / √d_k) V, each query over the keys that it may see.
 
@@ -44,6 +45,9 @@ def scaled_dot_product_attention(
         dropout: probability with which a weight is set to 0 (the others scaled up); needs ``rng``.
         slopes: of attention with linear biases (:func:`alibi_slopes`), with ``causal``: in head h a
             score loses slopes[h] for each place that the key lies before the query.
+        grouped: q may have G times the heads of k and v: then G heads of it in a row share one of
+            theirs (grouped-query attention, Ainslie et al. 2023, §2.2; with a single head of keys
+            and values it is Shazeer's multi-query attention, 2019). No key or value is copied.
 
     A query that may see no key at all gets zeros.
 
@@ -52,6 +56,7 @@ def scaled_dot_product_attention(
         k: (..., S, d_k)
         v: (..., S, d_v)
         slopes: (n_head,), with q, k and v (..., n_head, T or S, d_k or d_v)
+        grouped: q (..., n_head, T, d_k), k and v (..., n_head / G, S, d_k or d_v)
         returns: (..., T, d_v)
 
     Raises:
@@ -65,13 +70,14 @@ def scaled_dot_product_attention(
         >>> F.scaled_dot_product_attention(x, x, x, causal=True).numpy()[0]  # sees only itself
         array([1., 0., 0.], dtype=float32)
     """
-    batch, mask, slopes = _check(q, k, v, mask, causal, dropout, rng, slopes)
-    if not batch == q.shape[:-2] == k.shape[:-2] == v.shape[:-2]:
-        q, k, v = (x.broadcast_to(batch + x.shape[-2:]) for x in (q, k, v))
+    fit, mask, slopes = _check(q, k, v, mask, causal, dropout, rng, slopes, grouped)
+    if (q.shape[:-2], k.shape[:-2], v.shape[:-2]) != (fit.queries, fit.keys, fit.keys):
+        q = q.broadcast_to(fit.queries + q.shape[-2:])
+        k, v = (x.broadcast_to(fit.keys + x.shape[-2:]) for x in (k, v))
     qd, kd, vd = q.data, k.data, v.data
     o = np.empty((*qd.shape[:-1], vd.shape[-1]), qd.dtype)
     recorded = is_recorded((q, k, v))
-    backward = attend(qd, kd, vd, o, mask, causal, dropout, rng, recorded, slopes)
+    backward = attend(qd, kd, vd, o, mask, causal, dropout, rng, recorded, slopes, fit.group)
 
     def vjp(g: Array) -> tuple[Array, Array, Array]:
         gq, gk, gv = np.empty_like(qd), np.empty_like(kd), np.empty_like(vd)
@@ -81,99 +87,19 @@ def scaled_dot_product_attention(
     return record(o, (q, k, v), vjp)
 
 
-def multi_head_attention(
-    qkv: Tensor,
-    n_head: int,
-    mask: Array | None = None,
-    causal: bool = False,
-    dropout: float = 0.0,
-    rng: np.random.Generator | None = None,
-    slopes: Array | None = None,
-) -> Tensor:
-    """Concat(head₁, …, head_h), headᵢ = Attention(Qᵢ, Kᵢ, Vᵢ) (Vaswani et al. 2017, §3.2.2).
-
-    The projected Q, K and V of all heads come side by side in one array. The heads are views of
-    it, and their gradients are written to views of one array too: nothing is copied to and fro.
-
-    Shapes:
-        qkv: (B, T, 3·C): C features of Q, then of K, then of V, each cut in n_head heads
-        mask: as in :func:`scaled_dot_product_attention`, broadcast to (B, n_head, T, T)
-        slopes: (n_head,), as in :func:`scaled_dot_product_attention`
-        returns: (B, T, C)
-
-    Raises:
-        ValueError: the last axis is not 3·C with C divisible by n_head, or a mask that does not
-            broadcast.
-        TypeError: a mask that is not boolean, dropout without ``rng``.
-    """
-    mask, slopes = _check_heads(qkv, n_head, mask, causal, dropout, rng, slopes)
-    b, t, width = qkv.shape
-    q, k, v = heads_of(qkv.data, n_head)  # (B, T, 3·C) -> 3 of (B, h, T, C/h)
-    o = np.empty((b, t, width // 3), qkv.dtype)
-    o_heads, recorded = split_heads(o, n_head), is_recorded((qkv,))
-    backward = attend(q, k, v, o_heads, mask, causal, dropout, rng, recorded, slopes)
-
-    def vjp(g: Array) -> tuple[Array]:
-        g_qkv = np.empty((b, t, width), g.dtype)
-        backward(split_heads(g, n_head), *heads_of(g_qkv, n_head))
-        return (g_qkv,)
-
-    return record(o, (qkv,), vjp)
-
-
-def multi_head_cross_attention(
-    q: Tensor,
-    kv: Tensor,
-    n_head: int,
-    mask: Array | None = None,
-    dropout: float = 0.0,
-    rng: np.random.Generator | None = None,
-) -> Tensor:
-    """Concat(head₁, …, head_h), with the queries of one sequence and keys and values of another.
-
-    As :func:`multi_head_attention`, and as sparing of copies; nothing is causal between two
-    sequences (Vaswani et al. 2017, §3.2.3).
-
-    Shapes:
-        q: (B, T, C), to be cut in n_head heads
-        kv: (B, S, 2·C): C features of K, then of V
-        mask: True where a query may see a key, broadcast to (B, n_head, T, S)
-        returns: (B, T, C)
-
-    Raises:
-        ValueError: shapes that do not fit, C not divisible by n_head, or a mask that does not
-            broadcast.
-        TypeError: dtypes that differ, a mask that is not boolean, dropout without ``rng``.
-    """
-    mask = _check_cross_heads(q, kv, n_head, mask, dropout, rng)
-    q_shape, kv_shape = q.shape, kv.shape
-    o = np.empty(q_shape, q.dtype)
-    queries, o_heads = split_heads(q.data, n_head), split_heads(o, n_head)  # (B, h, T, C/h)
-    k, v = heads_of(kv.data, n_head, 2)  # (B, S, 2·C) -> 2 of (B, h, S, C/h)
-    recorded = is_recorded((q, kv))
-    backward = attend(queries, k, v, o_heads, mask, False, dropout, rng, recorded)
-
-    def vjp(g: Array) -> tuple[Array, Array]:
-        gq, g_kv = np.empty(q_shape, g.dtype), np.empty(kv_shape, g.dtype)
-        gk, gv = heads_of(g_kv, n_head, 2)
-        backward(split_heads(g, n_head), split_heads(gq, n_head), gk, gv)
-        return gq, g_kv
-
-    return record(o, (q, kv), vjp)
-
-
 def attention_weights(
     q: Operand,
     k: Operand,
     mask: Array | None = None,
     causal: bool = False,
     slopes: Array | None = None,
+    grouped: bool = False,
 ) -> Array:
     """P = softmax(Q Kᵀ / √d_k), to inspect: each row says where its query looks.
 
     Args:
         q, k: Tensors or arrays; no gradient passes through.
-        mask, causal, slopes: as in :func:`scaled_dot_product_attention`.
+        mask, causal, slopes, grouped: as in :func:`scaled_dot_product_attention`.
 
     Shapes:
         q: (..., T, d_k)
@@ -191,9 +117,9 @@ def attention_weights(
                [0.5 , 0.5 , 0.  ],
                [0.33, 0.33, 0.33]])
     """
-    queries, keys, mask, slopes = _check_weights(q, k, mask, causal, slopes)
+    queries, keys, group, mask, slopes = _check_weights(q, k, mask, causal, slopes, grouped)
     with np.errstate(over="ignore", invalid="ignore"):
-        scores = scaled_scores(queries, keys)  # (..., T, d_k) @ (..., d_k, S) -> (..., T, S)
+        scores = scaled_scores(queries, keys, group)  # (..., T, d_k) @ (..., d_k, S) -> (..., T, S)
         if slopes is not None:
             scores += distance_bias(slopes.astype(scores.dtype), scores.shape[-1])
         if causal:
@@ -201,21 +127,17 @@ def attention_weights(
         return softmax_of_scores(scores, mask)
 
 
-def split_heads(x: Array, n_head: int) -> Array:
-    """(B, T, C) -> (B, n_head, T, C / n_head), a view."""
-    b, t, c = x.shape
-    return x.reshape(b, t, n_head, c // n_head).transpose(0, 2, 1, 3)
-
-
-def heads_of(qkv: Array, n_head: int, parts: int = 3) -> tuple[Array, ...]:
-    """(B, T, parts·C) -> Q, K and V, or K and V, each a view (B, n_head, T, C / n_head)."""
-    c = qkv.shape[-1] // parts
-    return tuple(split_heads(qkv[..., i * c : (i + 1) * c], n_head) for i in range(parts))
-
-
 # ── checks ────────────────────────────────────────────────────────────────────────────────────
 
 Options = tuple[Array | None, Array | None]  # mask and slopes, as arrays
+
+
+class Fit(NamedTuple):
+    """The leading axes that q, and k and v, broadcast to; how many heads of q share one of k."""
+
+    queries: tuple[int, ...]
+    keys: tuple[int, ...]
+    group: int
 
 
 def _check(
@@ -227,59 +149,32 @@ def _check(
     dropout: float,
     rng: Any,
     slopes: Any,
-) -> tuple[tuple[int, ...], Array | None, Array | None]:
-    """The leading axes that q, k and v broadcast to, and mask and slopes as arrays."""
+    grouped: bool,
+) -> tuple[Fit, Array | None, Array | None]:
+    """How q, k and v fit together, and mask and slopes as arrays."""
     checks.tensors("scaled_dot_product_attention", q=q, k=k, v=v)
-    batch = _fitting(causal, q=q, k=k, v=v)
-    _check_dropout(dropout, rng)
-    scores = (*batch, q.shape[-2], k.shape[-2])
-    return batch, *_checked_options(mask, slopes, (*batch, *q.shape[-2:]), scores, causal)
-
-
-def _check_heads(
-    qkv: Tensor, n_head: int, mask: Any, causal: bool, dropout: float, rng: Any, slopes: Any
-) -> Options:
-    checks.tensors("multi_head_attention", qkv=qkv)
-    checks.integer("n_head", n_head, least=1)
-    checks.flag("causal", causal)
-    if qkv.ndim != 3 or qkv.shape[-1] % (3 * n_head) or qkv.shape[-1] == 0:
-        expected = f"of shape (B, T, 3·C) with C divisible by n_head={checks.shown(n_head)}"
-        raise checks.wrong_value("multi_head_attention: qkv", expected, qkv)
-    _check_dropout(dropout, rng)
-    b, t, width = qkv.shape
-    q_shape = b, n_head, t, width // (3 * n_head)
-    return _checked_options(mask, slopes, q_shape, (b, n_head, t, t), causal)
-
-
-def _check_cross_heads(
-    q: Tensor, kv: Tensor, n_head: int, mask: Any, dropout: float, rng: Any
-) -> Array | None:
-    function = "multi_head_cross_attention"
-    checks.tensors(function, q=q, kv=kv)
-    checks.integer("n_head", n_head, least=1)
-    if q.ndim != 3 or q.shape[-1] % n_head or q.shape[-1] == 0:
-        expected = f"of shape (B, T, C) with C divisible by n_head={checks.shown(n_head)}"
-        raise checks.wrong_value(f"{function}: q", expected, q)
-    if kv.ndim != 3 or kv.shape[0] != q.shape[0] or kv.shape[2] != 2 * q.shape[2]:
-        expected = f"of shape ({q.shape[0]}, S, {2 * q.shape[2]}), as q is {q.shape}"
-        raise checks.wrong_value(f"{function}: kv", expected, kv)
-    checks.same_dtype(function, q=q, kv=kv)
-    _check_dropout(dropout, rng)
-    return _checked_mask(mask, (q.shape[0], n_head, q.shape[1], kv.shape[1]))
+    fit = _fitting(causal, grouped, q=q, k=k, v=v)
+    check_dropout(dropout, rng)
+    scores = (*fit.queries, q.shape[-2], k.shape[-2])
+    q_shape = (*fit.queries, *q.shape[-2:])
+    return fit, *checked_options(mask, slopes, q_shape, scores, causal)
 
 
 def _check_weights(
-    q: Operand, k: Operand, mask: Any, causal: bool, slopes: Any
-) -> tuple[Array, Array, Array | None, Array | None]:
+    q: Operand, k: Operand, mask: Any, causal: bool, slopes: Any, grouped: bool
+) -> tuple[Array, Array, int, Array | None, Array | None]:
     queries, keys = as_tensor(q), as_tensor(k)
-    batch = _fitting(causal, q=queries, k=keys)
-    scores = (*batch, queries.shape[-2], keys.shape[-2])
-    q_shape = (*batch, *queries.shape[-2:])
-    return queries.data, keys.data, *_checked_options(mask, slopes, q_shape, scores, causal)
+    fit = _fitting(causal, grouped, q=queries, k=keys)
+    q_shape = (*fit.queries, *queries.shape[-2:])
+    options = checked_options(mask, slopes, q_shape, (*q_shape[:-1], keys.shape[-2]), causal)
+    if fit.group == 1:
+        return queries.data, keys.data, 1, *options
+    every_key = np.broadcast_to(keys.data, (*fit.keys, *keys.shape[-2:]))
+    return np.broadcast_to(queries.data, q_shape), every_key, fit.group, *options
 
 
-def _fitting(causal: bool, **named: Tensor) -> tuple[int, ...]:
-    """The leading axes that Q, K and V, or Q and K, broadcast to, where they fit together."""
+def _fitting(causal: bool, grouped: bool, **named: Tensor) -> Fit:
+    """How Q, K and V, or Q and K, fit together, where they do."""
     q, k, v = named["q"], named["k"], named.get("v", named["k"])
     shapes = "attention: " + ", ".join(f"{name} {x.shape}" for name, x in named.items())
     if min(q.ndim, k.ndim, v.ndim) < 2:
@@ -296,27 +191,47 @@ def _fitting(causal: bool, **named: Tensor) -> tuple[int, ...]:
             "queries are the last of the keys' places, so there cannot be more of them"
         )
     checks.same_dtype("attention", **named)
-    if q.shape[:-2] == k.shape[:-2] == v.shape[:-2]:
-        return q.shape[:-2]
+    group = _group_of(shapes, q, k, v) if checks.flag("grouped", grouped) else 1
+    axes = [x.shape[:-2] if group == 1 else x.shape[:-3] for x in (q, k, v)]
     try:
-        return np.broadcast_shapes(q.shape[:-2], k.shape[:-2], v.shape[:-2])
+        batch = axes[0] if axes[0] == axes[1] == axes[2] else np.broadcast_shapes(*axes)
     except ValueError:
         raise ValueError(f"{shapes}: the leading axes do not broadcast") from None
+    if group == 1:
+        return Fit(batch, batch, 1)
+    return Fit((*batch, q.shape[-3]), (*batch, k.shape[-3]), group)
 
 
-def _check_dropout(dropout: float, rng: Any) -> None:
+def _group_of(shapes: str, q: Tensor, k: Tensor, v: Tensor) -> int:
+    """How many heads of q share one of k and v."""
+    if min(q.ndim, k.ndim, v.ndim) < 3:
+        raise ValueError(f"{shapes}: with grouped=True each needs an axis of heads before the last")
+    n_head, n_kv_head = q.shape[-3], k.shape[-3]
+    if v.shape[-3] != n_kv_head:
+        raise ValueError(f"{shapes}: k and v differ in their number of heads")
+    if n_kv_head == 0 or n_head % n_kv_head:
+        raise ValueError(
+            f"{shapes}: the heads of q must be a multiple of those of k and v with grouped=True: "
+            f"got {n_head} and {n_kv_head}"
+        )
+    return n_head // n_kv_head
+
+
+def check_dropout(dropout: float, rng: Any) -> None:
+    """Raise unless there is a Generator to drop with, where something is to be dropped."""
     checks.probability("dropout", dropout)
     if dropout:
         checks.generator(rng)
 
 
-def _checked_options(
+def checked_options(
     mask: Any, slopes: Any, q_shape: tuple[int, ...], scores: tuple[int, ...], causal: bool
 ) -> Options:
-    return _checked_mask(mask, scores), _checked_slopes(slopes, q_shape, causal)
+    """Mask and slopes as arrays that fit the shapes of q and of the scores."""
+    return checked_mask(mask, scores), checked_slopes(slopes, q_shape, causal)
 
 
-def _checked_mask(mask: Any, scores: tuple[int, ...]) -> Array | None:
+def checked_mask(mask: Any, scores: tuple[int, ...]) -> Array | None:
     """The mask as booleans that broadcast to the shape of the scores."""
     if mask is None:
         return None
@@ -333,7 +248,7 @@ def _checked_mask(mask: Any, scores: tuple[int, ...]) -> Array | None:
     return mask
 
 
-def _checked_slopes(slopes: Any, q_shape: tuple[int, ...], causal: bool) -> Array | None:
+def checked_slopes(slopes: Any, q_shape: tuple[int, ...], causal: bool) -> Array | None:
     """The slopes as an array, one for each head, of causal attention."""
     if slopes is None:
         return None

@@ -7,6 +7,10 @@ With S = Q Kᵀ/√d_k, P = softmax(S), O = P V and G = ∂L/∂O, the derivativ
     ∂L/∂S = P ∘ (∂L/∂P − D),  D = Σⱼ Pᵢⱼ (∂L/∂P)ᵢⱼ = Σ G∘O  over the features of row i
     ∂L/∂Q = ∂L/∂S K / √d_k,  ∂L/∂K = (∂L/∂S)ᵀ Q / √d_k
 
+Several heads of queries may share one of keys and values (grouped-query attention: Ainslie et al.
+2023). To that head they are more queries: the rows of a group's heads are stacked, nothing of K and
+V is repeated, and the products of the derivative add up over the group by themselves.
+
 A causal mask hides about half of S. So the queries are taken in blocks of rows: a block whose last
 query stands at place e needs only the first e + 1 keys, and of its scores only the last square, on
 the diagonal, has anything to hide. What lies above is never computed, nor kept for the derivative.
@@ -39,6 +43,7 @@ def attend(
     rng: np.random.Generator | None,
     differentiable: bool,
     slopes: Array | None = None,
+    group: int = 1,
 ) -> Backward:
     """Write O = softmax(Q Kᵀ/√d_k) V, and return how to write its derivative, once.
 
@@ -51,6 +56,8 @@ def attend(
         differentiable: whether to keep what the derivative needs.
         slopes: (H,), with q (…, H, T, d_k): what a score loses for each place between query and
             key. It is a constant of the scores, so the derivative does not change.
+        group: G, how many heads of q in a row share one of k and v: q is then (…, h, T, d_k), k and
+            v (…, h/G, S, d).
 
     Returns:
         ``backward(g, gq, gk, gv)``, which takes G = ∂L/∂O and writes ∂L/∂Q, ∂L/∂K and ∂L/∂V. What
@@ -64,11 +71,11 @@ def attend(
             rows = slice(start, min(start + ROWS, n_queries) if causal else n_queries)
             seen = n_keys - n_queries + rows.stop if causal else n_keys
             # (..., rows, d_k) @ (..., d_k, seen) -> (..., rows, seen)
-            p = _weights(q[..., rows, :], k[..., :seen, :], rows, mask, causal, slopes)
+            p = _weights(q[..., rows, :], k[..., :seen, :], rows, mask, causal, slopes, group)
             alive = keep_mask(p.shape, dropout, rng) if dropout and rng is not None else None
             o_rows = o[..., rows, :]
             # (..., rows, seen) @ (..., seen, d_v) -> (..., rows, d_v)
-            np.matmul(_dropped(p, alive), v[..., :seen, :], out=o_rows)
+            _write_product(_dropped(p, alive), v[..., :seen, :], o_rows, group)
             if alive is not None:
                 o_rows *= keep_scale
             if differentiable:
@@ -85,16 +92,18 @@ def attend(
                 if alive is not None:
                     g_rows = g_rows * keep_scale
                 # ∂L/∂P: (..., rows, d_v) @ (..., d_v, seen) -> (..., rows, seen)
-                gs = g_rows @ v[..., :seen, :].swapaxes(-1, -2)
+                g_rows = _stacked(g_rows, group)
+                gs = (g_rows @ v[..., :seen, :].swapaxes(-1, -2)).reshape(p.shape)
                 if alive is not None:
                     gs *= alive
                 gs -= d[..., rows, :]
                 gs *= p  # ∂L/∂S
                 gs *= scale
                 # (..., rows, seen) @ (..., seen, d_k) -> (..., rows, d_k)
-                np.matmul(gs, k[..., :seen, :], out=gq[..., rows, :])
-                # (..., seen, rows) @ (..., rows, d) -> (..., seen, d)
-                gs, p = gs.swapaxes(-1, -2), _dropped(p, alive).swapaxes(-1, -2)
+                _write_product(gs, k[..., :seen, :], gq[..., rows, :], group)
+                # (..., seen, rows) @ (..., rows, d) -> (..., seen, d), summed over a group
+                q_rows, p = _stacked(q_rows, group), _stacked(_dropped(p, alive), group)
+                gs, p = _stacked(gs, group).swapaxes(-1, -2), p.swapaxes(-1, -2)
                 if first:
                     np.matmul(gs, q_rows, out=gk)
                     np.matmul(p, g_rows, out=gv)
@@ -108,11 +117,33 @@ def attend(
     return backward
 
 
+def _stacked(x: Array, group: int) -> Array:
+    """(..., h, T, d) -> (..., h/G, G·T, d): the heads of a group as rows of one."""
+    if group == 1:
+        return x
+    *batch, h, t, d = x.shape
+    return x.reshape(*batch, h // group, group * t, d)
+
+
+def _write_product(a: Array, b: Array, out: Array, group: int) -> None:
+    """out = A B, with A (..., h, T, s) stacked in groups and B (..., h/G, s, d)."""
+    if group == 1:
+        np.matmul(a, b, out=out)
+    else:
+        out[...] = (_stacked(a, group) @ b).reshape(out.shape)
+
+
 def _weights(
-    q: Array, k: Array, rows: slice, mask: Array | None, causal: bool, slopes: Array | None
+    q: Array,
+    k: Array,
+    rows: slice,
+    mask: Array | None,
+    causal: bool,
+    slopes: Array | None,
+    group: int,
 ) -> Array:
     """P of a block of queries, over the first keys, of which its last query sees all."""
-    scores = scaled_scores(q, k)
+    scores = scaled_scores(q, k, group)
     seen = scores.shape[-1]
     if slopes is not None:
         scores += distance_bias(slopes.astype(q.dtype), seen)
@@ -127,9 +158,11 @@ def _weights(
     return softmax_of_scores(scores, mask)
 
 
-def scaled_scores(q: Array, k: Array) -> Array:
+def scaled_scores(q: Array, k: Array, group: int = 1) -> Array:
     """S = Q Kᵀ / √d_k: (..., T, d_k) @ (..., d_k, S) -> (..., T, S)."""
-    return (q * q.dtype.type(1 / math.sqrt(q.shape[-1]))) @ k.swapaxes(-1, -2)
+    scaled = q * q.dtype.type(1 / math.sqrt(q.shape[-1]))
+    scores: Array = _stacked(scaled, group) @ k.swapaxes(-1, -2)
+    return scores if group == 1 else scores.reshape(*q.shape[:-1], k.shape[-2])
 
 
 def softmax_of_scores(scores: Array, mask: Array | None) -> Array:

@@ -1,4 +1,4 @@
-"""Layer normalisation (E5)."""
+"""Layer normalisation (E5), and what it became: division by the root mean square only."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def layer_norm(x: Tensor, weight: Tensor, bias: Tensor | None = None, eps: float
         ValueError: weight or bias does not have x's last size; eps is not positive.
         TypeError: the dtypes differ.
     """
-    _check(x, weight, bias, eps)
+    _check("layer_norm", x, weight, bias, eps)
     gamma, beta, n = weight.data, None if bias is None else bias.data, x.shape[-1]
     with np.errstate(over="ignore", invalid="ignore"):
         normal = x.data - x.data.mean(axis=-1, keepdims=True)
@@ -35,7 +35,8 @@ def layer_norm(x: Tensor, weight: Tensor, bias: Tensor | None = None, eps: float
         inverse = (1 / np.sqrt(variance + eps)).astype(x.dtype, copy=False)
         normal *= inverse  # x̂
     if not np.isfinite(variance).all():
-        _normalise_large(x.data, eps, ~np.isfinite(variance[..., 0]), normal, inverse)
+        large = ~np.isfinite(variance[..., 0])
+        _normalise_large(x.data, eps, large, normal, inverse, centred=True)
 
     def scaled() -> Array:
         y = normal * gamma
@@ -56,8 +57,114 @@ def layer_norm(x: Tensor, weight: Tensor, bias: Tensor | None = None, eps: float
     return record(scaled(), inputs, vjp, rebuild=scaled)
 
 
-def _normalise_large(x: Array, eps: float, rows: Array, normal: Array, inverse: Array) -> None:
-    """Write x̂ and 1/√(σ² + ε) of rows whose squares overflow.
+def rms_norm(x: Tensor, weight: Tensor, eps: float = 1e-5) -> Tensor:
+    """y = γ ∘ x/√(mean(x²) + ε), over the last axis (Zhang & Sennrich 2019, §4).
+
+    Layer norm without the mean: what counts is that x has one length, and not where its middle is.
+    With x̂ = x/√(mean(x²) + ε) and gx̂ = g∘γ, and means over the last axis,
+
+        ∂L/∂x = (gx̂ − x̂·mean(gx̂∘x̂)) / √(mean(x²) + ε),   ∂L/∂γ = Σ g∘x̂  over the rows.
+
+    x̂ is kept for the derivative, and what needs y later recomputes γ∘x̂.
+
+    Shapes:
+        x and returns: (..., n)
+        weight (γ): (n,)
+
+    Raises:
+        ValueError: weight does not have x's last size; eps is not positive.
+        TypeError: the dtypes differ.
+
+    Example:
+        >>> import minigpt as mg, minigpt.functional as F
+        >>> F.rms_norm(mg.Tensor([3.0, -3.0, 3.0]), mg.Tensor([1.0, 1.0, 2.0])).numpy().round(3)
+        array([ 1., -1.,  2.], dtype=float32)
+    """
+    _check("rms_norm", x, weight, None, eps)
+    gamma, n = weight.data, x.shape[-1]
+    normal, inverse = _root_mean_square_normal(x.data, eps)
+
+    def scaled() -> Array:
+        y: Array = normal * gamma
+        return y
+
+    def vjp(g: Array) -> tuple[Array, Array]:
+        g_weight = np.einsum("ri,ri->i", g.reshape(-1, n), normal.reshape(-1, n))
+        return _root_mean_square_gradient(g * gamma, normal, inverse), g_weight
+
+    return record(scaled(), (x, weight), vjp, rebuild=scaled)
+
+
+def qk_norm(
+    qkv: Tensor,
+    query_weight: Tensor,
+    key_weight: Tensor,
+    n_head: int,
+    n_kv_head: int,
+    eps: float = 1e-5,
+) -> Tensor:
+    """The RMS norm of each head of Q and of K; V as it is.
+
+        qᵢ <- γ_Q ∘ qᵢ/√(mean(qᵢ²) + ε),   kⱼ <- γ_K ∘ kⱼ/√(mean(kⱼ²) + ε)
+
+    Scores are then at most √d·|γ_Q||γ_K|, however large the weights become, and softmax does not
+    saturate (Henry et al. 2020; Dehghani et al. 2023, §2). All heads of Q share one γ, as do
+    those of K. The derivative is that of :func:`rms_norm`.
+
+    Shapes:
+        qkv and returns: (B, T, (n_head + 2·n_kv_head)·d), heads of Q, then of K, then of V
+        query_weight (γ_Q), key_weight (γ_K): (d,)
+
+    Raises:
+        ValueError: the shapes do not fit; eps is not positive.
+        TypeError: the dtypes differ.
+    """
+    _check_qk_norm(qkv, query_weight, key_weight, n_head, n_kv_head, eps)
+    (b, t, width), d, normed = qkv.shape, query_weight.shape[0], n_head + n_kv_head
+    heads = qkv.data.reshape(b, t, width // d, d)  # (B, T, h + 2·h_kv, d)
+    gamma = np.repeat([query_weight.data, key_weight.data], [n_head, n_kv_head], axis=0)
+    normal, inverse = _root_mean_square_normal(heads[:, :, :normed], eps)
+    y = np.empty_like(heads)
+    np.multiply(normal, gamma, out=y[:, :, :normed])
+    y[:, :, normed:] = heads[:, :, normed:]
+
+    def vjp(g: Array) -> tuple[Array, Array, Array]:
+        g = g.reshape(heads.shape)
+        gx = np.empty_like(g)
+        g_normed = g[:, :, :normed]
+        gx[:, :, :normed] = _root_mean_square_gradient(g_normed * gamma, normal, inverse)
+        gx[:, :, normed:] = g[:, :, normed:]
+        g_gamma = np.einsum("bthd,bthd->hd", g_normed, normal)
+        g_query, g_key = g_gamma[:n_head].sum(axis=0), g_gamma[n_head:].sum(axis=0)
+        return gx.reshape(b, t, width), g_query, g_key
+
+    return record(y.reshape(b, t, width), (qkv, query_weight, key_weight), vjp)
+
+
+def _root_mean_square_normal(x: Array, eps: float) -> tuple[Array, Array]:
+    """x̂ = x/√(mean(x²) + ε), and 1/√(mean(x²) + ε): (..., n), (..., 1)."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        mean_square = np.einsum("...i,...i->...", x, x)[..., None] / x.shape[-1]
+        inverse = (1 / np.sqrt(mean_square + eps)).astype(x.dtype, copy=False)
+        normal = x * inverse
+    if not np.isfinite(mean_square).all():
+        large = ~np.isfinite(mean_square[..., 0])
+        _normalise_large(x, eps, large, normal, inverse, centred=False)
+    return normal, inverse
+
+
+def _root_mean_square_gradient(g_normal: Array, normal: Array, inverse: Array) -> Array:
+    """∂L/∂x of x̂, in the place of ∂L/∂x̂."""
+    mean = np.einsum("...i,...i->...", g_normal, normal)[..., None] / normal.shape[-1]
+    g_normal -= normal * mean
+    g_normal *= inverse
+    return g_normal
+
+
+def _normalise_large(
+    x: Array, eps: float, rows: Array, normal: Array, inverse: Array, *, centred: bool
+) -> None:
+    """Write x̂ and 1/√(σ² + ε) of rows whose squares overflow; without the mean where not centred.
 
     With s the largest number of a row, x̂ = (x/s − μ/s)/√(σ²/s² + ε/s²). A row that holds ∞ or NaN
     has no x̂: it becomes NaN, quietly.
@@ -66,20 +173,42 @@ def _normalise_large(x: Array, eps: float, rows: Array, normal: Array, inverse: 
     s = np.abs(large).max(axis=-1, keepdims=True)
     with np.errstate(invalid="ignore"):
         large /= s
-        large -= large.mean(axis=-1, keepdims=True)
+        if centred:
+            large -= large.mean(axis=-1, keepdims=True)
         variance = np.einsum("ri,ri->r", large, large)[:, None] / large.shape[-1]
         inverse_of_s = 1 / np.sqrt(np.maximum(variance + eps / s / s, np.finfo(np.float64).tiny))
         normal[rows] = large * inverse_of_s
         inverse[rows] = inverse_of_s / s
 
 
-def _check(x: Tensor, weight: Tensor, bias: Tensor | None, eps: float) -> None:
-    checks.tensors("layer_norm", x=x, weight=weight)
+# ── checks ────────────────────────────────────────────────────────────────────────────────────
+
+
+def _check(function: str, x: Tensor, weight: Tensor, bias: Tensor | None, eps: float) -> None:
+    checks.tensors(function, x=x, weight=weight)
     checks.number("eps", eps, above=0)
     if x.ndim == 0 or x.shape[-1] == 0:
-        raise checks.wrong_value("layer_norm: x", "of shape (..., n) with n of at least 1", x)
+        raise checks.wrong_value(f"{function}: x", "of shape (..., n) with n of at least 1", x)
     for name, vector in (("weight", weight), ("bias", bias)):
         if vector is not None:
-            checks.tensors("layer_norm", **{name: vector})
-            checks.same_shape(f"layer_norm: {name}", vector, x.shape[-1:], f", as x is {x.shape}")
-            checks.same_dtype("layer_norm", x=x, **{name: vector})
+            checks.tensors(function, **{name: vector})
+            checks.same_shape(f"{function}: {name}", vector, x.shape[-1:], f", as x is {x.shape}")
+            checks.same_dtype(function, x=x, **{name: vector})
+
+
+def _check_qk_norm(
+    qkv: Tensor, query_weight: Tensor, key_weight: Tensor, n_head: int, n_kv_head: int, eps: float
+) -> None:
+    function = "qk_norm"
+    checks.tensors(function, qkv=qkv, query_weight=query_weight, key_weight=key_weight)
+    checks.sizes(n_head=n_head, n_kv_head=n_kv_head)
+    checks.number("eps", eps, above=0)
+    heads = n_head + 2 * n_kv_head
+    if qkv.ndim != 3 or qkv.shape[-1] % heads or qkv.shape[-1] == 0:
+        counts = f"n_head={n_head} and n_kv_head={n_kv_head}"
+        expected = f"of shape (B, T, (n_head + 2·n_kv_head)·d) with {counts}"
+        raise checks.wrong_value(f"{function}: qkv", expected, qkv)
+    why = f", as qkv is {qkv.shape}"
+    for name, vector in (("query_weight", query_weight), ("key_weight", key_weight)):
+        checks.same_shape(f"{function}: {name}", vector, (qkv.shape[-1] // heads,), why)
+        checks.same_dtype(function, qkv=qkv, **{name: vector})

@@ -69,6 +69,12 @@ GPT2_OPTIONS: dict[str, Any] = {
     "positions": "learned",
     "causal": True,
     "residual": True,
+    "normalization": "layer",
+    "mlp": "plain",
+    "n_kv_head": None,
+    "head_width": None,
+    "qk_norm": False,
+    "qkv_bias": None,
 }
 
 
@@ -123,6 +129,11 @@ def gpt2_config(
                 f"{name}={only!r}: save a checkpoint with minigpt.Trainer"
             )
     written = {ours: theirs for theirs, ours in reversed(ACTIVATIONS.items())}
+    if fields["activation"] not in written:
+        raise ValueError(
+            f"activation={fields['activation']!r} cannot be saved as a GPT-2, which only has "
+            f"{', '.join(written)}: save a checkpoint with minigpt.Trainer"
+        )
     return {
         "architectures": [ARCHITECTURES[0]],
         "model_type": "gpt2",

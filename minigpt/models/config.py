@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from minigpt import checks
 from minigpt.nn.config import Check, TransformerConfig, one_of, size
@@ -57,8 +57,19 @@ class StackConfig(TransformerConfig):
             raise checks.wrong_value("positions", expected, "alibi")
 
 
+OF_A_GPT = ("alibi", "rotary")  # positions that attention knows of, in a GPT's blocks only
+
+
+def added_positions(name: str, value: Any) -> str:
+    """The check of positions that are added to the embeddings, or none."""
+    if value in OF_A_GPT:
+        mend = f'"{value}" is for a GPT: minigpt.GPTConfig(…, positions="{value}")'
+        raise checks.wrong_value(name, '"learned", "sinusoidal" or "none"', value, mend)
+    return checks.one_of(name, value, {n: w for n, w in POSITIONS.items() if n not in OF_A_GPT})
+
+
 # An encoder's and a translator's blocks: what is there to study a GPT, they leave out.
 WITHOUT_STUDIES: dict[str, Check] = {
     "norm": one_of({"pre": "GPT-2", "post": "Vaswani et al. 2017"}),
-    "positions": one_of({name: why for name, why in POSITIONS.items() if name != "alibi"}),
+    "positions": added_positions,
 }

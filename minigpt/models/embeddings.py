@@ -19,7 +19,7 @@ from minigpt.tensor import Tensor
 
 
 class Embeddings(Module):
-    """x = Dropout(E[id] + P[position]), with E[id]·√n_embd where positions are not learned.
+    """x = Dropout(E[id] + P[position]), with E[id]·√n_embd for "sinusoidal" and "alibi".
 
     BERT's have a layer norm too: x = Dropout(LN(E[id] + P[position])).
 

@@ -18,9 +18,10 @@ from minigpt.models.config import StackConfig
 from minigpt.models.embeddings import Embeddings, check_inputs
 from minigpt.models.predictor import Predictor
 from minigpt.models.pretrained import Pretrained
-from minigpt.nn import Block, KeyValueCache, LayerNorm, Linear
-from minigpt.nn.block import residual_stream
-from minigpt.nn.config import positive
+from minigpt.nn import Block, KeyValueCache, Linear, RotaryScaling
+from minigpt.nn.block import norm_of, residual_stream
+from minigpt.nn.config import Rotary, heads_in, positive
+from minigpt.nn.mlp import gated_width
 from minigpt.recompute import recomputed
 from minigpt.tensor import Tensor
 
@@ -36,23 +37,27 @@ GPT2_SIZES = {  # Radford et al. 2019, table 2 (n_layer, n_embd); heads from the
 class GPTConfig(StackConfig):
     """The architecture of a GPT; GPT-2's unless said otherwise.
 
+    :meth:`gpt2` and :meth:`llama` give the two families, :meth:`preset` GPT-2's sizes.
+
     Attributes:
         vocab_size: how many tokens there are.
         block_size: the context: how many tokens the model sees at most.
         n_layer: how many blocks.
-        n_head: how many attention heads a block has; divides n_embd.
+        n_head: how many attention heads a block has; divides n_embd, unless there is a head_width.
         n_embd: the width of the residual stream.
         dropout: the probability used on embeddings, attention weights and residual branches.
-        bias: whether linear layers and layer norms have biases.
+        bias: whether linear layers and layer norms have biases; RMS norms never have.
         activation: of the feed-forward network: "gelu_tanh" (GPT-2), "gelu_erf" (exact),
-            "relu", "silu" or "tanh".
+            "relu", "relu_squared" (So et al. 2021), "silu" (Llama) or "tanh".
         norm: "pre" (GPT-2), "post" (GPT-1, Vaswani et al. 2017), or "none".
         positions: "learned" (GPT-1, GPT-2), "sinusoidal" (Vaswani et al. 2017, §3.5), "alibi"
-            (attention falls with the distance instead: Press et al. 2022), or "none". With
-            "sinusoidal" and "alibi" the token embeddings are multiplied by √n_embd (Vaswani, §3.4).
+            (attention falls with the distance instead: Press et al. 2022), "rotary" (queries and
+            keys are turned by their places: Su et al. 2021; Llama), or "none". With "sinusoidal"
+            and "alibi" the token embeddings are multiplied by √n_embd (Vaswani, §3.4).
         tie_head: whether the output head is the token embedding again (Press & Wolf 2017).
-        n_inner: the width inside the feed-forward network; 4·n_embd where None.
-        layer_norm_eps: ε of the layer norms.
+        n_inner: the width inside the feed-forward network; where None 4·n_embd, or for a gated one
+            8/3·n_embd rounded up to a multiple of 32, which is as many weights.
+        layer_norm_eps: ε of the norms, of either kind.
         init_std: standard deviation of the initial weights; projections back into the residual
             stream start smaller by 1/√(2·n_layer) (Radford et al. 2019, §2.3).
         recompute: whether blocks keep nothing for their derivative but are computed again in the
@@ -66,6 +71,19 @@ class GPTConfig(StackConfig):
         scale_attention: whether the scores Q Kᵀ are divided by √d_k; some GPT-2s leave it out.
         scale_attention_by_layer: whether those of the blocks 1, 2, 3, … are also divided by their
             number (Mistral's GPT-2s, for float16).
+        normalization: "layer" (GPT-2), or "rms" (Zhang & Sennrich 2019; Llama).
+        mlp: the feed-forward network, "plain" (GPT-2) or "gated" (Shazeer 2020; Llama, whose f is
+            "silu").
+        n_kv_head: how many heads keys and values have, each shared by n_head / n_kv_head heads of
+            queries (Ainslie et al. 2023); n_head where None. The cache is smaller by as much.
+        head_width: of each head; n_embd / n_head where None.
+        qk_norm: whether the heads of queries and keys are normalised before they meet (Qwen 3).
+        qkv_bias: whether the projection to queries, keys and values has biases, where that is not
+            as ``bias`` says (Qwen 2).
+        rotary_base: with "rotary", the base of its frequencies
+            (:func:`~minigpt.functional.rotary_frequencies`).
+        rotary_scaling: with "rotary", how these are scaled for longer texts, a
+            :class:`~minigpt.nn.RotaryScaling`.
 
     ``causal`` and ``residual``, and "none" for norms and positions, are for studying what each part
     does.
@@ -87,6 +105,7 @@ class GPTConfig(StackConfig):
         "alibi_scale": positive,
         "scale_attention": checks.flag,
         "scale_attention_by_layer": checks.flag,
+        "rotary_base": positive,
     }
 
     vocab_size: int
@@ -109,6 +128,14 @@ class GPTConfig(StackConfig):
     alibi_scale: float = 1.0
     scale_attention: bool = True
     scale_attention_by_layer: bool = False
+    normalization: str = "layer"
+    mlp: str = "plain"
+    n_kv_head: int | None = None
+    head_width: int | None = None
+    qk_norm: bool = False
+    qkv_bias: bool | None = None
+    rotary_base: float = 10_000.0
+    rotary_scaling: RotaryScaling | None = None
 
     @property
     def embedding_std(self) -> float:
@@ -121,13 +148,77 @@ class GPTConfig(StackConfig):
         alibi = self.positions == "alibi"
         return F.alibi_slopes(self.n_head, self.alibi_scale) if alibi else None
 
+    @property
+    def rotary(self) -> Rotary | None:
+        """By which frequencies queries and keys are turned to their places; None: not at all."""
+        return (self.rotary_base, self.rotary_scaling) if self.positions == "rotary" else None
+
     def _check_together(self) -> None:
         super()._check_together()
-        if self.alibi_scale != 1 and self.positions != "alibi":
-            raise ValueError(
-                f'alibi_scale={self.alibi_scale} is for positions="alibi", not '
-                f"{self.positions!r}: leave it out"
-            )
+        for name, default, positions in (
+            ("alibi_scale", 1, "alibi"),
+            ("rotary_base", 10_000, "rotary"),
+            ("rotary_scaling", None, "rotary"),
+        ):
+            if getattr(self, name) != default and self.positions != positions:
+                raise ValueError(
+                    f'{name}={getattr(self, name)} is for positions="{positions}", not '
+                    f"{self.positions!r}: leave it out"
+                )
+
+    @classmethod
+    def gpt2(
+        cls,
+        vocab_size: int,
+        block_size: int,
+        n_layer: int,
+        n_head: int,
+        n_embd: int,
+        **changes: Any,
+    ) -> GPTConfig:
+        """The family of GPT-2 (Radford et al. 2019), in any size.
+
+        Learned positions, layer norms before each part, a plain feed-forward network with GELU,
+        biases everywhere, and the head tied to the embedding: all that is the default here.
+
+        Args:
+            vocab_size, block_size, n_layer, n_head, n_embd: the sizes.
+            changes: fields that should differ.
+        """
+        return cls(vocab_size, block_size, n_layer, n_head, n_embd, **changes)
+
+    @classmethod
+    def llama(
+        cls,
+        vocab_size: int,
+        block_size: int,
+        n_layer: int,
+        n_head: int,
+        n_embd: int,
+        n_kv_head: int | None = None,
+        **changes: Any,
+    ) -> GPTConfig:
+        """The family of Llama (Touvron et al. 2023, §2.2), which most models of today belong to.
+
+        RMS norms before each part, rotary positions, a gated feed-forward network with SiLU, no
+        biases, and a head of its own.
+
+        Args:
+            vocab_size, block_size, n_layer, n_head, n_embd: the sizes.
+            n_kv_head: how many heads keys and values have; n_head where None.
+            changes: fields that should differ, such as tie_head=True, n_inner or rotary_base.
+
+        Example:
+            >>> import minigpt as mg
+            >>> mg.GPTConfig.llama(65, 64, n_layer=4, n_head=4, n_embd=96, n_kv_head=2).n_inner
+            256
+        """
+        family: dict[str, Any] = {
+            "bias": False, "activation": "silu", "positions": "rotary", "tie_head": False,
+            "n_inner": gated_width(checks.size("n_embd", n_embd)), "normalization": "rms",
+            "mlp": "gated", "n_kv_head": n_kv_head,
+        }  # fmt: skip
+        return cls(vocab_size, block_size, n_layer, n_head, n_embd, **family | changes)
 
     @classmethod
     def preset(cls, name: str, **changes: Any) -> GPTConfig:
@@ -157,7 +248,10 @@ class GPT(Pretrained, Predictor, Embeddings):
 
         x      = token_embedding[ids] + position_embedding[0 … T−1]
         x      = Block(x), n_layer times
-        logits = LN(x) W_head                 (the token embedding again, where the head is tied)
+        logits = Norm(x) W_head               (the token embedding again, where the head is tied)
+
+    With rotary positions nothing is added to the token embeddings: the blocks are told where each
+    token stands.
 
     Args:
         config: the architecture.
@@ -183,8 +277,8 @@ class GPT(Pretrained, Predictor, Embeddings):
         super().__init__(c, c.vocab_size, c.block_size, seed=rng)
         self.config = c
         self.blocks = [Block(c, layer, seed=rng) for layer in range(c.n_layer)]
-        pre_norm = c.norm == "pre"  # post-norm blocks end with a layer norm of their own
-        self.final_norm = LayerNorm(c.n_embd, c.bias, c.layer_norm_eps) if pre_norm else None
+        pre_norm = c.norm == "pre"  # post-norm blocks end with a norm of their own
+        self.final_norm = norm_of(c) if pre_norm else None
         untied = partial(Linear, c.n_embd, c.vocab_size, bias=False, std=c.init_std)
         self.head = None if c.tie_head else untied(seed=rng)
         self.dropout_rng = rng.spawn(1)[0]
@@ -224,14 +318,19 @@ class GPT(Pretrained, Predictor, Embeddings):
         ids, positions, mask = _check(self, ids, attention_mask, positions, cache)
         rng = self.dropout_generator(rng)
         x = self.dropout(self.embed(ids, positions), rng)  # (B, T) -> (B, T, C)
+        places = self._of_blocks(positions)
         for block in self.blocks:  # (B, T, C) -> (B, T, C)
             if self.config.recompute and cache is None:
-                x = recomputed(partial(_apply, block, mask), x, block.parameters(), rng)
+                x = recomputed(partial(_apply, block, mask, places), x, block.parameters(), rng)
             else:
-                x = block(x, mask, cache, rng=rng)
+                x = block(x, mask, cache, rng, places)
         if cache is not None:
             cache.advance(ids.shape[1])
         return self.unembed(x[:, -1:] if last_only else x)  # (B, T, C) -> (B, T, V)
+
+    def _of_blocks(self, positions: Array) -> Array | None:
+        """What the blocks need to know of the positions: all or nothing."""
+        return positions if self.config.positions == "rotary" else None
 
     def unembed(self, x: Tensor) -> Tensor:
         """From the residual stream to logits: (B, T, C) -> (B, T, V)."""
@@ -296,7 +395,8 @@ class GPT(Pretrained, Predictor, Embeddings):
             )
         capacity = c.block_size if capacity is None else capacity
         dtype = self.token_embedding.weight.dtype
-        return KeyValueCache(c.n_layer, batch_size, c.n_head, capacity, c.n_embd // c.n_head, dtype)
+        _, n_kv_head, width = heads_in(c)
+        return KeyValueCache(c.n_layer, batch_size, n_kv_head, capacity, width, dtype)
 
     # ── inspecting it ─────────────────────────────────────────────────────────────────────────
 
@@ -313,9 +413,11 @@ class GPT(Pretrained, Predictor, Embeddings):
             IndexError: an id outside the vocabulary.
         """
         ids, positions, mask = _check(self, ids, attention_mask)
-        stream = residual_stream(self.blocks[:-1], self.embed(ids, positions), mask)
+        x, places = self.embed(ids, positions), self._of_blocks(positions)
+        stream = residual_stream(self.blocks[:-1], x, mask, positions=places)
         return [
-            block.attention_weights(x, mask) for block, x in zip(self.blocks, stream, strict=True)
+            block.attention_weights(x, mask, places)
+            for block, x in zip(self.blocks, stream, strict=True)
         ]
 
     @evaluation()
@@ -332,14 +434,21 @@ class GPT(Pretrained, Predictor, Embeddings):
             ValueError, IndexError: as :meth:`attention_weights`.
         """
         ids, positions, mask = _check(self, ids, attention_mask)
-        return [x.data for x in residual_stream(self.blocks, self.embed(ids, positions), mask)]
+        x, places = self.embed(ids, positions), self._of_blocks(positions)
+        return [x.data for x in residual_stream(self.blocks, x, mask, positions=places)]
 
     def extra_repr(self) -> str:
         return f"vocab_size={self.config.vocab_size}, block_size={self.config.block_size}"
 
 
-def _apply(block: Block, mask: Array | None, x: Tensor, rng: np.random.Generator | None) -> Tensor:
-    y: Tensor = block(x, mask, rng=rng)
+def _apply(
+    block: Block,
+    mask: Array | None,
+    positions: Array | None,
+    x: Tensor,
+    rng: np.random.Generator | None,
+) -> Tensor:
+    y: Tensor = block(x, mask, rng=rng, positions=positions)
     return y
 
 

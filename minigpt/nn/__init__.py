@@ -6,6 +6,7 @@ In reading order: ``module`` (and how it describes itself, ``description``), ``i
 ``lstm``; for fine-tuning: ``freezing``, ``replacing``, ``lora_layer``, ``lora``, ``lora_merging``.
 """
 
+from minigpt.functional.rotary import RotaryScaling
 from minigpt.nn.attention import CausalSelfAttention
 from minigpt.nn.block import Block
 from minigpt.nn.cache import KeyValueCache
@@ -21,12 +22,12 @@ from minigpt.nn.freezing import (
     trainable,
     unfreeze,
 )
-from minigpt.nn.layers import Dropout, Embedding, Identity, LayerNorm, Linear
+from minigpt.nn.layers import Dropout, Embedding, Identity, LayerNorm, Linear, RMSNorm
 from minigpt.nn.lora import add_lora, load_lora_state_dict, lora_parameters, lora_state_dict
 from minigpt.nn.lora_layer import LoRALinear
 from minigpt.nn.lora_merging import Adapter, merge_lora, unmerge_lora
 from minigpt.nn.lstm import LSTM
-from minigpt.nn.mlp import MLP
+from minigpt.nn.mlp import MLP, GatedMLP
 from minigpt.nn.module import Module, Parameter
 from minigpt.nn.positions import LearnedPositions, NoPositions, SinusoidalPositions
 
@@ -42,6 +43,7 @@ __all__ = [
     "DecoderCache",
     "Dropout",
     "Embedding",
+    "GatedMLP",
     "Identity",
     "KeyValueCache",
     "LayerNorm",
@@ -51,6 +53,8 @@ __all__ = [
     "Module",
     "NoPositions",
     "Parameter",
+    "RMSNorm",
+    "RotaryScaling",
     "SinusoidalPositions",
     "add_lora",
     "freeze",

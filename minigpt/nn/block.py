@@ -15,8 +15,8 @@ from minigpt.checks import Seed
 from minigpt.nn.attention import CausalSelfAttention
 from minigpt.nn.cache import KeyValueCache
 from minigpt.nn.config import TransformerConfig, check_config
-from minigpt.nn.layers import Identity, LayerNorm
-from minigpt.nn.mlp import MLP
+from minigpt.nn.layers import Identity, LayerNorm, RMSNorm
+from minigpt.nn.mlp import mlp_of
 from minigpt.nn.module import Module
 from minigpt.tensor import Tensor
 
@@ -75,19 +75,20 @@ class Block(ResidualBlock):
     With ``causal=False`` in its configuration it is a layer of an encoder. Without ``residual``, or
     with norm="none", it is for studying what the residual and the norms are for.
 
-    Its ``attention`` and ``mlp`` may be replaced by modules of one's own: of x, mask and rng they
-    are given what is not None, and rng only where their ``forward`` takes it.
+    Its ``attention`` and ``mlp`` may be replaced by modules of one's own: of x, mask, positions (of
+    rotary ones) and rng they are given what is not None, and rng only where their ``forward`` takes
+    it.
 
     Args:
         config: a model's, a :class:`~minigpt.nn.BlockConfig`, or any object with what is read of
-            it: norm, residual, layer_norm_eps, and what :class:`CausalSelfAttention` and
-            :class:`MLP` read.
+            it: norm, normalization, residual, layer_norm_eps, mlp, and what
+            :class:`CausalSelfAttention` and :class:`MLP` or :class:`GatedMLP` read.
         layer: its place in the stack, from 0: where a cache keeps its keys and values.
         seed: of the projections, a number or a Generator.
 
     Shapes:
         x: (B, T, n_embd) -> (B, T, n_embd)
-        mask: as in :class:`CausalSelfAttention`
+        mask, positions: as in :class:`CausalSelfAttention`
 
     Example:
         >>> from minigpt.nn import BlockConfig
@@ -102,7 +103,7 @@ class Block(ResidualBlock):
         self.attention_norm = norm_of(config)
         self.attention = CausalSelfAttention(config, layer, seed=rng)
         self.mlp_norm = norm_of(config)
-        self.mlp = MLP(config, seed=rng)
+        self.mlp = mlp_of(config, rng)
 
     def forward(
         self,
@@ -110,32 +111,42 @@ class Block(ResidualBlock):
         mask: Array | None = None,
         cache: KeyValueCache | None = None,
         rng: np.random.Generator | None = None,
+        positions: Array | None = None,
     ) -> Tensor:
-        x = self.around(self.attention, self.attention_norm, x, mask=mask, cache=cache, rng=rng)
+        x = self.around(
+            self.attention, self.attention_norm, x,
+            mask=mask, cache=cache, rng=rng, positions=positions,
+        )  # fmt: skip
         return self.around(self.mlp, self.mlp_norm, x, rng=rng)
 
-    def attention_weights(self, x: Tensor, mask: Array | None = None) -> Array:
+    def attention_weights(
+        self, x: Tensor, mask: Array | None = None, positions: Array | None = None
+    ) -> Array:
         """Where each token looks, to inspect: (B, T, n_embd) -> (B, n_head, T, T)."""
-        return self.attention.weights(self._seen(self.attention_norm, x), mask)
+        return self.attention.weights(self._seen(self.attention_norm, x), mask, positions)
 
 
-def residual_stream(blocks: Sequence[Module], x: Tensor, *context: Any) -> list[Tensor]:
+def residual_stream(
+    blocks: Sequence[Module], x: Tensor, *context: Any, **options: Any
+) -> list[Tensor]:
     """x as the first block is given it, and after each block: what flows past a stack's parts.
 
     Args:
         blocks: each is called with x and the context.
-        context: a mask; for decoder blocks the memory, and masks.
+        context, options: a mask, positions; for decoder blocks the memory, and masks.
     """
     stream = [x]
     for block in blocks:
-        stream.append(block(stream[-1], *context))
+        stream.append(block(stream[-1], *context, **options))
     return stream
 
 
-def norm_of(config: TransformerConfig) -> LayerNorm | Identity:
-    """The layer norm of a part of a block, or with norm="none" nothing in its place."""
+def norm_of(config: TransformerConfig) -> LayerNorm | RMSNorm | Identity:
+    """The norm of a part of a block, or with norm="none" nothing in its place."""
     if config.norm == "none":
         return Identity()
+    if config.normalization == "rms":
+        return RMSNorm(config.n_embd, config.layer_norm_eps)
     return LayerNorm(config.n_embd, config.bias, config.layer_norm_eps)
 
 
@@ -146,4 +157,6 @@ def _takes_rng(forward: Callable[..., Any]) -> bool:
 
 
 def _check(config: object) -> None:
-    check_config(config, "norm", "residual", "n_embd", "bias", "layer_norm_eps")
+    check_config(
+        config, "norm", "normalization", "residual", "mlp", "n_embd", "bias", "layer_norm_eps"
+    )

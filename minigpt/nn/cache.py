@@ -19,7 +19,8 @@ class KeyValueCache:
     """Keys and values of every layer, for up to ``capacity`` tokens of each sequence.
 
     Args:
-        n_layer, batch_size, n_head, capacity, head_size: the shape, as below.
+        n_layer, batch_size, n_head, capacity, head_size: the shape, as below; the heads are those
+            of keys and values, of which there may be fewer than of queries.
         dtype: of keys and values, that of the model's parameters.
 
     Attributes:

@@ -6,12 +6,13 @@ import dataclasses
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import minigpt.functional as F
 from minigpt import checks
 from minigpt.autograd import Array
 from minigpt.functional.activations import ACTIVATIONS
+from minigpt.functional.rotary import RotaryScaling
 from minigpt.nn.initial_weights import LARGEST_STD
 
 Check = Callable[[str, Any], Any]  # a field's name and value -> the value, as a plain Python one
@@ -20,6 +21,9 @@ size: Check = checks.size
 positive: Check = partial(checks.number, above=0)
 deviation: Check = partial(checks.number, above=0, most=LARGEST_STD)
 NORMS = {"pre": "GPT-2", "post": "GPT-1", "none": "to study"}
+NORMALIZATIONS = {"layer": "GPT-2", "rms": "Llama"}
+MLPS = {"plain": "GPT-2", "gated": "Llama"}
+Rotary = tuple[float, RotaryScaling | None]  # the base of the frequencies, and their scaling
 
 
 def optional(check: Check) -> Check:
@@ -30,6 +34,16 @@ def optional(check: Check) -> Check:
 def one_of(words: Any) -> Check:
     """The check of a field that is one of some words."""
     return lambda name, value: checks.one_of(name, value, words)
+
+
+def rotary_scaling(name: str, value: Any) -> RotaryScaling:
+    """The check of a field that is a RotaryScaling, or a dict of its fields, as files hold it."""
+    if not isinstance(value, Mapping):
+        return checks.instance(name, value, RotaryScaling)
+    try:
+        return RotaryScaling(**value)
+    except TypeError as error:
+        raise ValueError(f"{name} does not fit a RotaryScaling: {error}") from None
 
 
 class Config:
@@ -78,6 +92,14 @@ class TransformerConfig(Config):
         scale_attention: whether the scores Q Kᵀ are divided by √d_k.
         scale_attention_by_layer: whether those of the blocks 1, 2, 3, … are also divided by their
             number.
+        normalization: which norm stands where ``norm`` puts one, "layer" or "rms".
+        mlp: the feed-forward network, "plain" or "gated".
+        n_kv_head: how many heads keys and values have; n_head where None.
+        head_width: of each head; n_embd / n_head where None.
+        qk_norm: whether the heads of queries and keys are normalised.
+        qkv_bias: whether the projection to queries, keys and values has biases; as ``bias`` where
+            None.
+        rotary: base and scaling of rotary positions; None: not at all.
     """
 
     CHECKS: ClassVar[Mapping[str, Check]] = {
@@ -93,6 +115,13 @@ class TransformerConfig(Config):
         "init_std": deviation,
         "causal": checks.flag,
         "residual": checks.flag,
+        "normalization": one_of(NORMALIZATIONS),
+        "mlp": one_of(MLPS),
+        "n_kv_head": optional(size),
+        "head_width": optional(size),
+        "qk_norm": checks.flag,
+        "qkv_bias": optional(checks.flag),
+        "rotary_scaling": optional(rotary_scaling),
     }
 
     n_embd: int
@@ -108,6 +137,12 @@ class TransformerConfig(Config):
     residual: bool = True
     scale_attention: bool = True
     scale_attention_by_layer: bool = False
+    normalization: str = "layer"
+    mlp: str = "plain"
+    n_kv_head: int | None = None
+    head_width: int | None = None
+    qk_norm: bool = False
+    qkv_bias: bool | None = None
 
     @property
     def residual_std(self) -> float | None:
@@ -119,8 +154,17 @@ class TransformerConfig(Config):
         """How fast each head's scores fall with the distance of a token; None: not at all."""
         return None
 
+    @property
+    def rotary(self) -> Rotary | None:
+        """By which frequencies queries and keys are turned to their places; None: not at all."""
+        return None
+
     def _check_together(self) -> None:
-        _check_heads(self.n_embd, self.n_head)
+        _check_heads(self)
+        if self.normalization == "rms" and self.norm == "none":
+            raise ValueError(
+                'normalization="rms" with norm="none", which has no norms: leave it out'
+            )
 
 
 @dataclass(frozen=True)
@@ -132,7 +176,7 @@ class BlockConfig(TransformerConfig):
         n_head: how many attention heads; divides n_embd.
         n_inner: the width inside the feed-forward network; 4·n_embd where None.
         activation: of the feed-forward network: "gelu_tanh" (GPT-2), "gelu_erf" (exact), "relu"
-            (Vaswani et al. 2017), "silu" or "tanh".
+            (Vaswani et al. 2017), "relu_squared" (So et al. 2021), "silu" (Llama) or "tanh".
         norm: "pre" (GPT-2), "post" (GPT-1, Vaswani et al. 2017), or "none".
         dropout: on the attention weights, and on what attention and the feed-forward network add
             to the residual stream.
@@ -143,6 +187,11 @@ class BlockConfig(TransformerConfig):
         residual: False leaves the residual connections out.
         alibi_scale: a number makes attention fall with the distance of a token, which takes a
             causal block: the scale of :func:`~minigpt.functional.alibi_slopes`.
+        normalization, mlp, n_kv_head, head_width, qk_norm, qkv_bias: as in
+            :class:`~minigpt.models.GPTConfig`.
+        rotary_base: a number turns queries and keys by their places: the base of
+            :func:`~minigpt.functional.rotary_frequencies`.
+        rotary_scaling: of these frequencies, a :class:`RotaryScaling`.
 
     Raises:
         ValueError, TypeError: name the field, what came and what was expected.
@@ -156,6 +205,7 @@ class BlockConfig(TransformerConfig):
         **TransformerConfig.CHECKS,
         "init_std": optional(deviation),
         "alibi_scale": optional(positive),
+        "rotary_base": optional(positive),
     }
 
     n_embd: int
@@ -170,11 +220,24 @@ class BlockConfig(TransformerConfig):
     causal: bool = True
     residual: bool = True
     alibi_scale: float | None = None
+    normalization: str = "layer"
+    mlp: str = "plain"
+    n_kv_head: int | None = None
+    head_width: int | None = None
+    qk_norm: bool = False
+    qkv_bias: bool | None = None
+    rotary_base: float | None = None
+    rotary_scaling: RotaryScaling | None = None
 
     @property
     def slopes(self) -> Array | None:
         """How fast each head's scores fall with the distance of a token; None: not at all."""
         return None if self.alibi_scale is None else F.alibi_slopes(self.n_head, self.alibi_scale)
+
+    @property
+    def rotary(self) -> Rotary | None:
+        """By which frequencies queries and keys are turned to their places; None: not at all."""
+        return None if self.rotary_base is None else (self.rotary_base, self.rotary_scaling)
 
     def _check_together(self) -> None:
         super()._check_together()
@@ -182,6 +245,25 @@ class BlockConfig(TransformerConfig):
             raise checks.wrong_value(
                 "causal", "True with an alibi_scale", False, "distances count back in time"
             )
+        if self.alibi_scale is not None and self.rotary_base is not None:
+            raise ValueError("alibi_scale and rotary_base are two kinds of positions: choose one")
+        if self.rotary_scaling is not None and self.rotary_base is None:
+            raise ValueError("rotary_scaling is for rotary positions: pass rotary_base too")
+
+
+class Heads(NamedTuple):
+    """How many heads queries have, and keys and values, and how wide each is."""
+
+    n_head: int
+    n_kv_head: int
+    width: int
+
+
+def heads_in(config: TransformerConfig) -> Heads:
+    """The heads of a block, where a configuration may leave open what follows from the others."""
+    n_kv_head = config.n_head if config.n_kv_head is None else config.n_kv_head
+    width = config.n_embd // config.n_head if config.head_width is None else config.head_width
+    return Heads(config.n_head, n_kv_head, width)
 
 
 def check_config(config: Any, *names: str) -> None:
@@ -193,12 +275,47 @@ def check_config(config: Any, *names: str) -> None:
         raise checks.wrong_type("config", expected, config, mend)
 
 
-def _check_heads(n_embd: int, n_head: int) -> None:
-    """Raise unless n_head divides n_embd, and say which sizes would do."""
-    if n_embd % n_head:
+GPT_ONLY = {
+    "normalization": "layer", "mlp": "plain", "n_kv_head": None, "head_width": None,
+    "qk_norm": False, "qkv_bias": None, "rotary": None,
+}  # fmt: skip
+
+
+def check_without_gpt_options(config: Any, module: str) -> None:
+    """Refuse the options that only a GPT's blocks have, for a module that would ignore them."""
+    for name, default in GPT_ONLY.items():
+        value = getattr(config, name, default)
+        if value != default:
+            raise ValueError(
+                f"{name}={value!r} is for the blocks of a GPT: {module} only has {default!r}"
+            )
+
+
+def _check_heads(config: TransformerConfig) -> None:
+    """Raise unless the heads fit each other and the width, and say which sizes would do."""
+    n_embd, n_head = config.n_embd, config.n_head
+    if config.head_width is None and n_embd % n_head:
         mends = [f"n_embd={max(n_embd - n_embd % n_head, n_head)}"]
         near = range(n_head + 1, min(n_embd, n_head + 1000) + 1)
         mends += [f"n_head={h}" for h in near if n_embd % h == 0][:1]
         raise ValueError(
             f"n_embd={n_embd} is not divisible by n_head={n_head}: choose {' or '.join(mends)}"
+        )
+    _, n_kv_head, width = heads_in(config)
+    if n_head % n_kv_head:
+        mend = next(h for h in range(min(n_head, n_kv_head), 0, -1) if n_head % h == 0)
+        raise ValueError(
+            f"n_head={n_head} is not divisible by n_kv_head={n_kv_head}: choose n_kv_head={mend}, "
+            "as each head of keys and values is shared by as many heads of queries"
+        )
+    of_head = f"n_embd / n_head = {width}" if config.head_width is None else f"{width}"
+    if config.rotary is not None and width % 2:
+        raise ValueError(
+            f"rotary positions turn features in pairs: head_width must be even, got {of_head}; "
+            f"choose head_width={width + 1}"
+        )
+    if config.qk_norm and width == 1:
+        raise ValueError(
+            f"qk_norm=True needs a head_width of at least 2, got {of_head}: of a single number a "
+            "norm leaves nothing but the sign"
         )

@@ -8,9 +8,10 @@ import minigpt.functional as F
 from minigpt import checks
 from minigpt.autograd import Array
 from minigpt.checks import Seed
-from minigpt.functional.attention import attention_weights, heads_of, split_heads
+from minigpt.functional.attention import attention_weights
+from minigpt.functional.multi_head import heads_of, split_heads
 from minigpt.nn.attention import heads_over
-from minigpt.nn.config import TransformerConfig, check_config
+from minigpt.nn.config import TransformerConfig, check_config, check_without_gpt_options
 from minigpt.nn.decoder_cache import DecoderCache
 from minigpt.nn.layers import Dropout, Linear
 from minigpt.nn.module import Module
@@ -84,7 +85,7 @@ class CrossAttention(Module):
         Shapes:
             memory: (B, S, n_embd) -> two of (B, n_head, S, n_embd / n_head)
         """
-        k, v = heads_of(self.kv_proj(memory).data, self.n_head, 2)
+        k, v = heads_of(self.kv_proj(memory).data, self.n_head, self.n_head)
         return k, v
 
     def weights(self, x: Tensor, memory: Tensor, mask: Array | None = None) -> Array:
@@ -103,3 +104,4 @@ class CrossAttention(Module):
 
 def _check(config: object) -> None:
     check_config(config, "n_embd", "n_head", "dropout", "bias", "init_std", "residual_std")
+    check_without_gpt_options(config, "an encoder–decoder")

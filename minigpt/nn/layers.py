@@ -1,4 +1,4 @@
-"""The layers with one idea each: Linear, Embedding, LayerNorm, Dropout; and none at all."""
+"""The layers with one idea each: Linear, Embedding, the norms, Dropout; and none at all."""
 
 from __future__ import annotations
 
@@ -89,6 +89,27 @@ class LayerNorm(Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return F.layer_norm(x, self.weight, self.bias, self.eps)
+
+
+class RMSNorm(Module):
+    """y = γ ∘ x/√(mean(x²) + ε) over the last axis (Zhang & Sennrich 2019); γ starts at 1.
+
+    Args:
+        n: the size of the last axis.
+        eps: ε.
+
+    Shapes:
+        x: (..., n) -> (..., n);  weight (γ): (n,)
+    """
+
+    def __init__(self, n: int, eps: float = 1e-5) -> None:
+        super().__init__()
+        checks.sizes(n=n)
+        self.eps = checks.number("eps", eps, above=0)
+        self.weight = Parameter(np.ones(n, np.float32))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.rms_norm(x, self.weight, self.eps)
 
 
 class Dropout(Module):

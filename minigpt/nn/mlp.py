@@ -1,9 +1,10 @@
-"""The position-wise feed-forward network (E10)."""
+"""The position-wise feed-forward network (E10), plain and gated."""
 
 from __future__ import annotations
 
 import numpy as np
 
+import minigpt.functional as F
 from minigpt import checks
 from minigpt.checks import Seed
 from minigpt.functional.activations import ACTIVATIONS
@@ -48,6 +49,63 @@ class MLP(Module):
 
     def extra_repr(self) -> str:
         return f"activation={self.activation!r}"
+
+
+class GatedMLP(Module):
+    """y = (f(x W_gate + b_gate) ∘ (x W_up + b_up)) W_down + b_down (Shazeer 2020, §2).
+
+    What goes on of x W_up is decided by x itself: f of a second projection lets it pass, or not.
+    With f = SiLU it is Llama's SwiGLU.
+
+    Args:
+        config: as :class:`MLP` has it; n_inner where None is :func:`gated_width`.
+        seed: of the projections, a number or a Generator.
+
+    Shapes:
+        x: (..., n_embd) -> (..., n_embd)
+
+    Example:
+        >>> from minigpt.nn import BlockConfig
+        >>> mlp = GatedMLP(BlockConfig(n_embd=48, n_head=1, mlp="gated", activation="silu"), seed=0)
+        >>> mlp.up_proj.weight.shape
+        (48, 128)
+    """
+
+    def __init__(self, config: TransformerConfig, *, seed: Seed) -> None:
+        super().__init__()
+        _check(config)
+        c, rng = config, np.random.default_rng(checks.seed(seed))
+        n_inner = gated_width(c.n_embd) if c.n_inner is None else c.n_inner
+        self.activation = c.activation
+        self.gate_proj = Linear(c.n_embd, n_inner, c.bias, std=c.init_std, seed=rng)
+        self.up_proj = Linear(c.n_embd, n_inner, c.bias, std=c.init_std, seed=rng)
+        self.down_proj = Linear(n_inner, c.n_embd, c.bias, std=c.residual_std, seed=rng)
+        self.dropout = Dropout(c.dropout)
+
+    def forward(self, x: Tensor, rng: np.random.Generator | None = None) -> Tensor:
+        hidden = F.gated_unit(self.gate_proj(x), self.up_proj(x), self.activation)
+        return self.dropout(self.down_proj(hidden), rng)  # (..., n_inner) -> (..., C)
+
+    def extra_repr(self) -> str:
+        return f"activation={self.activation!r}"
+
+
+def mlp_of(config: TransformerConfig, seed: Seed) -> MLP | GatedMLP:
+    """The feed-forward network of a block, plain or gated."""
+    return GatedMLP(config, seed=seed) if config.mlp == "gated" else MLP(config, seed=seed)
+
+
+def gated_width(n_embd: int) -> int:
+    """n_inner of a gated network: 8/3·n_embd, rounded up to a multiple of 32.
+
+    Three matrices of 8/3·n_embd have as many weights as two of 4·n_embd (Shazeer 2020, §3). 32
+    numbers are a block of the usual quantised formats, and fill any processor's vectors.
+
+    Example:
+        >>> gated_width(96), gated_width(576)
+        (256, 1536)
+    """
+    return -(-n_embd // 12) * 32  # 8/3 of it, in blocks of 32: a twelfth, rounded up
 
 
 def _check(config: object) -> None:

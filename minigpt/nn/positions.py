@@ -1,6 +1,7 @@
 """Where a token stands: learned positions, sinusoidal ones (E4), or none, added to what it is.
 
-With "alibi" nothing is added either: attention itself depends on the distance of tokens.
+With "alibi" and "rotary" nothing is added either: attention itself depends on the distance of
+tokens.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ POSITIONS = {
     "learned": "GPT-2",
     "sinusoidal": "Vaswani et al. 2017",
     "alibi": "causal models only",
+    "rotary": "Llama",
     "none": "to study",
 }
 
@@ -91,7 +93,7 @@ class NoPositions(Module):
 
 
 def make_positions(kind: str, block_size: int, n_embd: int, *, std: float, seed: Seed) -> Module:
-    """Positions of one kind: "learned", "sinusoidal", or nothing for "none" and "alibi".
+    """Positions of one kind: "learned", "sinusoidal", or nothing for the others.
 
     Raises:
         ValueError: another kind, or sinusoidal ones of an odd width.

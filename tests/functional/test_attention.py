@@ -132,6 +132,170 @@ def test_multi_head_attention_is_attention_of_each_head():
     )
 
 
+# ── heads of keys and values that are shared ──────────────────────────────────────────────────
+
+
+@st.composite
+def grouped_attentions(draw):
+    """Shapes of Q, K and V with fewer heads of K and V, a mask or none, causal or not."""
+    causal = draw(st.booleans())
+    s = draw(st.integers(1, 3))
+    t = draw(st.integers(1, s if causal else 3))
+    n_kv_head, group = draw(st.integers(1, 2)), draw(st.integers(1, 3))
+    d_k, d_v = draw(st.integers(1, 2)), draw(st.integers(1, 2))
+    batch = draw(st.sampled_from([((), (), ()), ((2,), (2,), (2,)), ((2,), (1,), ())]))
+    heads = n_kv_head * group, n_kv_head, n_kv_head
+    sizes = (t, d_k), (s, d_k), (s, d_v)
+    shapes = [(*b, h, *size) for b, h, size in zip(batch, heads, sizes, strict=True)]
+    mask = None
+    if draw(st.booleans()):
+        full = (*np.broadcast_shapes(*batch), heads[0], t, s)
+        mask_shape = tuple(1 if draw(st.booleans()) else n for n in full[:-1])
+        mask = np.random.default_rng(draw(seeds)).random((*mask_shape, s)) < 0.6
+        mask[..., 0] = True
+    return shapes, mask, causal
+
+
+def repeated(x, group):
+    """Each head so many times in a row: (..., h, T, d) -> (..., h·group, T, d)."""
+    return x[(..., np.repeat(np.arange(x.shape[-3]), group), slice(None), slice(None))]
+
+
+@settings(max_examples=10)
+@given(grouped_attentions(), seeds, st.sampled_from([0.0, 0.3]))
+def test_gradient_of_groups(drawn, seed, p):
+    shapes, mask, causal = drawn
+
+    def attention(q, k, v):
+        rng = np.random.default_rng(seed)
+        return F.scaled_dot_product_attention(q, k, v, mask, causal, p, rng, grouped=True)
+
+    assert gradcheck(attention, tensors(shapes, seed))
+
+
+@pytest.mark.parametrize("dtype", TOLERANCE)
+@given(grouped_attentions(), seeds)
+def test_a_group_is_attention_with_keys_and_values_repeated(dtype, drawn, seed):
+    shapes, mask, causal = drawn
+    group = shapes[0][-3] // shapes[1][-3]
+    assert_same_function(
+        lambda q, k, v: F.scaled_dot_product_attention(q, k, v, mask, causal, grouped=True),
+        lambda q, k, v: plain.attention(q, repeated(k, group), repeated(v, group), mask, causal),
+        tensors(shapes, seed, dtype),
+        seed,
+        TOLERANCE[dtype],
+    )
+    q, k, _ = (t.data for t in tensors(shapes, seed, dtype))
+    np.testing.assert_allclose(
+        F.attention_weights(q, k, mask, causal, grouped=True),
+        F.attention_weights(q, repeated(k, group), mask, causal),
+        rtol=TOLERANCE[dtype],
+    )
+
+
+def test_groups_of_no_queries_and_no_sequences():
+    for b, t in ((2, 0), (0, 3)):
+        q, k = Tensor(np.ones((b, 4, t, 2)), requires_grad=True), Tensor(np.ones((b, 2, 3, 2)))
+        k.requires_grad = True
+        y = F.scaled_dot_product_attention(q, k, k, grouped=True)
+        y.sum().backward()
+        assert y.shape == (b, 4, t, 2)
+        np.testing.assert_array_equal(k.grad, 0)
+
+
+@st.composite
+def modern_attentions(draw):
+    """As ``multi_head_attentions``, with groups, and a rotation or none."""
+    b, t, n_kv_head, group = (draw(st.integers(1, n)) for n in (2, 3, 2, 2))
+    d = 2 * draw(st.integers(1, 2))
+    mask = None
+    if draw(st.booleans()):
+        mask = np.random.default_rng(draw(seeds)).random((b, 1, 1, t)) < 0.6
+        mask[..., 0] = True
+    positions = draw(st.sampled_from([None, np.arange(t), np.arange(b * t).reshape(b, t) * 3]))
+    return (b, t, n_kv_head * (group + 2) * d), n_kv_head * group, n_kv_head, mask, positions
+
+
+def rotation_of(x, n_heads, positions):
+    if positions is None:
+        return None
+    return F.rotation_at(positions, x.shape[-1] // n_heads, 30.0, None, x.dtype)
+
+
+@settings(max_examples=8)
+@given(modern_attentions(), seeds, st.booleans())
+def test_gradient_of_groups_that_are_turned(drawn, seed, overwrite):
+    shape, n_head, n_kv_head, mask, positions = drawn
+
+    def attention(x):
+        rotation = rotation_of(x, n_head + 2 * n_kv_head, positions)
+        fresh = x * 1.0  # an array that nobody else reads
+        return F.multi_head_attention(
+            fresh, n_head, mask, True, n_kv_head=n_kv_head, rotation=rotation,
+            overwrite_qkv=overwrite,
+        )  # fmt: skip
+
+    assert gradcheck(attention, tensors([shape], seed))
+
+
+@pytest.mark.parametrize("dtype", TOLERANCE)
+@given(modern_attentions(), seeds)
+def test_groups_that_are_turned_equal_plain(dtype, drawn, seed):
+    shape, n_head, n_kv_head, mask, positions = drawn
+
+    def fused(x):
+        rotation = rotation_of(x, n_head + 2 * n_kv_head, positions)
+        return F.multi_head_attention(x, n_head, mask, True, n_kv_head=n_kv_head, rotation=rotation)
+
+    def turned(head):
+        return head if positions is None else plain.rotary(head, positions, 30.0)
+
+    def composed(x):
+        return plain.multi_head_attention(x, n_head, mask, True, n_kv_head, turned, turned)
+
+    inputs = tensors([shape], seed, dtype)
+    before = inputs[0].data.copy()
+    assert_same_function(fused, composed, inputs, seed, TOLERANCE[dtype])
+    np.testing.assert_array_equal(inputs[0].data, before)  # not written to, unless allowed
+
+
+@pytest.mark.parametrize(
+    ("shapes", "message"),
+    [
+        ([(3, 2), (3, 2), (3, 2)], "with grouped=True each needs an axis of heads before the last"),
+        ([(4, 3, 2), (3, 3, 2), (3, 3, 2)], "must be a multiple .*grouped=True: got 4 and 3"),
+        ([(2, 3, 2), (4, 3, 2), (4, 3, 2)], "must be a multiple .*: got 2 and 4"),
+        ([(2, 3, 2), (0, 3, 2), (0, 3, 2)], "must be a multiple .*: got 2 and 0"),
+        ([(4, 3, 2), (2, 3, 2), (1, 3, 2)], "k and v differ in their number of heads"),
+        ([(2, 4, 3, 2), (3, 2, 3, 2), (2, 3, 2)], "the leading axes do not broadcast"),
+    ],
+)
+def test_wrong_groups(shapes, message):
+    with pytest.raises(ValueError, match=message):
+        F.scaled_dot_product_attention(*(Tensor(np.ones(s)) for s in shapes), grouped=True)
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        ({"n_kv_head": 3}, ValueError, "n_head=4 is not divisible by n_kv_head=3"),
+        ({"n_kv_head": 0}, ValueError, "n_kv_head must be an integer of at least 1: got 0"),
+        ({"n_kv_head": 1}, ValueError,
+         r"qkv must be of shape \(B, T, \(n_head \+ 2·n_kv_head\)·d\) with n_head=4 and "
+         r"n_kv_head=1: got a float64 Tensor of shape \(2, 3, 16\)"),
+        ({"n_kv_head": 2, "rotation": np.ones((4, 2, 2))}, ValueError,
+         r"rotation must be of shape \(3, 2, 2\) or \(2, 3, 2, 2\), as qkv is \(2, 3, 16\): got a "
+         r"float64 array of shape \(4, 2, 2\); make it with F\.rotation_at"),
+        ({"n_kv_head": 2, "rotation": np.ones((3, 2, 2), np.float32)}, TypeError,
+         "rotation must have the dtype of qkv, float64: got float32"),
+        ({"n_kv_head": 6, "n_head": 4}, ValueError, "not divisible"),
+    ],
+)  # fmt: skip
+def test_wrong_groups_of_multi_head_attention(options, error, message):
+    with pytest.raises(error, match=message):
+        F.multi_head_attention(Tensor(np.ones((2, 3, 16))), **{"n_head": 4} | options)
+
+
 # ── attention with linear biases ──────────────────────────────────────────────────────────────────
 
 

@@ -24,6 +24,10 @@ QKV = [(2, 3, 4), (2, 3, 4), (2, 3, 4)]
 LSTM = [(2, 3, 4), (4, 20), (5, 20), (20,), (2, 5), (2, 5)]  # x, weights, bias, h, c
 
 
+def rotation(x):
+    return F.rotation_at(np.arange(3), 2, 100.0, None, x.dtype)
+
+
 def rng():
     return np.random.default_rng(7)
 
@@ -87,6 +91,15 @@ CASES: dict[str, Any] = {
     "gelu": (F.gelu, [(2, 3)]),
     "gelu, exact": (lambda x: F.gelu(x, approximate="none"), [(2, 3)]),
     "silu": (F.silu, [(2, 3)]),
+    "relu_squared": (F.relu_squared, [(2, 3)]),
+    "gated_unit": (F.gated_unit, [(2, 3), (2, 3)]),
+    "gated_unit of relu": (lambda x, u: F.gated_unit(x, u, "relu"), [(2, 3), (2, 3)]),
+    "rms_norm": (F.rms_norm, [(2, 3), (3,)]),
+    "qk_norm": (lambda *xs: F.qk_norm(*xs, 2, 1), [(2, 3, 8), (2,), (2,)]),
+    "rotary": (lambda x: F.rotary(x, np.arange(3)), [(2, 3, 4)]),
+    "rotary of neighbours": (
+        lambda x: F.rotary(x, np.arange(6).reshape(2, 3), pairing="neighbours"), [(2, 3, 4)],
+    ),
     "layer_norm": (F.layer_norm, [(2, 3), (3,), (3,)]),
     "layer_norm without bias": (F.layer_norm, [(2, 3), (3,)]),
     "linear": (F.linear, [(2, 2, 3), (3, 4), (4,)]),
@@ -120,13 +133,22 @@ CASES: dict[str, Any] = {
         lambda x: F.multi_head_attention(x, 2, causal=True, slopes=F.alibi_slopes(2)),
         [(2, 3, 12)],
     ),
+    "multi_head_attention of groups, turned": (
+        lambda x: F.multi_head_attention(x, 4, causal=True, n_kv_head=2, rotation=rotation(x)),
+        [(2, 3, 16)],
+    ),
+    "scaled_dot_product_attention of groups": (
+        lambda q, k, v: F.scaled_dot_product_attention(q, k, v, causal=True, grouped=True),
+        [(4, 3, 2), (2, 3, 2), (2, 3, 5)],
+    ),
     "multi_head_cross_attention": (
         lambda q, kv: F.multi_head_cross_attention(q, kv, 2, MASK, dropout=0.3, rng=rng()),
         [(2, 3, 4), (2, 3, 8)],
     ),
 }  # fmt: skip
 NOT_OF_TENSORS = {
-    "ACTIVATIONS", "alibi_slopes", "attention_weights", "erf", "plain", "sinusoidal_positions",
+    "ACTIVATIONS", "RotaryScaling", "alibi_slopes", "attention_weights", "erf", "plain",
+    "rotary_frequencies", "rotation_at", "sinusoidal_positions",
 }  # fmt: skip
 # Once more without any axis, where NumPy likes to give numbers in place of arrays.
 CASES |= {

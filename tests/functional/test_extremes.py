@@ -78,7 +78,7 @@ def test_nan_stays_nan(name):
     assert np.isnan(y).tolist() == np.isnan(slope).tolist() == [True, False]
 
 
-# ── layer norm ────────────────────────────────────────────────────────────────────────────────
+# ── the norms ─────────────────────────────────────────────────────────────────────────────────
 
 
 def layer_norm(eps=1e-5):
@@ -89,22 +89,31 @@ def layer_norm(eps=1e-5):
     return apply
 
 
+def rms_norm(eps=1e-5):
+    return lambda x: F.rms_norm(x, Tensor(np.ones(x.shape[-1], x.dtype)), eps)
+
+
+both_norms = pytest.mark.parametrize("norm", [layer_norm, rms_norm])
+
+
+@both_norms
 @given(st.integers(10, 37), seeds)
-def test_layer_norm_of_large_rows_is_that_of_float64(exponent, seed):
+def test_the_norm_of_large_rows_is_that_of_float64(norm, exponent, seed):
     rng = np.random.default_rng(seed)
     x = (rng.standard_normal((4, 6)) * 10.0**exponent).astype(np.float32)
     x[0] /= np.float32(10.0**exponent)  # an ordinary row beside them
     g = rng.standard_normal((4, 6))
-    y, slope = value_and_slope(layer_norm(), x, g)
-    expected, expected_slope = value_and_slope(layer_norm(), x.astype(np.float64), g)
+    y, slope = value_and_slope(norm(), x, g)
+    expected, expected_slope = value_and_slope(norm(), x.astype(np.float64), g)
     np.testing.assert_allclose(y, expected, rtol=1e-4, atol=1e-5)
     scale = np.abs(expected_slope).max(axis=-1, keepdims=True)
     np.testing.assert_allclose(slope / scale, expected_slope / scale, rtol=1e-3, atol=1e-3)
-    alone, alone_slope = value_and_slope(layer_norm(), x[:1], g[:1])
+    alone, alone_slope = value_and_slope(norm(), x[:1], g[:1])
     np.testing.assert_array_equal(y[:1], alone)
     np.testing.assert_array_equal(slope[:1], alone_slope)
 
 
+@both_norms
 @pytest.mark.parametrize(
     ("row", "dtype"),
     [
@@ -116,10 +125,10 @@ def test_layer_norm_of_large_rows_is_that_of_float64(exponent, seed):
         ([1.7e308, -1.7e308, 1.7e308], np.float64),
     ],
 )
-def test_layer_norm_does_not_see_a_scale(row, dtype):
-    y, slope = value_and_slope(layer_norm(), np.array([row], dtype), np.array([[1.0, 2.0, 4.0]]))
+def test_a_norm_does_not_see_a_scale(norm, row, dtype):
+    y, slope = value_and_slope(norm(), np.array([row], dtype), np.array([[1.0, 2.0, 4.0]]))
     small = np.array([row]) / abs(max(row, key=abs))
-    expected, _ = value_and_slope(layer_norm(1e-30), small, np.array([[1.0, 2.0, 4.0]]))
+    expected, _ = value_and_slope(norm(1e-30), small, np.array([[1.0, 2.0, 4.0]]))
     rounding = 1e-5 if dtype == np.float32 else 1e-12
     np.testing.assert_allclose(y, expected, rtol=rounding, atol=rounding)
     assert np.isfinite(slope).all()
@@ -135,9 +144,10 @@ def test_a_large_row_of_equal_numbers_is_0(size, dtype):
     assert np.isfinite(slope).all()
 
 
+@both_norms
 @pytest.mark.parametrize("bad", [INF, -INF, NAN])
-def test_a_row_with_infinity_is_nan_and_the_others_are_not(bad):
-    y, slope = value_and_slope(layer_norm(), np.array([[bad, 0, 1], [1, 2, 4]], np.float32))
+def test_a_row_with_infinity_is_nan_and_the_others_are_not(norm, bad):
+    y, slope = value_and_slope(norm(), np.array([[bad, 0, 1], [1, 2, 4]], np.float32))
     assert np.isnan(y).all(axis=-1).tolist() == np.isnan(slope).all(axis=-1).tolist()
     assert np.isnan(y).all(axis=-1).tolist() == [True, False]
 

@@ -6,13 +6,14 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import minigpt.functional as F
-from minigpt import Tensor, gradcheck
+from minigpt import Tensor, gradcheck, no_grad
 from minigpt.chunks import CHUNK
 from minigpt.functional import plain
+from minigpt.operations import concatenate
 from tests.strategies import assert_same_function, seeds, shape_and_axis, shapes, tensors
 
 TOLERANCE = {np.float64: 1e-12, np.float32: 1e-5}
@@ -80,6 +81,68 @@ def test_gelu_and_relu_equal_plain(dtype, shape, seed):
 @given(shapes(), seeds)
 def test_silu_equals_plain(dtype, shape, seed):
     same(F.silu, plain.silu, [shape], seed, dtype)
+
+
+@both_types
+@given(shapes(), seeds)
+def test_relu_squared_equals_plain(dtype, shape, seed):
+    same(F.relu_squared, plain.relu_squared, [shape], seed, dtype)
+
+
+@pytest.mark.parametrize("name", F.ACTIVATIONS)
+@given(shapes(min_side=0), seeds)
+def test_gradient_of_gated_units(name, shape, seed):
+    inputs = tensors([shape, shape], seed, low=-4.0, high=4.0)
+    assert gradcheck(lambda gate, up: F.gated_unit(gate, up, name), inputs)
+
+
+@both_types
+@pytest.mark.parametrize("name", F.ACTIVATIONS)
+@given(shapes(), seeds)
+def test_a_gated_unit_is_the_product_with_its_activation(dtype, name, shape, seed):
+    def composed(gate, up):
+        return F.ACTIVATIONS[name](gate) * up
+
+    same(lambda gate, up: F.gated_unit(gate, up, name), composed, [shape, shape], seed, dtype)
+
+
+@both_types
+def test_gated_units_of_more_than_one_block_in_any_order_of_memory(dtype):
+    gate, up = np.random.default_rng(0).standard_normal((2, 3, CHUNK // 2)).astype(dtype)
+    inputs = [Tensor(np.asfortranarray(a), requires_grad=True) for a in (gate, up)]
+    y = F.gated_unit(*inputs)
+    y.backward(np.ones_like(gate))
+    silu = F.silu(Tensor(gate)).data
+    np.testing.assert_array_equal(y.data, silu * up)
+    np.testing.assert_array_equal(inputs[1].grad, silu)
+    with no_grad():  # without room for what only the derivative needs
+        np.testing.assert_array_equal(F.gated_unit(*inputs).data, y.data)
+
+
+@both_types
+def test_gated_units_of_large_numbers(dtype):
+    gate, up = (Tensor(np.array(a, dtype), requires_grad=True) for a in ([-1e30, 1e30], [2, 4]))
+    with np.errstate(over="raise", invalid="raise", divide="raise"):
+        y = F.gated_unit(gate, up, "gelu_tanh")
+        y.backward(np.ones(2, dtype))
+    np.testing.assert_array_equal(y.data, np.array([0, 4e30], dtype))
+    np.testing.assert_array_equal(gate.grad, [0, 4])
+    np.testing.assert_array_equal(up.grad, np.array([0, 1e30], dtype))
+
+
+@pytest.mark.parametrize(
+    ("up", "activation", "error", "message"),
+    [
+        (np.ones((2, 3)), "silu", ValueError,
+         r"gated_unit: up must have shape \(3,\): got \(2, 3\), as gate has"),
+        (np.ones(3, np.float32), "silu", TypeError,
+         "gated_unit: up must have the dtype of gate, float64: got float32"),
+        (np.ones(3), "swish", ValueError, 'activation must be "gelu_tanh", .*: got \'swish\''),
+    ],
+)  # fmt: skip
+def test_gated_units_name_what_is_wrong(up, activation, error, message):
+    with pytest.raises(error, match=message):
+        F.gated_unit(Tensor(np.ones(3)), Tensor(up), activation)
 
 
 @both_types
@@ -262,6 +325,102 @@ def test_layer_norm_names_what_is_wrong(weight, bias, eps, message):
     vectors = [Tensor(np.ones(shape)) if shape is not None else None for shape in (weight, bias)]
     with pytest.raises(ValueError, match=message):
         F.layer_norm(Tensor(np.ones((2, 3))), *vectors, eps=eps)
+
+
+# ── RMS norm ──────────────────────────────────────────────────────────────────────────────────
+
+
+@given(shapes(min_dims=1), seeds)
+def test_gradient_of_rms_norm(shape, seed):
+    inputs = tensors([shape, shape[-1:]], seed)
+    assert gradcheck(lambda x, weight: F.rms_norm(x, weight, eps=1e-2), inputs)
+
+
+@both_types
+@given(shapes(min_dims=1), seeds, st.sampled_from([1e-5, 0.1]))
+def test_rms_norm_equals_plain(dtype, shape, seed, eps):
+    def fused(x, weight):
+        return F.rms_norm(x, weight, eps)
+
+    def composed(x, weight):
+        return plain.rms_norm(x, weight, eps)
+
+    same(fused, composed, [shape, shape[-1:]], seed, dtype)
+
+
+@both_types
+def test_rms_norm_keeps_directions_and_gives_one_length(dtype):
+    x = np.random.default_rng(0).standard_normal((4, 50)).astype(dtype)
+    y = F.rms_norm(Tensor(x), Tensor(np.ones(50, dtype))).data
+    np.testing.assert_allclose((y * y).mean(axis=-1), 1, rtol=1e-4)
+    np.testing.assert_allclose(y / x, (y / x)[:, :1].repeat(50, axis=1), rtol=1e-5)
+    scaled = F.rms_norm(Tensor(1000 * x), Tensor(np.ones(50, dtype))).data
+    np.testing.assert_allclose(scaled, y, rtol=1e-4)
+
+
+@st.composite
+def heads_to_normalise(draw):
+    n_kv_head, d = draw(st.integers(1, 2)), draw(st.integers(1, 3))
+    n_head = n_kv_head * draw(st.integers(1, 2))
+    b, t = draw(st.integers(0, 2)), draw(st.integers(1, 3))
+    return [(b, t, (n_head + 2 * n_kv_head) * d), (d,), (d,)], n_head, n_kv_head
+
+
+def composed_qk_norm(qkv, query_weight, key_weight, n_head, n_kv_head, eps):
+    heads = qkv.reshape(*qkv.shape[:2], n_head + 2 * n_kv_head, len(query_weight.data))
+    q, k, v = heads.split([n_head, n_head + n_kv_head], axis=2)
+    q, k = plain.rms_norm(q, query_weight, eps), plain.rms_norm(k, key_weight, eps)
+    return concatenate([q, k, v], axis=2).reshape(qkv.shape)
+
+
+@settings(max_examples=15)
+@given(heads_to_normalise(), seeds)
+def test_gradient_of_qk_norm(drawn, seed):
+    shapes, n_head, n_kv_head = drawn
+    inputs = tensors(shapes, seed)
+    assert gradcheck(lambda *xs: F.qk_norm(*xs, n_head, n_kv_head, eps=1e-2), inputs)
+
+
+@both_types
+@given(heads_to_normalise(), seeds)
+def test_qk_norm_is_the_rms_norm_of_each_head_of_queries_and_keys(dtype, drawn, seed):
+    shapes, *heads = drawn
+    same(
+        lambda *xs: F.qk_norm(*xs, *heads, eps=0.01),
+        lambda *xs: composed_qk_norm(*xs, *heads, eps=0.01),
+        shapes,
+        seed,
+        dtype,
+    )
+
+
+@pytest.mark.parametrize(
+    ("shapes", "heads", "message"),
+    [
+        (
+            [(2, 8), (2,), (2,)],
+            (2, 1),
+            r"qk_norm: qkv must be of shape \(B, T, \(n_head \+ .*: got",
+        ),
+        ([(1, 2, 9), (2,), (2,)], (2, 1), r"with n_head=2 and n_kv_head=1: got .*\(1, 2, 9\)"),
+        ([(1, 2, 8), (3,), (2,)], (2, 1), r"query_weight must have shape \(2,\): got \(3,\), as"),
+        ([(1, 2, 8), (2,), (1,)], (2, 1), r"key_weight must have shape \(2,\): got \(1,\), as"),
+        ([(1, 2, 8), (2,), (2,)], (0, 1), "n_head must be an integer of at least 1: got 0"),
+    ],
+)
+def test_qk_norm_names_what_is_wrong(shapes, heads, message):
+    with pytest.raises(ValueError, match=message):
+        F.qk_norm(*(Tensor(np.ones(shape)) for shape in shapes), *heads)
+
+
+def test_rms_norm_names_what_is_wrong():
+    x, weight = Tensor(np.ones((2, 3))), Tensor(np.ones(2))
+    with pytest.raises(ValueError, match=r"rms_norm: weight must have shape \(3,\): got \(2,\)"):
+        F.rms_norm(x, weight)
+    with pytest.raises(ValueError, match="eps must be a number above 0: got 0"):
+        F.rms_norm(x, Tensor(np.ones(3)), eps=0)
+    with pytest.raises(TypeError, match="weight must have the dtype of x, float64: got float32"):
+        F.rms_norm(x, Tensor(np.ones(3, np.float32)))
 
 
 # ── embedding ─────────────────────────────────────────────────────────────────────────────────

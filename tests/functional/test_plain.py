@@ -18,9 +18,12 @@ IDS = np.array([[1, 4, 0, 2, 2, 3], [5, 5, 1, 0, 6, 2]])
 TARGETS = np.array([[4, 0, 2, 2, 3, -1], [5, 1, 0, 6, 2, 1]])
 
 
-def model_and_arrays(dtype, bias):
+def gpt2(bias):
+    return mg.GPTConfig(7, block_size=8, n_layer=3, n_head=2, n_embd=12, bias=bias)
+
+
+def model_and_arrays(dtype, config):
     """A model whose every parameter is random, biases and gains too, and its parameters by name."""
-    config = mg.GPTConfig(7, block_size=8, n_layer=3, n_head=2, n_embd=12, bias=bias)
     model = mg.GPT(config, seed=0)
     rng = np.random.default_rng(1)
     for parameter in model.parameters():
@@ -35,7 +38,7 @@ def model_and_arrays(dtype, bias):
 @pytest.mark.parametrize(("dtype", "tolerance"), [(np.float64, 1e-10), (np.float32, 1e-5)])
 @pytest.mark.parametrize("bias", [True, False])
 def test_the_gpt_on_the_page_is_the_gpt_of_the_library(dtype, tolerance, bias):
-    model, arrays = model_and_arrays(dtype, bias)
+    model, arrays = model_and_arrays(dtype, gpt2(bias))
     logits = plain.gpt(IDS, arrays, n_head=2)
     np.testing.assert_allclose(logits.data, model(IDS).data, rtol=tolerance, atol=tolerance)
     loss, expected = plain.cross_entropy(logits, TARGETS), model.loss(IDS, TARGETS)
@@ -48,8 +51,34 @@ def test_the_gpt_on_the_page_is_the_gpt_of_the_library(dtype, tolerance, bias):
         )
 
 
+LLAMAS = {
+    "Llama": {"n_kv_head": 2, "tie_head": True},
+    "Qwen 3": {"n_kv_head": 1, "head_width": 4, "qk_norm": True},
+    "Qwen 2": {"n_kv_head": 4, "qkv_bias": True},
+}
+
+
+@pytest.mark.parametrize(("dtype", "tolerance"), [(np.float64, 1e-10), (np.float32, 2e-5)])
+@pytest.mark.parametrize("changes", LLAMAS.values(), ids=LLAMAS)
+def test_the_llama_on_the_page_is_the_llama_of_the_library(dtype, tolerance, changes):
+    config = mg.GPTConfig.llama(7, 8, n_layer=2, n_head=4, n_embd=8, n_inner=5, **changes)
+    model, arrays = model_and_arrays(dtype, config)
+    mask = np.array([[1, 1, 1, 1, 0, 0], [1, 1, 1, 1, 1, 1]], bool)
+    targets = np.where(mask, TARGETS, -1)
+    logits = plain.llama(IDS, arrays, 4, config.n_kv_head, mask=mask[:, None, None, :])
+    np.testing.assert_allclose(
+        logits.data[mask], model(IDS, mask).data[mask], rtol=tolerance, atol=tolerance
+    )
+    found = gradients(plain.cross_entropy(logits, targets))
+    wanted = gradients(model.loss(IDS, targets, mask))
+    for name, parameter in model.named_parameters():
+        np.testing.assert_allclose(
+            found[arrays[name]], wanted[parameter], rtol=tolerance, atol=tolerance, err_msg=name
+        )
+
+
 def test_padding_is_hidden_from_the_gpt_on_the_page_too():
-    model, arrays = model_and_arrays(np.float64, bias=True)
+    model, arrays = model_and_arrays(np.float64, gpt2(bias=True))
     mask = np.array([[1, 1, 1, 1, 0, 0], [1, 1, 1, 1, 1, 1]], bool)
     expected = model(IDS, attention_mask=mask).data[mask]
     logits = plain.gpt(IDS, arrays, n_head=2, mask=mask[:, None, None, :]).data[mask]

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from minigpt import GPT, GPTConfig
-from minigpt.models import build_model
+from minigpt.models import EncoderConfig, Seq2SeqConfig, build_model
+from minigpt.nn import RotaryScaling
 
 SMALL = {"vocab_size": 11, "block_size": 8, "n_layer": 2, "n_head": 2, "n_embd": 8}
 
@@ -33,6 +34,14 @@ def test_defaults_are_gpt2():
         "alibi_scale": 1.0,
         "scale_attention": True,
         "scale_attention_by_layer": False,
+        "normalization": "layer",
+        "mlp": "plain",
+        "n_kv_head": None,
+        "head_width": None,
+        "qk_norm": False,
+        "qkv_bias": None,
+        "rotary_base": 10_000.0,
+        "rotary_scaling": None,
     }
 
 
@@ -95,8 +104,8 @@ def test_sizes(field, value, error, message):
          'activation must be "gelu_tanh", "gelu_erf", "relu", .*: got \'swish\''),
         ({"norm": "rms"}, ValueError,
          "norm must be \"pre\" .*, \"post\" .* or \"none\" .*: got 'rms'"),
-        ({"positions": "rotary"}, ValueError,
-         "positions must be \"learned\" .*, \"sinusoidal\" .*\"alibi\".*\"none\".*: got 'rotary'"),
+        ({"positions": "random"}, ValueError, "positions must be \"learned\" .*, \"sinusoidal\" .*"
+         "\"alibi\".*\"rotary\".*\"none\".*: got 'random'"),
         ({"positions": "alibi", "causal": False}, ValueError,
          "positions must be \"learned\" .*, \"sinusoidal\" or \"none\" in .*: got 'alibi'"),
         ({"n_layer": 10**400}, ValueError, "n_layer must be at most .*got an integer of 1329 bits"),
@@ -119,11 +128,89 @@ def test_sizes(field, value, error, message):
         ({"positions": "alibi", "alibi_scale": 0}, ValueError,
          "alibi_scale must be a number above 0: got 0"),
         ({"init_std": "0.02"}, TypeError, r"init_std must be a number above 0 .*: got '0\.02'"),
+        ({"normalization": "rmsnorm"}, ValueError,
+         'normalization must be "layer" \\(GPT-2\\) or "rms" \\(Llama\\): got \'rmsnorm\''),
+        ({"normalization": "rms", "norm": "none"}, ValueError,
+         'normalization="rms" with norm="none", which has no norms: leave it out'),
+        ({"mlp": "swiglu"}, ValueError,
+         'mlp must be "plain" \\(GPT-2\\) or "gated" \\(Llama\\): got \'swiglu\''),
+        ({"n_kv_head": 0}, ValueError, "n_kv_head must be an integer of at least 1: got 0"),
+        ({"n_head": 8, "n_kv_head": 3}, ValueError,
+         "n_head=8 is not divisible by n_kv_head=3: choose n_kv_head=2, as each head"),
+        ({"n_kv_head": 4}, ValueError, "n_head=2 is not .* by n_kv_head=4: choose n_kv_head=2"),
+        ({"head_width": 2.0}, TypeError, r"head_width must be an integer of at least 1: got 2\.0"),
+        ({"head_width": 5, "positions": "rotary"}, ValueError,
+         "turn features in pairs: head_width must be even, got 5; choose head_width=6"),
+        ({"n_embd": 6, "positions": "rotary"}, ValueError,
+         "head_width must be even, got n_embd / n_head = 3; choose head_width=4"),
+        ({"qk_norm": True, "head_width": 1}, ValueError,
+         "qk_norm=True needs a head_width of at least 2, got 1: of a single number a norm leaves"),
+        ({"qk_norm": 1}, TypeError, "qk_norm must be True or False: got 1"),
+        ({"qkv_bias": "no"}, TypeError, "qkv_bias must be True or False: got 'no'"),
+        ({"rotary_base": 5e5}, ValueError,
+         "rotary_base=500000\\.0 is for positions=\"rotary\", not 'learned': leave it out"),
+        ({"rotary_scaling": RotaryScaling("linear", 2.0), "positions": "alibi"}, ValueError,
+         "rotary_scaling=RotaryScaling.* is for positions=\"rotary\", not 'alibi': leave it out"),
+        ({"rotary_base": 0, "positions": "rotary"}, ValueError,
+         "rotary_base must be a number above 0: got 0"),
+        ({"rotary_scaling": 2.0, "positions": "rotary"}, TypeError,
+         r"rotary_scaling must be a RotaryScaling: got 2\.0"),
+        ({"rotary_scaling": {"kind": "linear", "factr": 2.0}, "positions": "rotary"}, ValueError,
+         "rotary_scaling does not fit a RotaryScaling: .*factr"),
+        ({"alibi_scale": 2.0, "positions": "rotary"}, ValueError,
+         "alibi_scale=2\\.0 is for positions=\"alibi\", not 'rotary': leave it out"),
     ],
 )  # fmt: skip
 def test_the_other_fields(changes, error, message):
     with pytest.raises(error, match=message):
         GPTConfig(**SMALL | changes)
+
+
+@pytest.mark.parametrize("positions", ["alibi", "rotary"])
+@pytest.mark.parametrize("make", [EncoderConfig, Seq2SeqConfig])
+def test_other_models_say_that_such_positions_are_for_a_gpt(make, positions):
+    sizes = {"vocab_size": 9, "block_size": 8}
+    if make is Seq2SeqConfig:
+        sizes = {f"{side}_{name}": n for side in ("source", "target") for name, n in sizes.items()}
+    with pytest.raises(ValueError, match=f'got {positions!r}; "{positions}" is for a GPT: minigpt'):
+        make(**sizes, n_layer=1, n_head=2, n_embd=8, positions=positions)
+
+
+# ── the two families ──────────────────────────────────────────────────────────────────────────
+
+
+def test_the_family_of_gpt2_is_the_default():
+    assert GPTConfig.gpt2(11, 8, 2, 2, 8) == GPTConfig(**SMALL)
+    assert GPTConfig.gpt2(11, 8, 2, 2, 8, dropout=0.1).dropout == 0.1
+
+
+def test_the_family_of_llama():
+    config = GPTConfig.llama(49152, 2048, 30, 9, 576, n_kv_head=3, tie_head=True)
+    assert config == GPTConfig(
+        49152, 2048, 30, 9, 576, bias=False, activation="silu", positions="rotary", n_inner=1536,
+        normalization="rms", mlp="gated", n_kv_head=3,
+    )  # fmt: skip
+    assert not GPTConfig.llama(11, 8, 2, 2, 8).tie_head
+    assert GPTConfig.llama(11, 8, 2, 2, 8, n_inner=20, rotary_base=5e5).n_inner == 20
+    with pytest.raises(TypeError, match="rope_theta"):
+        GPTConfig.llama(11, 8, 2, 2, 8, rope_theta=5e5)
+    with pytest.raises(TypeError, match="n_embd must be an integer of at least 1: got '8'"):
+        GPTConfig.llama(11, 8, 2, 2, "8")
+
+
+def test_a_scaling_goes_to_json_and_back():
+    scaling = RotaryScaling("llama3", 8.0, 1.0, 4.0, 8192)
+    config = GPTConfig.llama(11, 8, 2, 2, 8, rotary_scaling=scaling)
+    assert GPTConfig(**json.loads(json.dumps(dataclasses.asdict(config)))) == config
+    assert hash(config) == hash(dataclasses.replace(config))
+
+
+def test_a_gated_network_has_as_many_weights_as_a_plain_one():
+    plain, gated = (
+        GPT(GPTConfig(11, 8, 1, 2, 48, bias=False, mlp=mlp)).num_parameters()
+        for mlp in ("plain", "gated")
+    )
+    assert plain == gated
 
 
 # ── GPT-2's four sizes ────────────────────────────────────────────────────────────────────────

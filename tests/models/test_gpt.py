@@ -297,7 +297,7 @@ def test_attention_weights(any_gpt, ids):
     maps = any_gpt.attention_weights(ids)
     assert len(maps) == 2
     for weights in maps:
-        assert weights.shape == (3, 2, 10, 10)
+        assert weights.shape == (3, any_gpt.config.n_head, 10, 10)
         assert not np.triu(weights, 1).any()
         np.testing.assert_allclose(weights.sum(axis=-1), 1, rtol=1e-5)
     np.testing.assert_allclose(

@@ -157,8 +157,8 @@ def test_norms_without_residual(x, norm):
 def test_no_positions(x):
     assert isinstance(make_positions("none", 5, 8, std=0.02, seed=0), NoPositions)
     assert NoPositions()(x, np.arange(5)) is x
-    with pytest.raises(ValueError, match=r"positions must be .*: got 'rotary'"):
-        make_positions("rotary", 5, 8, std=0.02, seed=0)
+    with pytest.raises(ValueError, match=r"positions must be .*: got 'random'"):
+        make_positions("random", 5, 8, std=0.02, seed=0)
 
 
 def test_evaluating_gives_every_module_its_mode_back(x):

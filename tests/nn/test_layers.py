@@ -229,7 +229,9 @@ def test_a_block_is_made_from_any_object_that_has_what_it_reads():
     fields = {"n_embd": 4, "n_head": 2, "n_inner": None, "activation": "relu", "norm": "post"}
     fields |= {"dropout": 0.0, "bias": False, "layer_norm_eps": 1e-5, "init_std": 0.1}
     rest = {"residual_std": 0.1, "causal": True, "residual": True, "slopes": None}
-    rest |= {"scale_attention": True, "scale_attention_by_layer": False}
+    rest |= {"scale_attention": True, "scale_attention_by_layer": False, "rotary": None}
+    rest |= {"normalization": "layer", "mlp": "plain", "n_kv_head": None, "head_width": None}
+    rest |= {"qk_norm": False, "qkv_bias": None}
     own = SimpleNamespace(**fields, **rest)
     block, x = Block(own, seed=0), inputs(1, 3, 4)
     np.testing.assert_array_equal(block(x).data, Block(BlockConfig(**fields), seed=0)(x).data)

@@ -99,6 +99,16 @@ CASES: dict[str, Any] = {
     "layer_norm": (
         F.layer_norm, lambda x, w, b: TF.layer_norm(x, (5,), w, b), [(2, 3, 5), (5,), (5,)],
     ),
+    "rms_norm": (
+        lambda x, w: F.rms_norm(x, w, eps=1e-3), lambda x, w: TF.rms_norm(x, (5,), w, eps=1e-3),
+        [(2, 3, 5), (5,)],
+    ),
+    "relu_squared": (F.relu_squared, lambda x: TF.relu(x).square(), [(3, 4)]),
+    "gated_unit": (F.gated_unit, lambda gate, up: TF.silu(gate) * up, [(3, 4), (3, 4)]),
+    "gated_unit of gelu": (
+        lambda gate, up: F.gated_unit(gate, up, "gelu_erf"), lambda gate, up: TF.gelu(gate) * up,
+        [(3, 4), (3, 4)],
+    ),
     "layer_norm without bias": (
         lambda x, w: F.layer_norm(x, w, eps=1e-3),
         lambda x, w: TF.layer_norm(x, (5,), w, eps=1e-3),
@@ -144,6 +154,18 @@ CASES: dict[str, Any] = {
         lambda q, k, v: F.scaled_dot_product_attention(q, k, v, causal=True, slopes=SLOPES),
         lambda *qkv: TF.scaled_dot_product_attention(*qkv, attn_mask=FALLING.to(qkv[0].dtype)),
         QKV,
+    ),
+    "attention of groups": (
+        lambda q, k, v: F.scaled_dot_product_attention(q, k, v, causal=True, grouped=True),
+        lambda *qkv: TF.scaled_dot_product_attention(*qkv, is_causal=True, enable_gqa=True),
+        [(2, 6, 4, 5), (2, 2, 4, 5), (2, 2, 4, 5)],
+    ),
+    "attention of one head of keys and values, masked": (
+        lambda q, k, v: F.scaled_dot_product_attention(q, k, v, mask=MASK, grouped=True),
+        lambda *qkv: TF.scaled_dot_product_attention(
+            *qkv, attn_mask=torch.from_numpy(MASK), enable_gqa=True
+        ),
+        [(2, 3, 4, 5), (2, 1, 6, 5), (2, 1, 6, 7)],
     ),
     "attention, masked": (
         lambda q, k, v: F.scaled_dot_product_attention(q, k, v, mask=MASK, causal=True),
