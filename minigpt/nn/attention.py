@@ -56,7 +56,8 @@ class CausalSelfAttention(Module):
         self.query_scale = 1.0 if c.scale_attention else math.sqrt(c.n_embd / c.n_head)
         self.query_scale /= layer + 1 if c.scale_attention_by_layer else 1
         self.attention_dropout = c.dropout
-        self.qkv_proj = Linear(c.n_embd, 3 * c.n_embd, c.bias, std=c.init_std, seed=rng)
+        qkv = (c.n_embd, c.n_embd, c.n_embd)  # the widths of Q, K and V
+        self.qkv_proj = Linear(c.n_embd, sum(qkv), c.bias, std=c.init_std, parts=qkv, seed=rng)
         self.out_proj = Linear(c.n_embd, c.n_embd, c.bias, std=c.residual_std, seed=rng)
         self.residual_dropout = Dropout(c.dropout)
 
