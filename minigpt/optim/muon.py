@@ -20,6 +20,7 @@ SCALES = {
     "original": "√max(1, n_out/n_in): Jordan et al. 2024",
     "match_rms_adamw": "0.2 √max(n_in, n_out): Liu et al. 2025",
 }
+AT_ONCE = 5  # steps of Newton–Schulz
 
 
 class Muon(AdamW):
@@ -164,29 +165,48 @@ def orthogonalised(
 ) -> Array:
     """N = U S Vᵀ becomes about U Vᵀ: the fast form of ``plain.newton_schulz``.
 
-    The products are of (r, r) matrices with r the smaller side, in the same memory in every step.
+    Where one side is much longer, several steps are taken at once. X Xᵀ is a small matrix, and all
+    that a step needs to know of X: with P = a I + b X Xᵀ + c (X Xᵀ)² it becomes P X Xᵀ P, and only
+    the product of all P is multiplied with X. A singular value is small there as its square, below
+    the rounding of the large ones; what that does to it grows by a² a step, and after AT_ONCE steps
+    X Xᵀ is computed anew.
+
     Matrices are taken one at a time: several of one shape in a stack are slower, because together
     they do not fit the cache.
 
     Shapes:
         n: (n_in, n_out) -> the same, a new array
     """
-    a, b, c = coefficients
+    is_tall = n.shape[0] > n.shape[1]
     length = max(float(np.linalg.norm(n.astype(np.float64))), eps)
-    x = (n if n.shape[0] <= n.shape[1] else n.T) / n.dtype.type(length)  # (r, k), r ≤ k
-    r = x.shape[0]
-    gram, square, other = np.empty((r, r), n.dtype), np.empty((r, r), n.dtype), np.empty_like(x)
+    x = (n.T if is_tall else n) / n.dtype.type(length)  # (r, k), r ≤ k
+    r, k = x.shape
+    at_once = AT_ONCE if k > 2 * r else 1
     with one_blas_thread(r * x.size <= SMALL_PRODUCT):
-        for _ in range(steps):
-            np.matmul(x, x.T, out=gram)  # (r, k) @ (k, r) -> (r, r)
-            np.matmul(gram, gram, out=square)  # (r, r) @ (r, r) -> (r, r)
-            gram *= b
-            square *= c
-            gram += square
-            gram.reshape(-1)[:: r + 1] += a  # a I + b X Xᵀ + c (X Xᵀ)²
-            np.matmul(gram, x, out=other)  # (r, r) @ (r, k) -> (r, k)
-            x, other = other, x
-    return x if n.shape[0] <= n.shape[1] else x.T
+        for done in range(0, steps, at_once):
+            gram = x @ x.T  # (r, k) @ (k, r) -> (r, r)
+            x = _factor(gram, coefficients, min(at_once, steps - done)) @ x  # (r, r) @ (r, k)
+    return x.T if is_tall else x
+
+
+def _factor(gram: Array, coefficients: tuple[float, float, float], steps: int) -> Array:
+    """What so many steps multiply X with, from X Xᵀ: all are polynomials of it, and commute.
+
+    Shapes:
+        gram: (r, r) -> (r, r)
+    """
+    a, b, c = coefficients
+    factor: Array | None = None
+    for step in range(1, steps + 1):
+        p = gram @ gram
+        p *= c
+        p += b * gram
+        p.reshape(-1)[:: len(p) + 1] += a  # a I + b X Xᵀ + c (X Xᵀ)²
+        factor = p if factor is None else p @ factor
+        if step < steps:
+            gram = p @ gram @ p
+    assert factor is not None
+    return factor
 
 
 def _is_hidden(name: str, parameter: ParameterLike, group: Mapping[str, Any]) -> bool:

@@ -92,9 +92,27 @@ def test_the_step_is_about_orthogonal(n_in, n_out, seed):
     n = normal(n_in, n_out, seed=seed)
     had = np.linalg.svd(n, compute_uv=False)
     got = np.linalg.svd(orthogonalised(n, plain.NEWTON_SCHULZ, 5, 1e-7), compute_uv=False)
-    assert got.max() < 1.14
+    assert got.max() < 1.21
     counted = had > 0.02 * np.linalg.norm(n)
     assert got[: counted.sum()].min() > 0.66
+
+
+@pytest.mark.parametrize("shape", [(16, 80), (80, 16), (24, 30)])
+@pytest.mark.parametrize("least", [1e-2, 1e-7, 0.0])
+@pytest.mark.parametrize("steps", [5, 12])
+def test_float32_is_enough_whatever_the_singular_values_are(shape, least, steps):
+    """Directions that hold less than rounding hold nothing that could be right or wrong."""
+    u, s, vt = np.linalg.svd(normal(*shape), full_matrices=False)
+    s = np.geomspace(1, least, len(s)) if least else np.arange(len(s)) < 4
+    n = u * s @ vt
+    n /= np.linalg.norm(n)
+    fast = orthogonalised(n.astype(np.float32), plain.NEWTON_SCHULZ, steps, 1e-7)
+    u, s, vt = np.linalg.svd(n, full_matrices=False)
+    kept = s > 1e-5
+    there = u[:, kept] @ u[:, kept].T
+    expected = plain.newton_schulz(n, steps=steps)
+    assert np.isfinite(fast).all() and np.linalg.norm(fast, 2) < 1.3
+    np.testing.assert_allclose(there @ fast, there @ expected, atol=5e-3)
 
 
 @pytest.mark.parametrize("factor", [1e-30, 1e-3, 1e3, 1e30])
