@@ -62,6 +62,12 @@ def main() -> None:
     training.add_argument(
         "--accumulate", type=at_least(1), default=1, help="batches that make a step"
     )
+    training.add_argument(
+        "--optimizer",
+        choices=("adamw", "muon"),
+        default="adamw",
+        help="muon: for the hidden matrices, with adamw for the rest",
+    )
     training.add_argument("--weight-decay", type=float, default=0.1, help="on matrices only")
     training.add_argument("--eval-interval", type=at_least(1), default=250, help="steps in between")
     training.add_argument(
@@ -98,6 +104,7 @@ def start(args: argparse.Namespace) -> mg.Trainer:
         batch_size=args.batch_size,
         gradient_accumulation=args.accumulate,
         learning_rate=args.learning_rate,
+        optimizer=args.optimizer,
         weight_decay=args.weight_decay,
         eval_interval=args.eval_interval,
         early_stopping_patience=args.patience,

@@ -22,7 +22,7 @@ from minigpt import functional, nn, optim
 from minigpt.grad_mode import no_grad
 from minigpt.gradcheck import gradcheck
 from minigpt.models.gpt import GPT, GPTConfig
-from minigpt.optim import SGD, Adam, AdamW, clip_grad_norm
+from minigpt.optim import SGD, Adam, AdamW, Muon, clip_grad_norm
 from minigpt.tensor import Tensor
 
 if TYPE_CHECKING:
@@ -80,6 +80,7 @@ __all__ = [
     "CharTokenizer",
     "GPTConfig",
     "History",
+    "Muon",
     "Sampler",
     "Tensor",
     "Tokenizer",

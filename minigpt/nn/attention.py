@@ -66,11 +66,9 @@ class CausalSelfAttention(Module):
         self.query_scale = 1.0 if c.scale_attention else math.sqrt(width)
         self.query_scale /= layer + 1 if c.scale_attention_by_layer else 1
         self.attention_dropout = c.dropout
-        n_qkv, qkv_bias = (
-            (n_head + 2 * n_kv_head) * width,
-            c.bias if c.qkv_bias is None else c.qkv_bias,
-        )
-        self.qkv_proj = Linear(c.n_embd, n_qkv, qkv_bias, std=c.init_std, seed=rng)
+        qkv = (n_head * width, n_kv_head * width, n_kv_head * width)  # the widths of Q, K and V
+        qkv_bias = c.bias if c.qkv_bias is None else c.qkv_bias
+        self.qkv_proj = Linear(c.n_embd, sum(qkv), qkv_bias, std=c.init_std, parts=qkv, seed=rng)
         self.query_norm = RMSNorm(width, c.layer_norm_eps) if c.qk_norm else None
         self.key_norm = RMSNorm(width, c.layer_norm_eps) if c.qk_norm else None
         self.out_proj = Linear(n_head * width, c.n_embd, c.bias, std=c.residual_std, seed=rng)

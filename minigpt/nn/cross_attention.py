@@ -49,7 +49,8 @@ class CrossAttention(Module):
         self.n_head = c.n_head
         self.attention_dropout = c.dropout
         self.q_proj = Linear(c.n_embd, c.n_embd, c.bias, std=c.init_std, seed=rng)
-        self.kv_proj = Linear(c.n_embd, 2 * c.n_embd, c.bias, std=c.init_std, seed=rng)
+        kv = (c.n_embd, c.n_embd)  # the widths of K and V
+        self.kv_proj = Linear(c.n_embd, sum(kv), c.bias, std=c.init_std, parts=kv, seed=rng)
         self.out_proj = Linear(c.n_embd, c.n_embd, c.bias, std=c.residual_std, seed=rng)
         self.residual_dropout = Dropout(c.dropout)
 

@@ -22,6 +22,7 @@ class Linear(Module):
         n_in, n_out: the sizes of x and y.
         bias: whether there is a b; it starts at 0.
         std: the standard deviation of the initial W; 1/√n_in by default, which keeps the variance.
+        parts: the widths of the layers that W holds side by side, where there are several.
         seed: of W, a number or a Generator.
 
     Shapes:
@@ -34,12 +35,19 @@ class Linear(Module):
     """
 
     def __init__(
-        self, n_in: int, n_out: int, bias: bool = True, *, std: float | None = None, seed: Seed
+        self,
+        n_in: int,
+        n_out: int,
+        bias: bool = True,
+        *,
+        std: float | None = None,
+        parts: tuple[int, ...] = (),
+        seed: Seed,
     ) -> None:
         super().__init__()
         checks.sizes(n_in=n_in, n_out=n_out)
         std = 1 / math.sqrt(n_in) if std is None else std
-        self.weight = Parameter(normal((n_in, n_out), std, seed))
+        self.weight = Parameter(normal((n_in, n_out), std, seed), parts)
         self.bias = Parameter(np.zeros(n_out, np.float32)) if bias else None
 
     def forward(self, x: Tensor) -> Tensor:
@@ -62,7 +70,7 @@ class Embedding(Module):
     def __init__(self, n: int, d: int, *, std: float = 0.02, seed: Seed) -> None:
         super().__init__()
         checks.sizes(n=n, d=d)
-        self.weight = Parameter(normal((n, d), std, seed))
+        self.weight = Parameter(normal((n, d), std, seed), is_embedding=True)
 
     def forward(self, ids: Array) -> Tensor:
         return F.embedding(ids, self.weight)  # (...) -> (..., d)

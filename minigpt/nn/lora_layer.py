@@ -51,7 +51,7 @@ class LoRALinear(Linear):
         self.alpha = checks.number("alpha", alpha, above=0)
         dtype = linear.weight.dtype
         self.lora_a = Parameter(normal((n_in, rank), 1 / math.sqrt(n_in), seed).astype(dtype))
-        self.lora_b = Parameter(np.zeros((rank, n_out), dtype))
+        self.lora_b = Parameter(np.zeros((rank, n_out), dtype), linear.weight.parts)
         self.training = linear.training
 
     @property

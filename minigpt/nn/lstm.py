@@ -46,8 +46,9 @@ class LSTM(Module):
         super().__init__()
         checks.sizes(n_in=n_in, n_hidden=n_hidden)
         rng = np.random.default_rng(checks.seed(seed))
-        self.weight_ih = Parameter(normal((n_in, 4 * n_hidden), 1 / math.sqrt(n_in), rng))
-        self.weight_hh = Parameter(np.hstack([orthogonal(n_hidden, rng) for _ in "ifgo"]))
+        gates = 4 * (n_hidden,)
+        self.weight_ih = Parameter(normal((n_in, sum(gates)), 1 / math.sqrt(n_in), rng), gates)
+        self.weight_hh = Parameter(np.hstack([orthogonal(n_hidden, rng) for _ in gates]), gates)
         forget = np.repeat(np.array([0, 1, 0, 0], np.float32), n_hidden)
         self.bias = Parameter(forget)
 

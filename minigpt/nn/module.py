@@ -32,12 +32,21 @@ ELSEWHERE = {
 
 
 class Parameter(Tensor):
-    """A Tensor that a Module learns: a leaf that requires a gradient."""
+    """A Tensor that a Module learns: a leaf that requires a gradient.
 
-    __slots__ = ()
+    Args:
+        array: its numbers.
+        parts: the widths of the matrices that stand side by side in it, as those of Q, K and V do;
+            empty where it is one. :class:`minigpt.optim.Muon` looks at each by itself …
+        is_embedding: … and leaves those out whose rows are vectors of their own, not a matrix.
+    """
 
-    def __init__(self, array: Any) -> None:
+    __slots__ = ("is_embedding", "parts")
+
+    def __init__(self, array: Any, parts: tuple[int, ...] = (), is_embedding: bool = False) -> None:
         super().__init__(array, requires_grad=True)
+        self.parts = _check_parts(parts, self.shape)
+        self.is_embedding = is_embedding
 
 
 class Module:
@@ -200,6 +209,13 @@ def _found(name: str, value: Any) -> Iterator[tuple[str, Module | Parameter]]:
     elif isinstance(value, dict):
         for key, item in value.items():
             yield from _found(f"{name}.{key}", item)
+
+
+def _check_parts(parts: tuple[int, ...], shape: tuple[int, ...]) -> tuple[int, ...]:
+    if parts and (len(shape) != 2 or sum(parts) != shape[1]):
+        expected = f"widths that add up to that of a matrix of shape {shape}"
+        raise checks.wrong_value("parts", expected, parts)
+    return parts
 
 
 def _check_defines_forward(module: Module) -> None:

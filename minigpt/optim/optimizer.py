@@ -11,7 +11,7 @@ import numpy as np
 
 from minigpt import checks
 from minigpt.autograd import Array
-from minigpt.optim.parameters import ParameterLike, as_groups, as_list, named_parameters
+from minigpt.optim.parameters import GROUP_KEYS, ParameterLike, as_groups, as_list, named_parameters
 from minigpt.optim.sharing import Apply, Scratch, one_by_one
 
 SHOWN = 10  # problems of a state listed in the error before the rest is only counted
@@ -49,13 +49,16 @@ class Optimizer(ABC):
         ValueError: no parameter at all, one listed twice, a negative or non-finite number.
     """
 
+    _group_keys: tuple[str, ...] = GROUP_KEYS
+
     def __init__(
         self, params: Iterable[Any], lr: float, weight_decay: float, array_names: tuple[str, ...]
     ) -> None:
         self.lr = lr
         self.weight_decay = checks.number("weight_decay", weight_decay, least=0)
         self.steps = 0
-        self.slots = self._make_slots(as_groups(params), array_names)
+        self._array_names = array_names
+        self.slots = self._make_slots(as_groups(params, self._group_keys))
         self._scratch = Scratch()
 
     @property
@@ -162,23 +165,24 @@ class Optimizer(ABC):
         """Whether ``weight_decay`` holds for a parameter whose group does not name its own."""
         return True
 
-    def _make_slots(self, groups: list[dict[str, Any]], array_names: tuple[str, ...]) -> list[Slot]:
+    def _make_slots(self, groups: list[dict[str, Any]]) -> list[Slot]:
         members = [as_list("params", group["params"]) for group in groups]
         pairs = iter(named_parameters([item for items in members for item in items]))
-        slots = []
-        for group, items in zip(groups, members, strict=True):
-            lr_scale = self._lr_scale(group)
-            for _ in items:
-                name, parameter = next(pairs)
-                decay = self.weight_decay if self._decays(parameter) else 0.0
-                if "weight_decay" in group:
-                    decay = checks.number("weight_decay", group["weight_decay"], least=0)
-                data = parameter.data
-                arrays = {key: np.zeros(data.shape, data.dtype) for key in array_names}
-                slots.append(Slot(name, parameter, lr_scale, decay, arrays))
-        return slots
+        return [
+            self._slot(*next(pairs), group)
+            for group, items in zip(groups, members, strict=True)
+            for _ in items
+        ]
 
-    def _lr_scale(self, group: dict[str, Any]) -> float:
+    def _slot(self, name: str, parameter: ParameterLike, group: Mapping[str, Any]) -> Slot:
+        """What is kept for one parameter of a group."""
+        decay = self.weight_decay if self._decays(parameter) else 0.0
+        if "weight_decay" in group:
+            decay = checks.number("weight_decay", group["weight_decay"], least=0)
+        arrays = zeros_for(parameter, *self._array_names)
+        return Slot(name, parameter, self._lr_scale(group), decay, arrays)
+
+    def _lr_scale(self, group: Mapping[str, Any]) -> float:
         if "lr" not in group:
             return checks.number("lr_scale", group.get("lr_scale", 1.0), least=0)
         if "lr_scale" in group:
@@ -186,6 +190,11 @@ class Optimizer(ABC):
         if self._lr == 0:
             raise ValueError("a group has lr, but the optimizer's lr is 0: give lr_scale instead")
         return checks.number("lr", group["lr"], least=0) / self._lr
+
+
+def zeros_for(parameter: ParameterLike, *names: str) -> dict[str, Array]:
+    """What an equation remembers of a parameter, before its first step."""
+    return {name: np.zeros(parameter.data.shape, parameter.data.dtype) for name in names}
 
 
 # ── checks ────────────────────────────────────────────────────────────────────────────────────

@@ -57,8 +57,8 @@ def named_parameters(params: Iterable[Any]) -> list[tuple[str, ParameterLike]]:
     return pairs
 
 
-def as_groups(params: Iterable[Any]) -> list[dict[str, Any]]:
-    """``params`` as groups: dicts of parameters with settings of their own.
+def as_groups(params: Iterable[Any], keys: tuple[str, ...] = GROUP_KEYS) -> list[dict[str, Any]]:
+    """``params`` as groups: dicts of parameters with settings of their own, named in ``keys``.
 
     Raises:
         TypeError: some are groups and some are not, or a group has no parameters.
@@ -72,7 +72,7 @@ def as_groups(params: Iterable[Any]) -> list[dict[str, Any]]:
             expected = 'a group, a dict with "params", as others are'
             raise checks.wrong_type(f"params[{index}]", expected, group)
         for key in group:
-            checks.one_of(f"params[{index}]: a key", key, GROUP_KEYS)
+            checks.one_of(f"params[{index}]: a key", key, keys)
     return items
 
 

@@ -1,4 +1,4 @@
-"""SGD, Adam and AdamW on one page, as the papers write them (E13), and the learning rate they take.
+"""SGD, Adam, AdamW and Muon on one page, as the papers write them (E13), and their learning rates.
 
 Each is one step: θ, its gradient g = ∂L/∂θ and what is remembered from the step before go in, and
 come out as they are after it. The optimizers of the same names elsewhere in ``minigpt.optim`` are
@@ -95,6 +95,75 @@ def adamw(
     return moved - lr * weight_decay * theta, m, v
 
 
+NEWTON_SCHULZ = (3.4445, -4.7750, 2.0315)  # a, b, c of Jordan et al. 2024
+
+
+def muon(
+    w: Array,
+    g: Array,
+    m: Array,
+    *,
+    lr: float,
+    momentum: float = 0.95,
+    nesterov: bool = True,
+    weight_decay: float = 0.1,
+    ns_coefficients: tuple[float, float, float] = NEWTON_SCHULZ,
+    eps: float = 1e-7,
+    ns_steps: int = 5,
+    adjust_lr_fn: str = "original",
+) -> tuple[Array, Array]:
+    """The mean gradient of a matrix, made orthogonal (Jordan et al. 2024): (W, G, M) → (W', M').
+
+    At first M = 0. The step is as long in all directions, those that the gradient has little of
+    included.
+
+    Example:
+        >>> w, g = np.zeros((2, 2)), np.array([[3.0, 0.0], [0.0, 0.1]])
+        >>> muon(w, g, w, lr=0.1)[0].diagonal().round(2)
+        array([-0.07, -0.11])
+    """
+    m = momentum * m + (1 - momentum) * g
+    n = (1 - momentum) * g + momentum * m if nesterov else m
+    x = newton_schulz(n / max(float(np.linalg.norm(n)), eps), ns_coefficients, ns_steps)
+    return w - lr * weight_decay * w - lr * update_scale(w.shape, adjust_lr_fn) * x, m
+
+
+def newton_schulz(
+    x: Array, coefficients: tuple[float, float, float] = NEWTON_SCHULZ, steps: int = 5
+) -> Array:
+    """X = U S Vᵀ → U p(p(…p(S))) Vᵀ with p(σ) = a σ + b σ³ + c σ⁵: soon, every σ is near 1.
+
+    (Bernstein & Newhouse 2024, appendix A.) X Xᵀ = U S² Uᵀ, so a product with it multiplies each
+    singular value by σ². They must be at most 1 at first.
+
+    Example:
+        >>> newton_schulz(np.diag([0.9, 0.05])).diagonal().round(2)
+        array([0.68, 0.76])
+    """
+    a, b, c = coefficients
+    for _ in range(steps):
+        gram = x @ x.T
+        x = a * x + (b * gram + c * gram @ gram) @ x
+    return x
+
+
+def update_scale(shape: tuple[int, ...], adjust_lr_fn: str) -> float:
+    """How long the orthogonal step of a matrix (n_in, n_out) is made.
+
+    "original" (Jordan et al. 2024) counts a change by how long it makes its outputs;
+    "match_rms_adamw" (Liu et al. 2025, §2.2) makes the root mean square of the step 0.2, about that
+    of an Adam step: U Vᵀ has 1/√max(n_in, n_out).
+
+    Example:
+        >>> update_scale((4, 16), "original"), update_scale((4, 16), "match_rms_adamw")
+        (2.0, 0.8)
+    """
+    n_in, n_out = shape
+    if adjust_lr_fn == "original":
+        return math.sqrt(max(1.0, n_out / n_in))
+    return 0.2 * math.sqrt(max(n_in, n_out))
+
+
 def warmup_cosine(
     step: int,
     learning_rate: float,
@@ -140,4 +209,36 @@ def warmup_linear(
     return min_learning_rate + fall * (max_steps - step) / (max_steps - warmup_steps)
 
 
-__all__ = ["adam", "adamw", "sgd", "warmup_cosine", "warmup_linear"]
+def trapezoid(
+    step: int,
+    learning_rate: float,
+    min_learning_rate: float,
+    warmup_steps: int,
+    max_steps: int,
+    decay_steps: int,
+) -> float:
+    """A linear rise, a long level, and a straight line down (Hägele et al. 2024, §3).
+
+    Example:
+        >>> [trapezoid(t, 1.0, 0.0, 1, 6, 2) for t in range(7)]
+        [0.5, 1.0, 1.0, 1.0, 1.0, 0.5, 0.0]
+    """
+    if step < warmup_steps:
+        return learning_rate * (step + 1) / (warmup_steps + 1)
+    if step >= max_steps:
+        return min_learning_rate
+    fall = learning_rate - min_learning_rate
+    return min_learning_rate + fall * min(1.0, (max_steps - step) / max(decay_steps, 1))
+
+
+__all__ = [
+    "adam",
+    "adamw",
+    "muon",
+    "newton_schulz",
+    "sgd",
+    "trapezoid",
+    "update_scale",
+    "warmup_cosine",
+    "warmup_linear",
+]

@@ -86,6 +86,43 @@ def warmup_linear(
     return plain.warmup_linear(step, peak, floor, warmup_steps, max_steps)
 
 
+def trapezoid(
+    step: int,
+    learning_rate: float,
+    min_learning_rate: float,
+    warmup_steps: int,
+    max_steps: int,
+    decay_steps: int,
+) -> float:
+    """A linear rise to η over w steps, η for most of the run, and a line to η_min in the last d.
+
+    For step t:  η (t+1)/(w+1)                            while t < w
+                 η                                        while w ≤ t < T−d
+                 η_min + (η − η_min) (T−t)/d              while T−d ≤ t < T
+                 η_min                                    from T on
+
+    Warmup–stable–decay (Hu et al. 2024; Hägele et al. 2024, "Scaling Laws and Compute-Optimal
+    Training Beyond Fixed Training Durations", §3, who take d = T/5). A cosine must know T from the
+    first step on; here only the fall does, so that a run can go on from before it.
+
+    Args:
+        step, learning_rate, min_learning_rate, warmup_steps, max_steps: as :func:`warmup_cosine`
+            has them.
+        decay_steps: d.
+
+    Raises:
+        ValueError: a negative number, η_min above η, or w + d above T.
+        TypeError: steps that are not integers.
+
+    Example:
+        >>> [trapezoid(t, 1.0, 0.0, 1, 6, 2) for t in range(7)]
+        [0.5, 1.0, 1.0, 1.0, 1.0, 0.5, 0.0]
+    """
+    peak, floor = _check(step, learning_rate, min_learning_rate, warmup_steps, max_steps)
+    _check_decay(decay_steps, warmup_steps, max_steps)
+    return plain.trapezoid(step, peak, floor, warmup_steps, max_steps, decay_steps)
+
+
 def _check(
     step: int,
     learning_rate: float,
@@ -108,3 +145,11 @@ def _check(
         expected = f"at most max_steps={max_steps}"
         raise checks.wrong_value("warmup_steps", expected, warmup_steps, mend)
     return peak, floor
+
+
+def _check_decay(decay_steps: int, warmup_steps: int, max_steps: int) -> None:
+    level = max_steps - warmup_steps
+    if checks.integer("decay_steps", decay_steps, least=0) > level:
+        expected = f"at most max_steps − warmup_steps = {level}"
+        mend = "the fall comes after the warm-up"
+        raise checks.wrong_value("decay_steps", expected, decay_steps, mend)

@@ -11,8 +11,8 @@ import numpy as np
 
 from minigpt import checks
 
-Schedule = Literal["cosine", "linear", "constant"]
-OptimizerName = Literal["adamw", "adam", "sgd"]
+Schedule = Literal["cosine", "linear", "trapezoid", "constant"]
+OptimizerName = Literal["adamw", "adam", "sgd", "muon"]
 
 LARGEST = 2**53  # an integer that every float holds
 _MOST_BATCHES = 1_000_000  # that make one step
@@ -36,21 +36,25 @@ class TrainerConfig:
             then read in order, as batch_size streams side by side, in evaluations too.
         gradient_accumulation: batches whose gradients make one step; equal to a batch that many
             times larger, in the memory of one.
-        optimizer: "adamw", "adam" or "sgd".
+        optimizer: "adamw", "adam", "sgd", or "muon" (:class:`minigpt.optim.Muon` for the hidden
+            matrices, AdamW for the rest; its steps are scaled to the size of AdamW's, so that one
+            learning_rate and one weight_decay serve for both).
         learning_rate: the highest.
         learning_rate_scales: factors on the learning rate of some parameters, by the beginning of
             their names: ``{"backbone.": 0.1}`` lets a backbone move slowly under a new head. Where
             several fit a name, the longest counts; where none does, the factor is 1.
-        min_learning_rate: the last; None: a tenth of the highest.
-        schedule: what happens between them: "cosine", "linear", or "constant", which stays at
-            learning_rate and neither warms up nor falls.
+        min_learning_rate: the last; None: a tenth of the highest, or 0 with "trapezoid".
+        schedule: what happens between them: "cosine", "linear", "trapezoid", which stays at
+            learning_rate until the last decay_steps, or "constant", which stays there and neither
+            warms up nor falls.
         warmup_steps: steps over which the learning rate first rises; None: a tenth of all steps,
             100 at most.
+        decay_steps: steps over which a trapezoid falls at the end; None: a fifth of all steps.
         betas: AdamW's and Adam's decay of the two moments.
         eps: AdamW's and Adam's ε.
-        momentum: SGD's.
-        weight_decay: on matrices and embeddings (adamw), or as L2 on all (adam, sgd); None: 0.1
-            for adamw, 0 for the others.
+        momentum: SGD's and Muon's; None: 0.9 for sgd, 0.95 for muon.
+        weight_decay: on matrices and embeddings (adamw, muon), or as L2 on all (adam, sgd); None:
+            0.1 for adamw and muon, 0 for the others.
         grad_clip: the largest global norm of the gradient; None: no clipping.
         eval_interval: steps between two evaluations; there is one more at the end.
         eval_batches: batches of an evaluation, the same every time; None: the whole validation
@@ -102,7 +106,7 @@ class TrainerConfig:
     schedule: Schedule = "cosine"
     optimizer: OptimizerName = "adamw"
     eps: float = 1e-8
-    momentum: float = 0.9
+    momentum: float | None = None
     early_stopping_patience: int | None = None
     log_interval: int = 1
     keep_checkpoints: int = 2
@@ -111,6 +115,7 @@ class TrainerConfig:
     progress: bool = True
     carry_state: bool = False
     learning_rate_scales: Mapping[str, float] | None = None
+    decay_steps: int | None = None
 
     def __post_init__(self) -> None:
         _check(self)
@@ -151,13 +156,13 @@ def _check(config: TrainerConfig) -> None:
     integers(*given("max_steps", "epochs"), least=1)
     integers(*given("block_size", "eval_batches"), least=1, also="None")
     integers(*given("early_stopping_patience"), least=1, also="None")
-    integers(*given("warmup_steps"), least=0, also="None")
+    integers(*given("warmup_steps", "decay_steps"), least=0, also="None")
     is_generator = isinstance(config.seed, np.random.Generator)
     integers("seed", least=0, mend="a checkpoint keeps an integer" if is_generator else "")
     if config.workers != "auto":
         integers("workers", least=1, also="'auto'")
     numbers("learning_rate", "eps", above=0)
-    numbers("momentum", least=0, below=1)
+    numbers(*given("momentum"), least=0, below=1, also="None")
     numbers(*given("grad_clip"), above=0, also="None")
     numbers(*given("min_learning_rate", "weight_decay"), least=0, also="None")
     put("betas", _betas(config.betas))
@@ -185,6 +190,27 @@ def _check_together(config: TrainerConfig) -> None:
         raise ValueError(
             f"warmup_steps={warmup} is more than max_steps={steps}: choose "
             f"warmup_steps={steps // 10}, or leave it out"
+        )
+
+    if config.decay_steps is not None and config.schedule != "trapezoid":
+        raise ValueError(
+            f'decay_steps={config.decay_steps} is of a trapezoid: add schedule="trapezoid", or '
+            f"leave it out with schedule={config.schedule!r}"
+        )
+    if warmup is not None and steps is not None:
+        check_level(config.decay_steps, warmup, steps)
+
+
+def check_level(decay_steps: int | None, warmup_steps: int, total_steps: int) -> None:
+    """Refuse a rise and a fall that overlap.
+
+    Raises:
+        ValueError: they are longer than the run.
+    """
+    if decay_steps is not None and warmup_steps + decay_steps > total_steps:
+        raise ValueError(
+            f"decay_steps={decay_steps} and warmup_steps={warmup_steps} are more than the run's "
+            f"{total_steps} steps: choose decay_steps={total_steps // 5}, or leave it out"
         )
 
 

@@ -6,30 +6,46 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
-from minigpt.optim import SGD, Adam, AdamW, plain
+from minigpt.optim import SGD, Adam, AdamW, Muon, plain
 from minigpt.optim.optimizer import Optimizer
 from minigpt.training.config import TrainerConfig
 from minigpt.training.trainable import Trainable
+
+SHARED_FROM = 2_000_000  # numbers: with fewer, waking the threads takes longer than AdamW's step
 
 
 def make_optimizer(config: TrainerConfig, model: Trainable) -> Optimizer:
     """The optimizer over the model's parameters that require a gradient.
 
     Raises:
-        ValueError: none does, or a prefix of ``learning_rate_scales`` begins no name of theirs.
+        ValueError: none does, a prefix of ``learning_rate_scales`` begins no name of theirs, or
+            Muon has no matrix to work on.
     """
     named = [(n, p) for n, p in model.named_parameters() if p.requires_grad]
     if not named:
         raise ValueError("model has no parameter that requires a gradient: nothing to train")
     parameters = _scaled(named, config.learning_rate_scales)
-    lr, decay = config.learning_rate, config.weight_decay
+    lr, decay, momentum = config.learning_rate, config.weight_decay, config.momentum
+    if decay is None:
+        decay = 0.1 if config.optimizer in ("adamw", "muon") else 0.0
+    if momentum is None:
+        momentum = 0.95 if config.optimizer == "muon" else 0.9
     if config.optimizer == "adamw":
-        decay = 0.1 if decay is None else decay
         return AdamW(parameters, lr, config.betas, config.eps, weight_decay=decay)
-    decay = 0.0 if decay is None else decay
     if config.optimizer == "adam":
         return Adam(parameters, lr, config.betas, config.eps, weight_decay=decay)
-    return SGD(parameters, lr, momentum=config.momentum, weight_decay=decay)
+    if config.optimizer == "sgd":
+        return SGD(parameters, lr, momentum=momentum, weight_decay=decay)
+    return Muon(
+        parameters, lr, decay, momentum,
+        adjust_lr_fn="match_rms_adamw", adamw_betas=config.betas, adamw_eps=config.eps,
+    )  # fmt: skip
+
+
+def worth_sharing(optimizer: Optimizer) -> bool:
+    """Whether several threads finish a step sooner than one; Muon's products take milliseconds."""
+    is_large = sum(slot.parameter.data.size for slot in optimizer.slots) > SHARED_FROM
+    return is_large or isinstance(optimizer, Muon)
 
 
 def _scaled(
@@ -58,12 +74,17 @@ def learning_rate_of(config: TrainerConfig, total_steps: int) -> Callable[[int],
     """The learning rate η of a step, counted from 0, as the configuration has it."""
     if config.schedule == "constant":
         return lambda step: config.learning_rate
+    last, fall = config.min_learning_rate, config.decay_steps
+    corners: dict[str, Any] = {
+        "learning_rate": config.learning_rate,
+        "min_learning_rate": config.learning_rate / 10 if last is None else last,
+        "warmup_steps": config.warmup_steps or 0,
+        "max_steps": total_steps,
+    }
+    if config.schedule == "trapezoid":
+        corners["min_learning_rate"] = 0.0 if last is None else last
+        level = total_steps - corners["warmup_steps"]
+        corners["decay_steps"] = min(total_steps // 5, level) if fall is None else fall
+        return partial(plain.trapezoid, **corners)
     schedule = {"cosine": plain.warmup_cosine, "linear": plain.warmup_linear}
-    last = config.min_learning_rate
-    return partial(
-        schedule[config.schedule],
-        learning_rate=config.learning_rate,
-        min_learning_rate=config.learning_rate / 10 if last is None else last,
-        warmup_steps=config.warmup_steps or 0,
-        max_steps=total_steps,
-    )
+    return partial(schedule[config.schedule], **corners)

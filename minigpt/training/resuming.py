@@ -25,8 +25,8 @@ MAY_CHANGE = (
 # … and those that make the steps from then on others than they would have been.
 FROM_NOW_ON = (
     "learning_rate", "min_learning_rate", "learning_rate_scales", "schedule", "warmup_steps",
-    "weight_decay", "betas", "eps", "momentum", "grad_clip", "batch_size", "gradient_accumulation",
-    "workers",
+    "decay_steps", "weight_decay", "betas", "eps", "momentum", "grad_clip", "batch_size",
+    "gradient_accumulation", "workers",
 )  # fmt: skip
 
 

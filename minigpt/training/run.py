@@ -10,7 +10,7 @@ from typing import Any
 
 from minigpt import checks
 from minigpt.training.batches import Batches
-from minigpt.training.config import LARGEST, TrainerConfig
+from minigpt.training.config import LARGEST, TrainerConfig, check_level
 from minigpt.training.history import History
 from minigpt.training.parallel import auto_workers
 from minigpt.training.records import Record
@@ -132,7 +132,7 @@ def begin(config: TrainerConfig, batches: Batches) -> Run:
     """A run at its first step.
 
     Raises:
-        ValueError: the warm-up is longer than the run.
+        ValueError: the warm-up, with the fall of a trapezoid, is longer than the run.
     """
     steps = config.max_steps
     if steps is None:
@@ -144,7 +144,9 @@ def begin(config: TrainerConfig, batches: Batches) -> Run:
             f"warmup_steps={config.warmup_steps} is more than the {steps} steps of "
             f"epochs={config.epochs}: choose warmup_steps={steps // 10}, or leave it out"
         )
-    return Run(with_warmup(config, steps), steps)
+    config = with_warmup(config, steps)
+    check_level(config.decay_steps, config.warmup_steps or 0, steps)
+    return Run(config, steps)
 
 
 def with_warmup(config: TrainerConfig, total_steps: int) -> TrainerConfig:

@@ -24,14 +24,12 @@ from minigpt.training.evaluation import evaluate_splits
 from minigpt.training.history import History
 from minigpt.training.interrupt import Interrupt, how_to_go_on
 from minigpt.training.logbook import Logbook
-from minigpt.training.optimization import learning_rate_of, make_optimizer
+from minigpt.training.optimization import learning_rate_of, make_optimizer, worth_sharing
 from minigpt.training.parallel import Workers
 from minigpt.training.resuming import resume
 from minigpt.training.run import Best, begin, resolved
 from minigpt.training.snapshot import take_snapshot
 from minigpt.training.trainable import Objective, checked_parts
-
-SHARED_FROM = 2_000_000  # parameters: with fewer, waking the threads takes longer than the update
 
 # What other libraries call it.
 _ELSEWHERE = {
@@ -105,8 +103,7 @@ class Trainer:
 
         self._objective = Objective(model)
         self._learning_rate = learning_rate_of(self.config, self.run.total_steps)
-        is_large = sum(p.size for p in self.parameters) > SHARED_FROM
-        self._apply = self.workers.apply if is_large else one_by_one
+        self._apply = self.workers.apply if worth_sharing(self.optimizer) else one_by_one
         tell = Callbacks(callbacks).call
         self._log = Logbook(self.run, self._snapshot, lambda hook, what: tell(hook, self, what))
         self._interrupt = Interrupt()

@@ -303,6 +303,14 @@ def test_resume_refuses_what_belongs_to_the_run(run, trained, option):
     assert files("r") == before
 
 
+def test_a_run_with_muon_goes_on_with_muon(run):
+    assert run("train", f"{SMALL} --steps 4 --optimizer muon --output r")[0] == 0
+    assert run("train", "--resume --data text.txt --steps 6 --output r --quiet")[0] == 0
+    metadata = load_checkpoint("r/step-00000006.npz").metadata
+    assert metadata["config"]["optimizer"] == "muon"
+    assert metadata["optimizer"]["updates.blocks.0.mlp.up_proj.weight"] == 6
+
+
 def test_ctrl_c_prints_the_command_that_goes_on(run, monkeypatch):
     assert run("train", f"{SMALL} --steps 6 --val-fraction 0.2 --output whole")[0] == 0
     with monkeypatch.context() as patch:

@@ -14,7 +14,7 @@ import minigpt.functional as F
 from minigpt import Tensor
 from minigpt.functional import plain
 from minigpt.nn import Parameter
-from minigpt.optim import SGD, Adam, AdamW
+from minigpt.optim import SGD, Adam, AdamW, Muon
 from tests.strategies import seeds
 
 INF, NAN = math.inf, math.nan
@@ -186,6 +186,17 @@ def test_attention_of_infinities_makes_no_noise(which, bad, causal):
 
 
 # ── optimizers ────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("bad", [1e30, INF, NAN])
+def test_muon_takes_any_gradient_without_noise(bad):
+    """One number that is not finite spoils its whole matrix: its singular values are unknown."""
+    p = Parameter(np.ones((2, 2), np.float32))
+    optimizer = Muon([("w", p)], lr=0.1)
+    for _ in range(3):
+        p.grad = np.array([[bad, 1], [1, -bad]], np.float32)
+        optimizer.step()
+    assert np.isfinite(p.data).all() == np.isfinite(bad)
 
 
 @pytest.mark.parametrize("make", [SGD, Adam, AdamW])

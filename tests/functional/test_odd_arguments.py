@@ -111,6 +111,12 @@ CASES = {
         optim.AdamW,
         dict(params=named(), lr=0.1, betas=(0.9, 0.9), eps=1e-8, weight_decay=0.1),
     ),
+    "Muon": (
+        optim.Muon,
+        dict(params=named(), lr=0.1, weight_decay=0.1, momentum=0.9, nesterov=True,
+             ns_coefficients=(3.0, -4.0, 2.0), eps=1e-7, ns_steps=5, adjust_lr_fn="original",
+             adamw_lr=0.1, adamw_betas=(0.9, 0.9), adamw_eps=1e-8),
+    ),
     "a beta": (lambda beta: optim.Adam(named(), betas=(beta, 0.9)), dict(beta=0.9)),
     "a group": (
         lambda params, lr_scale, weight_decay: optim.Adam(
@@ -123,6 +129,7 @@ CASES = {
     "clip_grad_norm": (optim.clip_grad_norm, dict(params=named(), max_norm=1.0)),
     "warmup_cosine": (optim.warmup_cosine, STEPS),
     "warmup_linear": (optim.warmup_linear, STEPS),
+    "trapezoid": (optim.trapezoid, STEPS | dict(decay_steps=1)),
     "a state": (
         lambda step, lr, array: optim.Adam(named()).load_state_dict(
             adam_state(step=step, lr=lr, **{"first_moment.w": array})

@@ -8,13 +8,14 @@ import numpy as np
 import pytest
 
 from minigpt.nn import Parameter
-from minigpt.optim import SGD, Adam, AdamW
+from minigpt.optim import SGD, Adam, AdamW, Muon
 
 MAKERS = {
     "SGD": lambda params: SGD(params, lr=0.1),
     "momentum": lambda params: SGD(params, lr=0.1, momentum=0.9, nesterov=True),
     "Adam": lambda params: Adam(params, lr=0.1, weight_decay=0.1),
     "AdamW": lambda params: AdamW(params, lr=0.1, betas=(0.9, 0.99), weight_decay=0.1),
+    "Muon": lambda params: Muon(params, lr=0.1, adamw_lr=0.1, weight_decay=0.1),
 }
 every_optimizer = pytest.mark.parametrize("make", MAKERS.values(), ids=MAKERS.keys())
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minigpt.optim import constant, warmup_cosine, warmup_linear
+from minigpt.optim import constant, trapezoid, warmup_cosine, warmup_linear
 
 SETTINGS = {
     "learning_rate": 1e-3, "min_learning_rate": 1e-4, "warmup_steps": 100, "max_steps": 2000
@@ -60,6 +60,24 @@ def test_it_rises_then_falls_and_stays_in_bounds(schedule, high, low, warmup, re
         assert here <= there
     elif step >= warmup:
         assert there <= here * (1 + 1e-12) and here >= low * (1 - 1e-12)
+
+
+def test_trapezoid():
+    rates = [trapezoid(step, 1.0, 0.2, 3, 20, 4) for step in range(22)]
+    assert rates[:4] == [0.25, 0.5, 0.75, 1.0]
+    assert rates[3:17] == [1.0] * 14
+    np.testing.assert_allclose(rates[16:], [1.0, 0.8, 0.6, 0.4, 0.2, 0.2])
+    assert [trapezoid(step, 1.0, 0.0, 0, 3, 0) for step in range(4)] == [1, 1, 1, 0]
+    # With no level left it is the straight line.
+    assert [trapezoid(t, 1.0, 0.0, 2, 9, 7) for t in range(10)] == pytest.approx(
+        [warmup_linear(t, 1.0, 0.0, 2, 9) for t in range(10)]
+    )
+    with pytest.raises(
+        ValueError, match="decay_steps must be at most max_steps − warmup_steps = 7"
+    ):
+        trapezoid(0, 1.0, 0.0, 2, 9, 8)
+    with pytest.raises(ValueError, match="decay_steps must be an integer of at least 0: got -1"):
+        trapezoid(0, 1.0, 0.0, 2, 9, -1)
 
 
 def test_constant():

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from minigpt.nn import Parameter
-from minigpt.optim import SGD, Adam, AdamW, clip_grad_norm
+from minigpt.optim import SGD, Adam, AdamW, Muon, clip_grad_norm
 
 torch = pytest.importorskip("torch", reason='torch is not installed: pip install -e ".[parity]"')
 
@@ -101,6 +101,64 @@ def test_adamw_with_one_group_decays_everything_as_torch_does(dtype, rng):
         dtype,
         rng,
     )
+
+
+MUON_SHAPES = [(7, 5), (5, 7), (6, 6), (3, 12)]  # (n_in, n_out), which torch has the other way
+MUON_SETTINGS = [
+    {},
+    {"adjust_lr_fn": "match_rms_adamw", "weight_decay": 0.0},
+    {"nesterov": False, "momentum": 0.5, "weight_decay": 0.3},
+    {"ns_steps": 3, "ns_coefficients": (3.0, -3.2, 1.2), "eps": 0.1, "adjust_lr_fn": "original"},
+]
+
+
+def after_muons_steps(settings, dtype, rng, steps):
+    """The matrices that our Muon and torch's have after the same gradients."""
+    values = [rng.standard_normal(shape).astype(dtype) for shape in MUON_SHAPES]
+    ours = [Parameter(value.copy()) for value in values]
+    theirs = [torch.nn.Parameter(torch.tensor(value.T.copy())) for value in values]
+    mine = Muon([{"params": ours, "hidden": True}], lr=0.02, **settings)
+    torchs = torch.optim.Muon(theirs, lr=0.02, **settings)
+    for step in range(steps):
+        mine.lr = torchs.param_groups[0]["lr"] = 0.02 * (1 - step / steps)
+        for p, q in zip(ours, theirs, strict=True):
+            p.grad = rng.standard_normal(p.shape).astype(dtype)
+            q.grad = torch.tensor(p.grad.T.copy())
+        mine.step()
+        torchs.step()
+    return [p.data for p in ours], [q.detach().numpy().T for q in theirs], values
+
+
+@either_dtype
+@pytest.mark.parametrize("settings", MUON_SETTINGS)
+def test_muon(dtype, settings, rng, monkeypatch):
+    """torch multiplies in bfloat16; kept from that, its numbers are ours."""
+    monkeypatch.setattr(torch.Tensor, "bfloat16", torch.Tensor.clone)
+    ours, theirs, _ = after_muons_steps(settings, dtype, rng, STEPS)
+    tolerance = {"float64": 1e-12, "float32": 1e-4}[dtype]
+    for p, q in zip(ours, theirs, strict=True):
+        np.testing.assert_allclose(p, q, rtol=tolerance, atol=tolerance)
+
+
+@pytest.mark.parametrize("settings", MUON_SETTINGS)
+def test_muon_as_torch_rounds_it(settings, rng):
+    """A step in bfloat16, of 8 bits, is the same to some hundredths."""
+    for p, q, start in zip(*after_muons_steps(settings, "float32", rng, 1), strict=True):
+        mine, torchs = p - start, q - start
+        assert np.linalg.norm(mine - torchs) < 0.1 * np.linalg.norm(torchs)
+
+
+def test_muons_defaults_are_torchs_but_for_the_learning_rate():
+    import inspect
+
+    def defaults(cls):
+        parameters = inspect.signature(cls).parameters.values()
+        return {p.name: p.default for p in parameters if p.default is not p.empty}
+
+    theirs, ours = defaults(torch.optim.Muon), defaults(Muon)
+    assert theirs.pop("adjust_lr_fn") is None  # which stands for "original"
+    assert ours["adjust_lr_fn"] == "original"
+    assert {**theirs, "lr": 0.02} == {name: ours[name] for name in theirs}
 
 
 @either_dtype

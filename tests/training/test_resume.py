@@ -30,6 +30,7 @@ RUNS = {
     "epochs": {"epochs": 1, "batch_size": 6},
     "workers": {"workers": 2, "model": {"dropout": 0.2}, "gradient_accumulation": 2},
     "sgd": {"optimizer": "sgd", "learning_rate": 0.1},
+    "muon": {"optimizer": "muon", "schedule": "trapezoid", "workers": 2},
     "early": {"early_stopping_patience": 1, "learning_rate": 3.0, "eval_interval": 1},
     "decoder": {"model": {"norm": "post", "bias": False, "tie_head": False}},
 }

@@ -8,8 +8,8 @@ import pytest
 
 from minigpt.checkpoints import load_checkpoint
 from minigpt.datasets import EpochBatches, RandomBatches
-from minigpt.nn import Module, Parameter
-from minigpt.optim import schedules
+from minigpt.nn import Module, Parameter, add_lora, lora_parameters
+from minigpt.optim import Muon, schedules
 from minigpt.tokenizers import CharTokenizer
 from minigpt.training import Callback, Trainer, TrainerConfig, TrainingDiverged
 from tests.training.tiny import VOCAB, Bigram, config, tiny_gpt, tokens, trainer, without_times
@@ -122,6 +122,13 @@ def test_schedules() -> None:
     assert min(cosine[5:]) >= 0.001
     linear = rates(schedule="linear", warmup_steps=0, min_learning_rate=0.0)
     np.testing.assert_allclose(np.diff(linear), -0.0005)
+    level = rates(schedule="trapezoid", warmup_steps=5)
+    assert level[5:17] == [0.01] * 12  # 5 steps up, 4 down: a fifth
+    np.testing.assert_allclose(level[16:], [0.01, 0.0075, 0.005, 0.0025])
+    level = rates(schedule="trapezoid", warmup_steps=0, decay_steps=2, min_learning_rate=0.006)
+    np.testing.assert_allclose(level[17:], [0.01, 0.01, 0.008])
+    with pytest.raises(ValueError, match="decay_steps=50 and warmup_steps=5 are more than the run"):
+        trainer(epochs=1, schedule="trapezoid", warmup_steps=5, decay_steps=50)
 
 
 def test_parameters_that_are_frozen_or_unused_stay() -> None:
@@ -133,6 +140,28 @@ def test_parameters_that_are_frozen_or_unused_stay() -> None:
     after = model.state_dict()
     same = {name for name in before if (before[name] == after[name]).all()}
     assert same == {"token_embedding.weight", "unused"}
+
+
+def test_muon_moves_the_hidden_matrices_and_its_workers_agree() -> None:
+    one, two = (trainer(tiny_gpt(), optimizer="muon", workers=n, seed=3) for n in (1, 2))
+    assert one.fit().column("loss") == pytest.approx(two.fit().column("loss"), rel=1e-5)
+    assert isinstance(one.optimizer, Muon) and one.optimizer.momentum == 0.95
+    assert "momentum.blocks.0.mlp.up_proj.weight" in one.optimizer.state_dict()
+    again = trainer(tiny_gpt(), optimizer="muon", workers=1, seed=3)
+    again.fit()
+    for name, array in one.model.state_dict().items():
+        np.testing.assert_array_equal(again.model.state_dict()[name], array, err_msg=name)
+    with pytest.raises(ValueError, match="params must be parameters with a hidden matrix among"):
+        trainer(optimizer="muon")  # a table is an embedding
+
+
+def test_muon_moves_lora_s_matrices_and_no_others() -> None:
+    model = tiny_gpt()
+    add_lora(model)
+    before = model.state_dict()
+    trainer(model, optimizer="muon", max_steps=3).fit()
+    changed = {n for n, array in model.state_dict().items() if (array != before[n]).any()}
+    assert changed == set(lora_parameters(model))
 
 
 # ── evaluation ────────────────────────────────────────────────────────────────────────────────
