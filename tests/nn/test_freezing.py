@@ -5,9 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from minigpt.autograd import Node
 from minigpt.models import GPT, Encoder, EncoderConfig, GPTConfig
 from minigpt.nn import (
     Linear,
+    add_lora,
     freeze,
     freeze_all_but_last,
     frozen,
@@ -61,6 +63,45 @@ def test_any_part_may_be_frozen_alone(kind, rng):
             assert gradient is None
         else:
             np.testing.assert_allclose(gradient, before[name], rtol=1e-5, atol=1e-7, err_msg=name)
+
+
+def in_vain(loss):
+    """What the walk back computes for inputs that require no gradient, by operation."""
+    found, seen, waiting = [], set(), [loss.node]
+    while waiting:
+        node = waiting.pop()
+        if not isinstance(node, Node) or id(node) in seen:
+            continue
+        seen.add(id(node))
+        waiting += node.inputs
+
+        def watched(g, vjp=node.vjp, inputs=node.inputs):
+            parts = vjp(g)
+            wasted = [p for x, p in zip(inputs, parts, strict=True) if x is None and p is not None]
+            found.extend((vjp.__qualname__, p.shape) for p in wasted if p is not g and p.size > 1)
+            return parts
+
+        node.vjp = watched
+    loss.backward()
+    return found
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"norm": "post", "positions": "sinusoidal", "dropout": 0.1},
+        {"positions": "alibi", "tie_head": False, "bias": False},
+    ],
+    ids=str,
+)
+def test_nothing_is_computed_for_what_is_frozen(changes, rng):
+    ids, targets = rng.integers(0, 13, (2, 3, 10))
+    model = small(**changes)
+    freeze_all_but_last(model, 1)
+    assert in_vain(model.loss(ids, targets)) == []
+    add_lora(model, 2, targets=["qkv_proj", "out_proj", "up_proj", "down_proj"])
+    assert in_vain(model.loss(ids, targets)) == []
 
 
 def test_what_is_left_to_learn():
