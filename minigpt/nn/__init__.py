@@ -16,6 +16,7 @@ from minigpt.nn.decoder_cache import DecoderCache
 from minigpt.nn.freezing import (
     freeze,
     freeze_all_but_last,
+    freeze_parts,
     frozen,
     num_trainable,
     trainable,
@@ -55,6 +56,7 @@ __all__ = [
     "add_lora",
     "freeze",
     "freeze_all_but_last",
+    "freeze_parts",
     "frozen",
     "load_lora_state_dict",
     "lora_parameters",

@@ -12,6 +12,7 @@ from minigpt.nn import (
     add_lora,
     freeze,
     freeze_all_but_last,
+    freeze_parts,
     frozen,
     num_trainable,
     trainable,
@@ -150,3 +151,48 @@ def test_wrong_arguments(module, n_blocks, error, message):
     with pytest.raises(error, match=message):
         freeze_all_but_last(module, n_blocks)
     assert frozen(module) == []
+
+
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [
+        (["token_embedding"], {"token_embedding.weight"}),
+        (["blocks.1.mlp", "final_norm.bias"], {"blocks.1.mlp.up_proj.weight", "final_norm.bias"}),
+        (["mlp"], {f"blocks.{i}.mlp.down_proj.bias" for i in range(3)}),
+        (("blocks.0", "blocks.2"), {"blocks.0.attention.qkv_proj.weight"}),
+        ([], set()),
+    ],
+)
+def test_parts_are_frozen_by_name(names, expected):
+    model = small()
+    freeze_parts(model, ["position_embedding"])
+    found = freeze_parts(model, names)
+    assert expected <= set(found)
+    for name in found:
+        assert any(f".{part}." in f".{name}." for part in names)
+    assert frozen(model) == [
+        n for n in model.state_dict() if n in found or n.startswith("position_embedding")
+    ]
+
+
+def test_a_block_is_not_frozen_for_its_first_digit():
+    model = GPT(GPTConfig(**SIZES | {"n_layer": 11}))
+    assert {name.split(".")[1] for name in freeze_parts(model, ["blocks.1"])} == {"1"}
+
+
+@pytest.mark.parametrize(
+    ("names", "error", "message"),
+    [
+        (["blocks.0", "blocks.7"], ValueError, "attention, attention_norm, bias, .*got 'blocks.7'"),
+        (["head"], ValueError, "names of parts of this GPT: .*got 'head'"),
+        ([""], ValueError, "got ''"),
+        (["locks.0"], ValueError, "got 'locks.0'"),
+        ("mlp", TypeError, "names must be a list of names: got 'mlp'"),
+        ([3], TypeError, "a name must be a str: got 3"),
+    ],
+)
+def test_parts_that_there_are_not(names, error, message):
+    model = small()
+    with pytest.raises(error, match=message):
+        freeze_parts(model, names)
+    assert frozen(model) == []
