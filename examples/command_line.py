@@ -40,13 +40,19 @@ class Parser(argparse.ArgumentParser):
         add("--block-size", type=at_least(1), default=block_size, help="context, in tokens")
 
     def add_training(
-        self, *, steps: int, batch_size: int, learning_rate: float, group: Any = None
+        self,
+        *,
+        steps: int,
+        batch_size: int,
+        learning_rate: float | None,
+        highest: str = "the highest",
+        group: Any = None,
     ) -> None:
         """How long to train, on how much at once, and how fast, with these defaults."""
         add = (group or self).add_argument
         add("--steps", type=at_least(1), default=steps, help="optimizer steps")
         add("--batch-size", type=at_least(1), default=batch_size, help="sequences in a batch")
-        add("--learning-rate", type=float, default=learning_rate, help="the highest")
+        add("--learning-rate", type=float, default=learning_rate, help=highest)
 
     def add_seed(self, of: str = "everything") -> None:
         """The seed of all that is random."""

@@ -4,11 +4,11 @@
     python examples/evaluate.py --checkpoint runs/train --data other.txt --part all --stride 16
     python examples/evaluate.py --gpt2 gpt2 --data book.txt
 
-Every token of the text but the first is predicted once. The text is cut in blocks of block_size
-tokens, and a token is predicted from those before it in its block. With --stride S a window of
-block_size tokens slides over the text, S tokens at a time: slower, but after the first window every
-token is predicted from at least block_size - S + 1 before it. An LSTM has no context that ends: it
-reads on from block to block.
+Every token of the text but the first is predicted once. The text is cut in blocks of --block-size
+tokens, and a token is predicted from those before it in its block. With --stride S a window of the
+model's context, N tokens, slides over the text, S tokens at a time: slower, but after the first
+window every token is predicted from at least N - S + 1 before it. An LSTM has no context that ends:
+it reads on from block to block.
 """
 
 from __future__ import annotations
@@ -27,6 +27,8 @@ from minigpt.sampling import token_log_probabilities
 from minigpt.training import evaluate
 
 BLOCK_SIZE = 64  # of an LSTM, which carries its state on: it only decides about memory
+LONGEST = 1024  # block of a GPT by default
+LOGITS_AT_ONCE = 2**28  # numbers: 1 GB
 
 
 @one_line_errors()
@@ -60,7 +62,14 @@ def main() -> None:
         type=at_least(1),
         help="slide a window over the text (default with --gpt2: half of its context)",
     )
-    parser.add_argument("--batch-size", type=at_least(1), help="blocks at a time (default: 32)")
+    parser.add_argument(
+        "--block-size",
+        type=at_least(1),
+        help=f"tokens in a block (default: the model's context, {LONGEST:,} at most)",
+    )
+    parser.add_argument(
+        "--batch-size", type=at_least(1), help="blocks at a time (default: 32, or what fits)"
+    )
     parser.add_argument(
         "--special",
         choices=SPECIAL,
@@ -71,8 +80,9 @@ def main() -> None:
     args = parser.parse_args()
 
     slides = args.stride is not None or args.gpt2 is not None
-    if slides and args.batch_size is not None:
-        parser.error("--batch-size is for blocks: leave it out with --stride and --gpt2")
+    for option, value in (("--batch-size", args.batch_size), ("--block-size", args.block_size)):
+        if slides and value is not None:
+            parser.error(f"{option} is for blocks: leave it out with --stride and --gpt2")
     if args.gpt2 is not None and args.best:
         parser.error("--best is for a run's folder: leave it out with --gpt2")
     model, tokenizer = load_gpt2(args.gpt2) if args.gpt2 else load(args.checkpoint, args.best)
@@ -96,11 +106,16 @@ def main() -> None:
         scores = token_log_probabilities(model, tokens, args.stride, progress=not args.quiet)
         loss = -float(scores.mean())
     else:
+        longest = model.config.block_size or args.block_size or BLOCK_SIZE
+        block_size = args.block_size or min(longest, LONGEST)
+        if block_size > longest:
+            parser.error(f"--block-size {block_size} is longer than the model's, {longest}")
+        fitting = LOGITS_AT_ONCE // (block_size * model.config.vocab_size)
         metrics = evaluate(
             model,
             tokens,
-            batch_size=32 if args.batch_size is None else args.batch_size,
-            block_size=BLOCK_SIZE if recurrent else None,
+            batch_size=args.batch_size or min(32, max(1, fitting)),
+            block_size=block_size,
             carry_state=recurrent,
             progress=not args.quiet,
         )

@@ -11,6 +11,7 @@ import numpy as np
 import minigpt as mg
 from minigpt.datasets import corpora, load_text, open_tokens, train_val_split
 from minigpt.interop import pretrained_folder
+from minigpt.interop.hub import CONFIG
 from minigpt.tokenizers.added_tokens import END_OF_TEXT
 
 Tokens = np.ndarray[Any, np.dtype[Any]]
@@ -30,6 +31,18 @@ def load(checkpoint: Path, best: bool = False) -> tuple[Any, mg.Tokenizer]:
     if tokenizer is None:
         raise ValueError(f"{checkpoint} holds no tokenizer: train with Trainer(…, tokenizer=…)")
     return model, tokenizer
+
+
+def load_trained(source: str) -> tuple[Any, mg.Tokenizer]:
+    """A model to go on from, and its tokenizer: a checkpoint, a run, or a published model.
+
+    A published one is a folder of Transformers, a name to fetch it by, or a GGUF file.
+    """
+    path = Path(source)
+    if path.suffix == ".gguf":
+        return mg.GPT.from_pretrained(path), mg.load_tokenizer(path)
+    is_run = path.is_dir() and not (path / CONFIG).exists()
+    return load(path) if path.is_file() or is_run else load_gpt2(source)
 
 
 def load_gpt2(folder_or_name: str) -> tuple[mg.GPT, mg.BPETokenizer]:

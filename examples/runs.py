@@ -1,12 +1,24 @@
-"""A run as the command line asks for it: the model's sizes, the settings, and its end."""
+"""A run as the command line asks for it: the model, new or trained, the settings, and its end."""
 
 from __future__ import annotations
 
+import dataclasses
 import shlex
+from collections.abc import Container
 from pathlib import Path
 from typing import Any
 
 import minigpt as mg
+from command_line import Parser, at_least
+from minigpt.nn import (
+    add_lora,
+    freeze_all_but_last,
+    freeze_parts,
+    lora_parameters,
+    merge_lora,
+    unfreeze,
+)
+from minigpt.nn.lora import ATTENTION
 
 
 def new_gpt(args: Any, vocab_size: int, dropout: float = 0.0) -> mg.GPT:
@@ -20,6 +32,75 @@ def new_gpt(args: Any, vocab_size: int, dropout: float = 0.0) -> mg.GPT:
         dropout=dropout,
     )
     return mg.GPT(config, seed=args.seed)
+
+
+def add_adapting(parser: Parser) -> None:
+    """From which trained model a run begins, and what of it learns."""
+    group = parser.add_argument_group("a trained model", "instead of a new one of the sizes above")
+    group.add_argument(
+        "--init-from",
+        help="a checkpoint, a run's folder, a published model's folder or name, or a .gguf file",
+    )
+    group.add_argument(
+        "--freeze",
+        nargs="+",
+        metavar="PART",
+        help="what learns nothing: parts by their names, such as token_embedding, blocks.0 or mlp",
+    )
+    group.add_argument(
+        "--last-blocks",
+        type=at_least(1),
+        metavar="N",
+        help="only the last N blocks learn, and the norm after them",
+    )
+    group.add_argument(
+        "--lora", type=at_least(1), metavar="RANK", help="only adapters of this rank learn"
+    )
+    group.add_argument("--lora-alpha", type=float, help="how loud they are (default: their rank)")
+    group.add_argument(
+        "--lora-targets",
+        nargs="+",
+        metavar="NAME",
+        help=f"the layers that have them (default: {' '.join(ATTENTION)})",
+    )
+
+
+def check_adapting(parser: Parser, given: Container[str]) -> None:
+    """End the script if options are among those given that do not go together."""
+    for name in ("freeze", "last_blocks", "lora", "lora_alpha", "lora_targets"):
+        if name in given and "init_from" not in given:
+            parser.error(f"{_option(name)} is for a trained model: add --init-from")
+    for name in ("n_layer", "n_head", "n_embd", "tokenizer", "vocab_size"):
+        if name in given and "init_from" in given:
+            parser.error(f"{_option(name)} is for a new model: leave it out with --init-from")
+    for name in ("lora_alpha", "lora_targets"):
+        if name in given and "lora" not in given:
+            parser.error(f"{_option(name)} is of adapters: add --lora RANK")
+    ways = [_option(name) for name in ("freeze", "last_blocks", "lora") if name in given]
+    if len(ways) > 1:
+        parser.error(f"{ways[0]} and {ways[1]} both say what learns: leave one of them out")
+
+
+def adapted(model: Any, args: Any) -> Any:
+    """A trained model as ``add_adapting`` says; what was frozen in it learns again if not.
+
+    Adapters that it has are folded into its matrices: a new run begins with an ordinary model.
+    """
+    if lora_parameters(model):
+        merge_lora(model)
+    if args.dropout is not None:
+        config = dataclasses.replace(model.config, dropout=args.dropout)
+        state, model = model.state_dict(), type(model)(config, seed=args.seed)
+        model.load_state_dict(state)
+    unfreeze(model)
+    if args.lora:
+        targets = args.lora_targets or ATTENTION
+        add_lora(model, args.lora, args.lora_alpha, targets, seed=args.seed)
+    elif args.last_blocks:
+        freeze_all_but_last(model, args.last_blocks)
+    elif args.freeze:
+        freeze_parts(model, args.freeze)
+    return model
 
 
 def train_as_asked(
@@ -90,9 +171,17 @@ def train_to_the_end(trainer: mg.Trainer, resume: str | None = None) -> mg.Histo
     return history
 
 
-def resume_command(data: str, output: Path, val_fraction: float | None = None) -> str:
+def resume_command(
+    data: str, output: Path, val_fraction: float | None = None, special: str = "refuse"
+) -> str:
     """The command that goes on with a stopped run."""
     command = ["python", "examples/train.py", "--resume", "--data", data, "--output", str(output)]
     if val_fraction is not None:
         command += ["--val-fraction", str(val_fraction)]
+    if special != "refuse":
+        command += ["--special", special]
     return shlex.join(command)
+
+
+def _option(name: str) -> str:
+    return "--" + name.replace("_", "-")

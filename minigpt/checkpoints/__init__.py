@@ -2,9 +2,10 @@
 
 Reading order: ``archive`` (a sealed file of arrays), ``checkpoint`` (arrays and metadata),
 ``folder`` (the checkpoints of a run), ``rebuilding`` and ``adaptation`` (the model of a
-checkpoint), ``loading``.
+checkpoint), ``adapters`` (those of LoRA without their model), ``loading``.
 """
 
+from minigpt.checkpoints.adapters import load_lora, save_lora
 from minigpt.checkpoints.archive import CheckpointError
 from minigpt.checkpoints.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from minigpt.checkpoints.folder import latest_checkpoint
@@ -16,6 +17,8 @@ __all__ = [
     "LoadedModel",
     "latest_checkpoint",
     "load_checkpoint",
+    "load_lora",
     "load_model",
     "save_checkpoint",
+    "save_lora",
 ]

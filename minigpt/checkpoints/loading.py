@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from minigpt.checkpoints.adapters import FORMAT as ADAPTERS
 from minigpt.checkpoints.archive import CheckpointError
 from minigpt.checkpoints.checkpoint import Checkpoint, load_checkpoint
 from minigpt.checkpoints.folder import BEST, latest_checkpoint
@@ -119,6 +120,9 @@ def _way_to_published(path: Path) -> str:
 
 def _check_format(path: Path, metadata: Mapping[str, Any]) -> None:
     """Refuse files that are whole and not a Trainer's, or of a later version."""
+    if metadata.get("format") == ADAPTERS:
+        way = "load_lora(path, model) puts them beside the matrices of their model"
+        raise CheckpointError(path, f"it holds low-rank adapters and not the model: {way}")
     if metadata.get("format") != FORMAT:
         raise CheckpointError(path, "it is a checkpoint, and not one that a Trainer saved")
     version = metadata.get("version")

@@ -37,6 +37,7 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     if bias is not None:
         y += bias.data
     needs_x, needs_weight = x.requires_grad, weight.requires_grad
+    needs_bias = bias is not None and bias.requires_grad
     x_again = kept(x) if needs_weight else None
 
     def vjp(g: Array) -> tuple[Array | None, ...]:
@@ -47,7 +48,7 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
             np.matmul(g, w.T, out=gx.reshape(-1, n_in))
         if x_again is not None:  # (n_in, rows) @ (rows, n_out) -> (n_in, n_out)
             gw = x_again().reshape(-1, n_in).T @ g
-        return (gx, gw) if bias is None else (gx, gw, g.sum(axis=0))
+        return (gx, gw) if bias is None else (gx, gw, g.sum(axis=0) if needs_bias else None)
 
     inputs = (x, weight) if bias is None else (x, weight, bias)
     return record(y.reshape(*shape[:-1], n_out), inputs, vjp)

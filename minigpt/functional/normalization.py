@@ -38,20 +38,26 @@ def layer_norm(x: Tensor, weight: Tensor, bias: Tensor | None = None, eps: float
         large = ~np.isfinite(variance[..., 0])
         _normalise_large(x.data, eps, large, normal, inverse, centred=True)
 
+    needs_x, needs_weight = x.requires_grad, weight.requires_grad
+    needs_bias = bias is not None and bias.requires_grad
+
     def scaled() -> Array:
         y = normal * gamma
         if beta is not None:
             y += beta
         return y
 
-    def vjp(g: Array) -> tuple[Array, ...]:
-        g_normal = g * gamma
-        gx = g_normal - g_normal.mean(axis=-1, keepdims=True)
-        gx -= normal * (np.einsum("...i,...i->...", g_normal, normal)[..., None] / n)
-        gx *= inverse
-        rows = g.reshape(-1, n)
-        g_weight = np.einsum("ri,ri->i", rows, normal.reshape(-1, n))
-        return (gx, g_weight) if beta is None else (gx, g_weight, rows.sum(axis=0))
+    def vjp(g: Array) -> tuple[Array | None, ...]:
+        rows, gx, g_weight = g.reshape(-1, n), None, None
+        if needs_x:
+            g_normal = g * gamma
+            gx = g_normal - g_normal.mean(axis=-1, keepdims=True)
+            gx -= normal * (np.einsum("...i,...i->...", g_normal, normal)[..., None] / n)
+            gx *= inverse
+        if needs_weight:
+            g_weight = np.einsum("ri,ri->i", rows, normal.reshape(-1, n))
+        g_bias = rows.sum(axis=0) if needs_bias else None
+        return (gx, g_weight) if beta is None else (gx, g_weight, g_bias)
 
     inputs = (x, weight) if bias is None else (x, weight, bias)
     return record(scaled(), inputs, vjp, rebuild=scaled)

@@ -17,6 +17,7 @@ from minigpt.nn.decoder_cache import DecoderCache
 from minigpt.nn.freezing import (
     freeze,
     freeze_all_but_last,
+    freeze_parts,
     frozen,
     num_trainable,
     trainable,
@@ -59,6 +60,7 @@ __all__ = [
     "add_lora",
     "freeze",
     "freeze_all_but_last",
+    "freeze_parts",
     "frozen",
     "load_lora_state_dict",
     "lora_parameters",

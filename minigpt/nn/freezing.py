@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from minigpt import checks
 from minigpt.nn.layers import LayerNorm
 from minigpt.nn.module import Module
@@ -65,6 +67,33 @@ def freeze_all_but_last(module: Module, n_blocks: int) -> None:
         unfreeze(final_norm)
 
 
+def freeze_parts(module: Module, names: Iterable[str]) -> list[str]:
+    """Freeze the parts of these names, wherever they are: "token_embedding", "mlp", "blocks.0".
+
+    A name is one word or several in a row of the way to a parameter, such as
+    ``blocks.0.attention.qkv_proj.weight``.
+
+    Returns:
+        the names of the parameters that were frozen.
+
+    Raises:
+        ValueError: the module has no such part; nothing is frozen then.
+        TypeError: not a list of names.
+
+    Example:
+        >>> from minigpt.models import GPT, GPTConfig
+        >>> model = GPT(GPTConfig(vocab_size=9, block_size=8, n_layer=3, n_head=1, n_embd=4))
+        >>> names = freeze_parts(model, ["token_embedding", "blocks.0", "blocks.1"])
+        >>> sorted({name.rpartition(".")[0] for name in trainable(model) if "mlp." in name})
+        ['blocks.2.mlp.down_proj', 'blocks.2.mlp.up_proj']
+    """
+    chosen = _check_parts(module, names)
+    own = dict(module.named_parameters())
+    for name in chosen:
+        own[name].requires_grad, own[name].grad = False, None
+    return chosen
+
+
 def trainable(module: Module) -> list[str]:
     """The names of the parameters that training moves."""
     return [name for name, parameter in module.named_parameters() if parameter.requires_grad]
@@ -87,3 +116,19 @@ def _check(module: Module, n_blocks: int) -> list[Module]:
         raise checks.wrong_type("module", "a module with blocks", module, mend)
     checks.integer("n_blocks", n_blocks, least=0, most=len(blocks))
     return blocks
+
+
+def _check_parts(module: Module, names: Iterable[str]) -> list[str]:
+    """The names of the parameters that lie within the parts."""
+    parts = checks.items("names", names, "a list of names")
+    own = [name for name, _ in checks.instance("module", module, Module).named_parameters()]
+    chosen: set[str] = set()
+    for part in parts:
+        found = {n for n in own if f".{checks.text('a name', part)}." in f".{n}."}
+        if not found:
+            words = sorted({word for n in own for word in n.split(".") if not word.isdecimal()})
+            kind = type(module).__name__
+            expected = f"names of parts of this {kind}: {', '.join(words)}, blocks.0, …"
+            raise checks.wrong_value("names", expected, part)
+        chosen |= found
+    return [name for name in own if name in chosen]

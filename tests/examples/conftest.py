@@ -1,14 +1,17 @@
-"""A folder for each test, and a script run in it as a user does, but in this process."""
+"""A folder for each test, a script run in it as a user does, but in this process, and Ctrl-C."""
 
 from __future__ import annotations
 
 import io
 import runpy
+import signal
 import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+import minigpt as mg
 
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLES = ROOT / "examples"
@@ -42,3 +45,15 @@ def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> 
         return code, *capsys.readouterr()
 
     return run
+
+
+def press_ctrl_c(monkeypatch: pytest.MonkeyPatch, step: int) -> None:
+    """As if Ctrl-C were pressed while the trainer takes that step."""
+    original = mg.Trainer.train_step
+
+    def train_step(self: mg.Trainer) -> float:
+        if self.step + 1 == step:
+            signal.raise_signal(signal.SIGINT)
+        return original(self)
+
+    monkeypatch.setattr(mg.Trainer, "train_step", train_step)

@@ -6,7 +6,6 @@ import doctest
 import importlib
 import os
 import re
-import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -20,6 +19,7 @@ from minigpt import datasets
 from minigpt.checkpoints import load_checkpoint, save_checkpoint
 from minigpt.sampling import token_log_probabilities
 from minigpt.training import TrainingDiverged, evaluate
+from tests.examples.conftest import press_ctrl_c
 
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLES = ROOT / "examples"
@@ -41,18 +41,6 @@ def trained(run: Any) -> Any:
     code, out, err = run("train", f"{SMALL} --steps 6 --output r")
     assert (code, err) == (0, "")
     return out
-
-
-def press_ctrl_c(monkeypatch: pytest.MonkeyPatch, step: int) -> None:
-    """As if Ctrl-C were pressed while the trainer takes that step."""
-    original = mg.Trainer.train_step
-
-    def train_step(self: mg.Trainer) -> float:
-        if self.step + 1 == step:
-            signal.raise_signal(signal.SIGINT)
-        return original(self)
-
-    monkeypatch.setattr(mg.Trainer, "train_step", train_step)
 
 
 @pytest.fixture

@@ -5,11 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from minigpt.autograd import Node
 from minigpt.models import GPT, Encoder, EncoderConfig, GPTConfig
 from minigpt.nn import (
     Linear,
+    add_lora,
     freeze,
     freeze_all_but_last,
+    freeze_parts,
     frozen,
     num_trainable,
     trainable,
@@ -63,6 +66,45 @@ def test_any_part_may_be_frozen_alone(kind, rng):
             np.testing.assert_allclose(gradient, before[name], rtol=1e-5, atol=1e-7, err_msg=name)
 
 
+def in_vain(loss):
+    """What the walk back computes for inputs that require no gradient, by operation."""
+    found, seen, waiting = [], set(), [loss.node]
+    while waiting:
+        node = waiting.pop()
+        if not isinstance(node, Node) or id(node) in seen:
+            continue
+        seen.add(id(node))
+        waiting += node.inputs
+
+        def watched(g, vjp=node.vjp, inputs=node.inputs):
+            parts = vjp(g)
+            wasted = [p for x, p in zip(inputs, parts, strict=True) if x is None and p is not None]
+            found.extend((vjp.__qualname__, p.shape) for p in wasted if p is not g and p.size > 1)
+            return parts
+
+        node.vjp = watched
+    loss.backward()
+    return found
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"norm": "post", "positions": "sinusoidal", "dropout": 0.1},
+        {"positions": "alibi", "tie_head": False, "bias": False},
+    ],
+    ids=str,
+)
+def test_nothing_is_computed_for_what_is_frozen(changes, rng):
+    ids, targets = rng.integers(0, 13, (2, 3, 10))
+    model = small(**changes)
+    freeze_all_but_last(model, 1)
+    assert in_vain(model.loss(ids, targets)) == []
+    add_lora(model, 2, targets=["qkv_proj", "out_proj", "up_proj", "down_proj"])
+    assert in_vain(model.loss(ids, targets)) == []
+
+
 def test_what_is_left_to_learn():
     model = small()
     freeze_all_but_last(model, 1)
@@ -109,3 +151,48 @@ def test_wrong_arguments(module, n_blocks, error, message):
     with pytest.raises(error, match=message):
         freeze_all_but_last(module, n_blocks)
     assert frozen(module) == []
+
+
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [
+        (["token_embedding"], {"token_embedding.weight"}),
+        (["blocks.1.mlp", "final_norm.bias"], {"blocks.1.mlp.up_proj.weight", "final_norm.bias"}),
+        (["mlp"], {f"blocks.{i}.mlp.down_proj.bias" for i in range(3)}),
+        (("blocks.0", "blocks.2"), {"blocks.0.attention.qkv_proj.weight"}),
+        ([], set()),
+    ],
+)
+def test_parts_are_frozen_by_name(names, expected):
+    model = small()
+    freeze_parts(model, ["position_embedding"])
+    found = freeze_parts(model, names)
+    assert expected <= set(found)
+    for name in found:
+        assert any(f".{part}." in f".{name}." for part in names)
+    assert frozen(model) == [
+        n for n in model.state_dict() if n in found or n.startswith("position_embedding")
+    ]
+
+
+def test_a_block_is_not_frozen_for_its_first_digit():
+    model = GPT(GPTConfig(**SIZES | {"n_layer": 11}))
+    assert {name.split(".")[1] for name in freeze_parts(model, ["blocks.1"])} == {"1"}
+
+
+@pytest.mark.parametrize(
+    ("names", "error", "message"),
+    [
+        (["blocks.0", "blocks.7"], ValueError, "attention, attention_norm, bias, .*got 'blocks.7'"),
+        (["head"], ValueError, "names of parts of this GPT: .*got 'head'"),
+        ([""], ValueError, "got ''"),
+        (["locks.0"], ValueError, "got 'locks.0'"),
+        ("mlp", TypeError, "names must be a list of names: got 'mlp'"),
+        ([3], TypeError, "a name must be a str: got 3"),
+    ],
+)
+def test_parts_that_there_are_not(names, error, message):
+    model = small()
+    with pytest.raises(error, match=message):
+        freeze_parts(model, names)
+    assert frozen(model) == []
