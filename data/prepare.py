@@ -25,8 +25,9 @@ from typing import Any, NoReturn
 from minigpt import checks
 from minigpt.datasets import corpora, iter_text, split_point, token_writer
 from minigpt.interop import pretrained_folder
+from minigpt.models.published_tokenizer import load_tokenizer
 from minigpt.progress_bar import ProgressBar
-from minigpt.tokenizers import BPETokenizer, CharTokenizer, Tokenizer, load_tokenizer
+from minigpt.tokenizers import BPETokenizer, CharTokenizer, Tokenizer
 
 VOCAB_SIZE = 8192
 FILES = ("train.npy", "val.npy", "tokenizer.json")

@@ -38,8 +38,9 @@ if TYPE_CHECKING:
         training,
     )
     from minigpt.checkpoints import load_model
+    from minigpt.models.published_tokenizer import load_tokenizer
     from minigpt.sampling import Sampler
-    from minigpt.tokenizers import BPETokenizer, CharTokenizer, Tokenizer, load_tokenizer
+    from minigpt.tokenizers import BPETokenizer, CharTokenizer, Tokenizer
     from minigpt.training import History, Trainer, TrainerConfig
 
 __version__ = "0.1.0"
@@ -51,12 +52,15 @@ _ROOM_OF = {
     "BPETokenizer": "tokenizers",
     "CharTokenizer": "tokenizers",
     "Tokenizer": "tokenizers",
-    "load_tokenizer": "tokenizers",
+    "load_tokenizer": "models.published_tokenizer",
     "History": "training",
     "Trainer": "training",
     "TrainerConfig": "training",
 }
-_ROOMS = {"datasets", "interop", "metrics", "models", "tasks", *_ROOM_OF.values()}
+_ROOMS = {
+    "checkpoints", "datasets", "interop", "metrics", "models", "sampling", "tasks", "tokenizers",
+    "training",
+}  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:

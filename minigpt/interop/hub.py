@@ -20,6 +20,7 @@ CONFIG = "config.json"
 TOKENIZER = (
     "tokenizer.json",
     "tokenizer_config.json",
+    "chat_template.jinja",
     "added_tokens.json",
     "special_tokens_map.json",
     "vocab.json",

@@ -2,8 +2,9 @@
 
 In reading order: ``gpt``, on top of ``embeddings`` (what a model is given), ``config`` (what the
 configurations share) and ``predictor`` (what training asks for); ``pretrained`` (published
-weights); ``encoder``; ``decoder_stack``, ``seq2seq`` and ``given_source`` (a translator, and how a
-Sampler writes with it); ``lstm``; ``classifier``; ``growing`` (more tokens for a trained model).
+weights) and ``published_tokenizer`` (what reads texts for them); ``encoder``; ``decoder_stack``,
+``seq2seq`` and ``given_source`` (a translator, and how a Sampler writes with it); ``lstm``;
+``classifier``; ``growing`` (more tokens for a trained model).
 """
 
 from __future__ import annotations

@@ -62,13 +62,31 @@ def checked_mask(mask: object, ids: Array) -> Array:
     return array
 
 
+def leading_ids(tokenizer: Tokenizer) -> list[int]:
+    """What a model is to read before every text, such as a begin-of-text token; often nothing."""
+    return list(getattr(tokenizer, "leading_ids", ()))
+
+
 def encode_prompt(
-    tokenizer: Tokenizer, text: object, vocab_size: int, allowed_special: str | Collection[str] = ()
+    tokenizer: Tokenizer,
+    text: object,
+    vocab_size: int,
+    allowed_special: str | Collection[str] = (),
+    is_start: bool = True,
 ) -> list[int]:
     """The ids of a text that a model should go on from: at least one, and all known to it.
 
-    Of an empty text that is the token that texts begin after, ``<|endoftext|>``, where the
-    tokenizer has it: GPT-2 and its like have learned that a new text follows.
+    They begin with the tokenizer's leading ids, where it has any and the text does not begin with
+    them already. Of an empty text without these, they are the token that texts begin after,
+    ``<|endoftext|>``, where the tokenizer has it: GPT-2 and its like have learned that a new text
+    follows.
+
+    Args:
+        tokenizer: the model's.
+        text: what is to be gone on from.
+        vocab_size: the model's.
+        allowed_special: special tokens that the text may hold.
+        is_start: whether nothing comes before it; else the leading ids are left out.
 
     Raises:
         TypeError: ``text`` is not a str.
@@ -80,7 +98,10 @@ def encode_prompt(
         raise checks.wrong_type("prompt", "a str", text, mend)
     # Passed on only where it is used: a tokenizer without special tokens need not know the word.
     allowed = {"allowed_special": allowed_special} if allowed_special else {}
+    leading = leading_ids(tokenizer) if is_start else []
     ids = tokenizer.encode(text, **allowed)
+    if ids[: len(leading)] != leading:
+        ids = leading + ids
     if text == "" and len(ids) == 0 and END_OF_TEXT in getattr(tokenizer, "special_tokens", ()):
         ids = tokenizer.encode(END_OF_TEXT, allowed_special={END_OF_TEXT})  # type: ignore[call-arg]
     if len(ids) == 0:

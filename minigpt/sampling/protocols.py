@@ -45,8 +45,11 @@ class LanguageModel(Protocol):
 class Tokenizer(Protocol):
     """Text to ids and back.
 
-    What it may have besides: ``decode_bytes(ids)``, the text of ids in UTF-8, which may end inside
-    a character; with it a U+FFFD at the end of a text is told from an unfinished character.
+    What it may have besides:
+
+    - ``decode_bytes(ids)``: the text of ids in UTF-8, which may end inside a character; with it a
+      U+FFFD at the end of a text is told from an unfinished character.
+    - ``leading_ids``: what the model is to read before every text, such as a begin-of-text token.
     """
 
     @property

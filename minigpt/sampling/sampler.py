@@ -17,7 +17,7 @@ from minigpt.sampling.decoding import Decoder
 from minigpt.sampling.filters import apply_temperature, softmax
 from minigpt.sampling.keywords import SamplingOptions, chosen_options, takes_options
 from minigpt.sampling.options import SamplingConfig
-from minigpt.sampling.prompts import checked_ids, checked_mask, encode_prompt
+from minigpt.sampling.prompts import checked_ids, checked_mask, encode_prompt, leading_ids
 from minigpt.sampling.protocols import LanguageModel, Tokenizer, check_model, check_tokenizer
 from minigpt.sampling.scoring import Score, log_probability
 from minigpt.sampling.text_stream import text_pieces, whole_text
@@ -200,7 +200,8 @@ class Sampler:
     def score(self, text: str, *, context: str = "", stride: int | None = None) -> Score:
         """How likely ``text`` is after ``context``: log-probability, perplexity, bits/byte (E6).
 
-        Without a context the first token of the text is not scored: nothing comes before it.
+        Without a context the first token of the text is not scored, as nothing comes before it,
+        unless the tokenizer has a token that every text begins with.
 
         Args:
             text: what is scored.
@@ -211,8 +212,9 @@ class Sampler:
             ValueError: the text is empty, or a single token without a context.
         """
         _check_texts(text, context)
-        before = self._encode(context) if context else []
-        ids = before + self._encode(text)
+        leading = leading_ids(self._needed_tokenizer())
+        before = self._encode(context) if context else leading
+        ids = before + self._encode(text, is_start=False)
         start = max(len(before), 1)
         scored = text if before else self._needed_tokenizer().decode(ids[start:])
         n_bytes = len(scored.encode("utf-8", errors="replace"))
@@ -253,9 +255,9 @@ class Sampler:
             )
         return self.tokenizer
 
-    def _encode(self, text: object) -> list[int]:
+    def _encode(self, text: object, is_start: bool = True) -> list[int]:
         tokenizer, vocab_size = self._needed_tokenizer(), self.model.config.vocab_size
-        return encode_prompt(tokenizer, text, vocab_size, self.allowed_special)
+        return encode_prompt(tokenizer, text, vocab_size, self.allowed_special, is_start)
 
 
 def _filled(found: list[list[Hypothesis]], pad_id: int | None) -> Array:

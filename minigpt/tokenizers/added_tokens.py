@@ -9,12 +9,14 @@ that text from outside cannot smuggle one in. The options are those of Hugging F
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
 from minigpt import checks
+from minigpt.tokenizers.normalization import in_form_c
 
 END_OF_TEXT = "<|endoftext|>"  # GPT-2's token between texts
 LONGEST_NAME = 256  # characters
@@ -67,18 +69,24 @@ class AddedToken:
 class AddedTokens:
     """Added tokens, each with its id, and how a text is split at them.
 
+    Args:
+        tokens: with their ids.
+        form_c: bring the text to normal form C, after those that are not normalized have been
+            found, and before the others are looked for.
+
     Example:
         >>> added = AddedTokens([AddedToken("<|end|>", 7), AddedToken("<sep>", 8, special=False)])
         >>> list(added.split(["a<sep>b<|e", "nd|>c"], allowed_special="all"))
         [('a', 0), (8, 1), ('b', 6), (7, 7), ('c', 14)]
     """
 
-    def __init__(self, tokens: Iterable[AddedToken]) -> None:
+    def __init__(self, tokens: Iterable[AddedToken], form_c: bool = False) -> None:
         self.tokens = tuple(tokens)
+        self._form_c = form_c
         placed = [(token.id, token) for token in self.tokens if token.id is not None]
         self.special = {token.name: token_id for token_id, token in placed if token.special}
         self.name_of = {token_id: token.name for token_id, token in placed}
-        self._finders: dict[tuple[frozenset[str], frozenset[str]], list[_Finder]] = {}
+        self._finders: dict[tuple[frozenset[str], frozenset[str]], list[_Finder | None]] = {}
 
     def split(
         self,
@@ -91,16 +99,18 @@ class AddedTokens:
         Raises:
             ValueError: a special token that is disallowed turns up.
         """
-        finders = self.finders(allowed_special, disallowed_special)
+        first, second = self.finders(allowed_special, disallowed_special)
         parts: Iterator[Part] = _placed(pieces)
-        for finder in finders:
-            parts = finder.split_runs(parts)
-        return parts
+        if first is not None:
+            parts = first.split_runs(parts)
+        if self._form_c:
+            parts = in_form_c(parts)
+        return parts if second is None else second.split_runs(parts)
 
     def finders(
         self, allowed_special: str | Collection[str], disallowed_special: str | Collection[str]
-    ) -> list[_Finder]:
-        """What finds the tokens: first those that are not normalized, then the others."""
+    ) -> list[_Finder | None]:
+        """What finds the tokens that are not normalized, and the others; None to find none."""
         allowed = self._names("allowed_special", allowed_special)
         disallowed = self._names("disallowed_special", disallowed_special)
         if disallowed_special == "all":
@@ -108,9 +118,15 @@ class AddedTokens:
         key = allowed, disallowed
         if key not in self._finders:
             wanted = [t for t in self.tokens if not t.special or t.name in allowed | disallowed]
-            rounds = [[t for t in wanted if t.normalized is late] for late in (False, True)]
-            self._finders[key] = [_Finder(tokens, disallowed) for tokens in rounds if tokens]
+            first = {t.name: t for t in wanted if not t.normalized}
+            second = {self._as_found(t.name): t for t in wanted if t.normalized}
+            rounds = [_Finder(tokens, disallowed) if tokens else None for tokens in (first, second)]
+            self._finders[key] = rounds
         return self._finders[key]
+
+    def _as_found(self, name: str) -> str:
+        """How a name reads in a text that was normalized."""
+        return unicodedata.normalize("NFC", name) if self._form_c else name
 
     def _names(self, argument: str, names: str | Collection[str]) -> frozenset[str]:
         """Special tokens that are ``"all"``, or named."""
@@ -134,11 +150,12 @@ class AddedTokens:
 
 
 class _Finder:
-    """Finds some tokens in texts that come in pieces."""
+    """Finds some tokens, each by a string, in texts that come in pieces."""
 
-    def __init__(self, tokens: list[AddedToken], disallowed: frozenset[str]) -> None:
-        self._token = {token.name: token for token in tokens}
+    def __init__(self, token_of: dict[str, AddedToken], disallowed: frozenset[str]) -> None:
+        self._token = token_of
         self._disallowed = disallowed
+        tokens = token_of.values()
         # Of two tokens that begin alike the longer one is taken.
         longest_first = sorted(self._token, key=lambda name: (-len(name), name))
         self._pattern = re.compile("|".join(map(re.escape, longest_first)))

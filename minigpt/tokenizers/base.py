@@ -77,6 +77,21 @@ class Tokenizer(ABC):
         while block := list(islice(ids, IDS_PER_ARRAY)):
             yield np.array(block, dtype=id_dtype(self.vocab_size))
 
+    def encode_mixed(self, pieces: Iterable[tuple[str, bool]]) -> list[int]:
+        """The ids of the pieces' concatenation, special tokens only where a piece may have them.
+
+        A piece comes with whether it may. Elsewhere, and across the border of two pieces, the name
+        of a special token is plain text, so that a text from outside can stand in a frame of
+        special tokens, as in a chat.
+
+        Raises:
+            ValueError: a text that this tokenizer cannot encode.
+        """
+        ids: list[int] = []
+        for text, may in pieces:
+            ids += self.encode(text, "all" if may else (), ())
+        return ids
+
     @abstractmethod
     def decode(self, ids: Iterable[int] | Array, skip_special_tokens: bool = False) -> str:
         """The text of ``ids``."""
@@ -122,6 +137,19 @@ def check_text(text: object) -> str:
     elif isinstance(text, os.PathLike):
         mend = "read it first: minigpt.datasets.load_text(path)"
     return checks.text("text", text, mend)
+
+
+def check_characters(text: Any, start: int) -> str:
+    """``text``, which begins at ``start`` of the whole, if it has an encoding in UTF-8."""
+    if not text.isascii():
+        try:
+            text.encode("utf-8")
+        except UnicodeEncodeError as error:
+            raise ValueError(
+                f"text holds U+{ord(text[error.start]):04X} at position {start + error.start:,}: a "
+                "lone surrogate is not a character; read the text as strict UTF-8"
+            ) from None
+    return text
 
 
 def check_texts(texts: object) -> Iterator[str]:

@@ -502,3 +502,23 @@ def test_the_config_is_frozen_and_normalised():
     assert config == SamplingConfig(stop=["end"], stop_tokens=[3], seed=1)
     with pytest.raises(dataclasses.FrozenInstanceError):
         config.temperature = 2.0
+
+
+def test_what_every_text_begins_with(fakes):
+    """The tokenizer's leading ids stand before a prompt once, and the first token is scored too."""
+    plain = mg.BPETokenizer({i: bytes([i]) for i in range(256)}, [], ["<s>"])
+    tokenizer = mg.BPETokenizer(plain.vocab, [], ["<s>"], bos_token="<s>", add_bos_token=True)
+    model = fakes.HashModel(vocab_size=257, block_size=32)
+    sampler = Sampler(model, tokenizer, allowed_special="all")
+    ids = sampler.generate_ids([256, 97, 98], 5, temperature=0)[0]
+    for prompt in ("ab", "<s>ab"):
+        (text,) = sampler.generate(prompt, 5, temperature=0, include_prompt=False)
+        assert text == tokenizer.decode(ids[3:])
+    explicit = Sampler(model, plain, allowed_special="all")
+    assert sampler.next_token_probabilities("ab") == explicit.next_token_probabilities("<s>ab")
+    assert sampler.score("ab") == explicit.score("ab", context="<s>")
+    assert sampler.score("b", context="a") == explicit.score("b", context="<s>a")
+    assert sampler.score("ab").n_tokens == 2
+    model.calls.clear()
+    sampler.generate("", 1)
+    assert model.calls == [(1, 1)]

@@ -17,6 +17,7 @@ from typing import Any
 
 from minigpt import checks
 from minigpt.chunks import text_chunks
+from minigpt.tokenizers.base import check_characters
 
 BLOCK_CHARACTERS = 1 << 17  # of a long text, split at a time
 LONGEST_PATTERN = 10_000  # characters
@@ -135,7 +136,7 @@ class SplitPattern:
         named patterns; with another pattern, and with None, all is one block.
         """
         searched: list[str] = []  # no boundary in here
-        for text in text_chunks(starmap(_check_characters, pieces), BLOCK_CHARACTERS):
+        for text in text_chunks(starmap(check_characters, pieces), BLOCK_CHARACTERS):
             if self._boundary is not None:
                 before = searched[-1][-1:] if searched else ""
                 found = self._boundary.search(before + text)
@@ -174,16 +175,3 @@ def _check_pattern(pattern: object) -> None:
         raise checks.wrong_value("pattern", "text", pattern, mend)
     if CALLS.search(re.sub(r"\\.", "", pattern, flags=re.DOTALL)):
         raise checks.wrong_value("pattern", "without calls of itself or of its groups", pattern)
-
-
-def _check_characters(text: Any, start: int) -> str:
-    """``text``, which begins at ``start`` of the whole, if it has an encoding in UTF-8."""
-    if not text.isascii():
-        try:
-            text.encode("utf-8")
-        except UnicodeEncodeError as error:
-            raise ValueError(
-                f"text holds U+{ord(text[error.start]):04X} at position {start + error.start:,}: a "
-                "lone surrogate is not a character; read the text as strict UTF-8"
-            ) from None
-    return text

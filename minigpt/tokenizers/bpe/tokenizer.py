@@ -1,4 +1,4 @@
-"""Byte-level byte-pair encoding, the tokenizer of GPT-2: any text, and no token is unknown.
+"""Byte-level byte-pair encoding, the tokenizer of GPT-2 and of its successors.
 
 A text becomes UTF-8, whose bytes are the first 256 tokens; frequent pairs of tokens become one.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from itertools import groupby
+from itertools import chain, groupby
 from typing import Any
 
 import numpy as np
@@ -20,11 +20,25 @@ from minigpt.tokenizers.base import Tokenizer, check_ids, check_text, check_text
 from minigpt.tokenizers.bpe.patterns import SplitPattern
 from minigpt.tokenizers.bpe.plain import Pair
 from minigpt.tokenizers.bpe.training import learn
-from minigpt.tokenizers.bpe.vocabulary import check_added, check_merges, check_vocab
+from minigpt.tokenizers.bpe.vocabulary import (
+    check_add_bos_token,
+    check_added,
+    check_chat_template,
+    check_merges,
+    check_named,
+    check_normalization,
+    check_vocab,
+)
 from minigpt.tokenizers.bpe.words import WordIds
 from minigpt.tokenizers.files.description import Parts, describe, read_description
 from minigpt.tokenizers.files.gpt2 import gpt2_files, read_gpt2, write_gpt2
 from minigpt.tokenizers.files.reading import TokenizerFileError
+
+# What readers of GPT-2's two files take for granted.
+GPT2_OPTIONS = {
+    "pattern": "gpt2", "ignore_merges": False, "normalization": None, "add_bos_token": False,
+    "chat_template": None,
+}  # fmt: skip
 
 
 class BPETokenizer(Tokenizer):
@@ -35,7 +49,8 @@ class BPETokenizer(Tokenizer):
     ``plain`` has this as an equation.
 
     Args:
-        vocab: the bytes of each id, 0 … n − 1, with all single bytes among them.
+        vocab: the bytes of each id, 0 … n − 1, with the single bytes among them. A published
+            vocabulary may lack a few; a text that needs one of those is refused.
         merges: pairs of tokens, the first learned first.
         special_tokens: names, or names with their ids. A name that is not in ``vocab`` comes after
             it. Special tokens are never merged or split; see :class:`Tokenizer`.
@@ -44,17 +59,22 @@ class BPETokenizer(Tokenizer):
             leaves out is a word too.
         added_tokens: tokens that are not special, or have options; see :class:`AddedToken`.
         ignore_merges: a word that is a token is that one, whatever the merges make of it.
+        normalization: "NFC" to bring texts to Unicode's normal form C before they are split.
+        bos_token, eos_token: special tokens that the model's texts begin and end with, by name.
+        add_bos_token: the model is to read ``bos_token`` before every text; see ``leading_ids``.
+        chat_template: how a conversation is written for the model, in Jinja's language.
 
     Attributes:
         vocab: id to bytes, with the added tokens.
         merges: the pairs of bytes.
         special_tokens: name to id.
         added_tokens: all of them with their ids, the special ones too.
-        pattern, ignore_merges: as given.
+        pattern, ignore_merges, …: as given.
 
     Raises:
-        ValueError: ids have gaps, tokens are there twice, bytes are missing, a merge names an
-            unknown token, a special token is an ordinary one, or the pattern is wrong.
+        ValueError: ids have gaps, tokens are there twice, bytes of ASCII are missing, a merge names
+            an unknown token, a special token is an ordinary one, or the pattern is wrong; or
+            ``bos_token`` or ``eos_token`` is not a special token.
 
     Example:
         >>> tokenizer = BPETokenizer.train("low lower lowest " * 9, 260, progress=False)
@@ -74,15 +94,25 @@ class BPETokenizer(Tokenizer):
         pattern: str | None = "gpt2",
         added_tokens: Iterable[AddedToken] = (),
         ignore_merges: bool = False,
+        normalization: str | None = None,
+        bos_token: str | None = None,
+        eos_token: str | None = None,
+        add_bos_token: bool = False,
+        chat_template: str | None = None,
     ) -> None:
         self.vocab = check_vocab(vocab)
         id_of = {token: token_id for token_id, token in self.vocab.items()}
         self.merges = check_merges(merges, id_of)
         self.added_tokens = check_added(special_tokens, added_tokens, self.vocab, self.merges)
-        self._added = AddedTokens(self.added_tokens)
+        self.normalization = check_normalization(normalization)
+        self._added = AddedTokens(self.added_tokens, form_c=self.normalization == "NFC")
         self.special_tokens = self._added.special
         self._split_pattern = SplitPattern(pattern)
         self.ignore_merges = checks.flag("ignore_merges", ignore_merges)
+        self.bos_token = check_named("bos_token", bos_token, self.special_tokens)
+        self.eos_token = check_named("eos_token", eos_token, self.special_tokens)
+        self.add_bos_token = check_add_bos_token(add_bos_token, self.bos_token)
+        self.chat_template = check_chat_template(chat_template)
         ordinary = {i: token for i, token in self.vocab.items() if i not in self._added.name_of}
         self.vocab |= {i: name.encode("utf-8") for i, name in sorted(self._added.name_of.items())}
         self._is_special = np.zeros(len(self.vocab), dtype=bool)
@@ -183,12 +213,12 @@ class BPETokenizer(Tokenizer):
         Raises:
             ValueError: as :meth:`to_gpt2`.
         """
-        if self.pattern != "gpt2" or self.ignore_merges:
-            what = "ignore_merges=True" if self.ignore_merges else f"pattern={self.pattern!r:.80}"
-            raise ValueError(
-                f"{what} cannot be told in GPT-2's files, whose readers split as 'gpt2' does, and "
-                "merge: use save(path)"
-            )
+        for what, usual in GPT2_OPTIONS.items():
+            if (value := getattr(self, what)) != usual:
+                raise ValueError(
+                    f"{what}={value!r:.80} cannot be told in GPT-2's files, whose readers split as "
+                    "'gpt2' does, and merge: use save(path)"
+                )
         return gpt2_files(self.vocab, self.merges, self.added_tokens)
 
     @property
@@ -210,6 +240,25 @@ class BPETokenizer(Tokenizer):
             256
         """
         return self.special_tokens.get(END_OF_TEXT)
+
+    @property
+    def leading_ids(self) -> tuple[int, ...]:
+        """What the model is to read before a text: ``bos_token`` where it learned so, or nothing.
+
+        ``encode`` never gives it, so that texts can be put together; a
+        :class:`~minigpt.sampling.Sampler` puts it before a prompt.
+
+        Example:
+            >>> tokenizer = BPETokenizer.train("a", 257, ["<s>"], progress=False)
+            >>> tokenizer.leading_ids
+            ()
+            >>> parts = tokenizer.vocab, tokenizer.merges, ["<s>"]
+            >>> BPETokenizer(*parts, bos_token="<s>", add_bos_token=True).leading_ids
+            (256,)
+        """
+        if not self.add_bos_token or self.bos_token is None:
+            return ()
+        return (self.special_tokens[self.bos_token],)
 
     def encode(
         self,
@@ -258,7 +307,17 @@ class BPETokenizer(Tokenizer):
         disallowed_special: str | Collection[str] = "all",
     ) -> Iterator[Array]:
         """The same ids as :meth:`encode_iterable`, one array for each block."""
-        parts = self._added.split(check_texts(iterable), allowed_special, disallowed_special)
+        return self._arrays(
+            self._added.split(check_texts(iterable), allowed_special, disallowed_special)
+        )
+
+    def encode_mixed(self, pieces: Iterable[tuple[str, bool]]) -> list[int]:
+        """The ids of the pieces' concatenation, special tokens only where a piece may have them."""
+        parts = (self._added.split([text], "all" if may else (), ()) for text, may in pieces)
+        return [i for ids in self._arrays(chain.from_iterable(parts)) for i in ids.tolist()]
+
+    def _arrays(self, parts: Iterable[Any]) -> Iterator[Array]:
+        """The ids of a text that was split at its added tokens."""
         for is_text, run in groupby(parts, key=lambda part: isinstance(part[0], str)):
             if not is_text:
                 yield np.array([part for part, _ in run], dtype=self._word_ids.dtype)
@@ -298,6 +357,11 @@ class BPETokenizer(Tokenizer):
             self.pattern,
             [token for token in self.added_tokens if not token.is_plain],
             self.ignore_merges,
+            self.normalization,
+            self.bos_token,
+            self.eos_token,
+            self.add_bos_token,
+            self.chat_template,
         )
         return {"type": self.type_name, **describe(parts)}
 

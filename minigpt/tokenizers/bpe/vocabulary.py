@@ -1,17 +1,27 @@
-"""What a byte-level BPE tokenizer is made from: vocabulary, merges and added tokens, checked."""
+"""What a byte-level BPE tokenizer is made from, checked: vocabulary, merges, added tokens.
+
+And what the publishers of a model say of its texts beyond these.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import replace
 
 from minigpt import checks
 from minigpt.tokenizers.added_tokens import AddedToken, check_names
 from minigpt.tokenizers.bpe.plain import Pair
 
+# Published vocabularies may lack bytes that their training text did not have; not these.
+PRINTABLE_ASCII = range(0x20, 0x7F)
+LONGEST_TEMPLATE = 200_000  # characters
+
 
 def check_vocab(vocab: object) -> dict[int, bytes]:
-    """``vocab`` in the order of its ids, if these are 0 … n − 1 and its tokens all different."""
+    """``vocab`` in the order of its ids, if these are 0 … n − 1 and its tokens all different.
+
+    With the bytes of printable ASCII among them.
+    """
     if not isinstance(vocab, Mapping):
         raise checks.wrong_type("vocab", "a dict of id to bytes", vocab)
     tokens: dict[int, bytes] = {}
@@ -34,12 +44,12 @@ def check_vocab(vocab: object) -> dict[int, bytes]:
         if first != token_id:
             twice = checks.shown(tokens[first])
             raise ValueError(f"ids {first} and {token_id} of vocab are both {twice}")
-    missing = [byte for byte in range(256) if bytes([byte]) not in first_id]
+    missing = [byte for byte in PRINTABLE_ASCII if bytes([byte]) not in first_id]
     if missing:
         named = ", ".join(f"0x{byte:02x}" for byte in missing[:5])
         raise ValueError(
-            f"vocab lacks {len(missing)} of the 256 single bytes ({named}"
-            f"{', …' * (len(missing) > 5)}): without them some texts have no tokens"
+            f"vocab lacks {len(missing)} of the {len(PRINTABLE_ASCII)} printable bytes of ASCII "
+            f"({named}{', …' * (len(missing) > 5)}): without them most texts have no tokens"
         )
     return {token_id: tokens[token_id] for token_id in range(len(tokens))}
 
@@ -143,3 +153,38 @@ def _with_options(added_tokens: object) -> list[AddedToken]:
             checks.integer(f"the id of added token {checks.shown(token.name)}", token.id)
         tokens.append(token)
     return tokens
+
+
+# ── what the publishers of a model say beyond these ──────────────────────────────────────────
+
+
+def check_normalization(form: object) -> str | None:
+    """``form`` if it is None or a normal form that is done here."""
+    return None if form is None else checks.one_of("normalization", form, ["NFC"])
+
+
+def check_named(argument: str, name: object, special_tokens: Container[str]) -> str | None:
+    """``name`` if it is None or a special token's."""
+    if name is None:
+        return None
+    if checks.text(argument, name) not in special_tokens:
+        raise checks.wrong_value(argument, "one of the special tokens", name)
+    return str(name)
+
+
+def check_add_bos_token(value: object, bos_token: str | None) -> bool:
+    """``value`` as a bool; True only where there is such a token."""
+    if checks.flag("add_bos_token", value) and bos_token is None:
+        raise ValueError("add_bos_token=True needs a token to add: pass bos_token")
+    return bool(value)
+
+
+def check_chat_template(template: object) -> str | None:
+    """``template`` if it is None or the text of a template; it is read only when it is used."""
+    if template is None:
+        return None
+    text = checks.text("chat_template", template)
+    if len(text) > LONGEST_TEMPLATE:
+        expected = f"at most {LONGEST_TEMPLATE:,} characters long"
+        raise checks.wrong_value("chat_template", expected, text, f"it has {len(text):,}")
+    return text

@@ -24,7 +24,7 @@ class WordIds(dict[str, bytes]):
     """A dict from words to their ids, which computes those that are not there yet.
 
     The ids are the bytes of an array, so that a text's are its words' joined. The number of words
-    is limited.
+    is limited. A word with a byte that the vocabulary lacks is a ValueError.
 
     Args:
         vocab: the bytes of each id.
@@ -48,7 +48,8 @@ class WordIds(dict[str, bytes]):
         pairs = [(id_of[a], id_of[b]) for a, b in merges]
         merged = [id_of[a + b] for a, b in merges]
         self.dtype = id_dtype(len(vocab))
-        self._id_of_byte = [id_of[bytes([byte])] for byte in range(256)]
+        self._id_of_byte = [id_of.get(bytes([byte]), 0) for byte in range(256)]
+        self._missing = {byte for byte in range(256) if bytes([byte]) not in id_of}
         self._merge = Merger(pairs, merged)
         if whole is None:
             is_whole = whole_tokens(pairs, merged, len(vocab))
@@ -67,12 +68,23 @@ class WordIds(dict[str, bytes]):
         data = word.encode("utf-8")
         ids = self._whole.get(data)
         if ids is None:
+            if self._missing and not self._missing.isdisjoint(data):
+                raise self._unknown(word)
             ids = self._as_bytes(self._merge([self._id_of_byte[byte] for byte in data]))
         if len(word) <= LONGEST_CACHED:
             if len(self) >= CACHED_WORDS:
                 self.clear()  # the frequent words are soon back
             self[word] = ids
         return ids
+
+    def _unknown(self, word: str) -> ValueError:
+        """The error for a word with a byte that is not a token."""
+        character = next(c for c in word if not self._missing.isdisjoint(c.encode("utf-8")))
+        byte = next(byte for byte in character.encode("utf-8") if byte in self._missing)
+        return ValueError(
+            f"text holds {character!r} (U+{ord(character):04X}), whose byte 0x{byte:02x} the "
+            "vocabulary does not have: take it out"
+        )
 
     def _as_bytes(self, ids: list[int]) -> bytes:
         return array(self.dtype.char, ids).tobytes()

@@ -20,8 +20,16 @@ KEYS: dict[str, type | tuple[type, ...]] = {
     "vocab": list,
     "merges": list,
 }
-# Version 1 of the description has no more; version 2 is written where there is more to say.
+# Version 1 of the description has no more; a later one is written where there is more to say.
 MORE: dict[str, type | tuple[type, ...]] = {"added_tokens": list, "ignore_merges": bool}
+PUBLISHED: dict[str, type | tuple[type, ...]] = {
+    "normalization": (str, type(None)),
+    "bos_token": (str, type(None)),
+    "eos_token": (str, type(None)),
+    "add_bos_token": bool,
+    "chat_template": (str, type(None)),
+}
+KEYS_OF_VERSION = {1: KEYS, 2: KEYS | MORE, 3: KEYS | MORE | PUBLISHED}
 OPTIONS = {field.name for field in fields(AddedToken)}
 
 
@@ -34,16 +42,28 @@ class Parts(NamedTuple):
     pattern: str | None = "gpt2"
     added_tokens: Sequence[AddedToken] = ()
     ignore_merges: bool = False
+    normalization: str | None = None
+    bos_token: str | None = None
+    eos_token: str | None = None
+    add_bos_token: bool = False
+    chat_template: str | None = None
 
 
 def describe(parts: Parts) -> dict[str, Any]:
     """The parts as plain data: tokens in the order of their ids, merges as in ``merges.txt``."""
-    more: dict[str, Any] = {}
-    if parts.added_tokens or parts.ignore_merges:
+    version, more = 1, dict[str, Any]()
+    published = {key: getattr(parts, key) for key in PUBLISHED}
+    if any(published.values()):
+        version = 3
+    elif parts.added_tokens or parts.ignore_merges:
+        version = 2
+    if version > 1:
         added = [asdict(token) for token in parts.added_tokens]
         more = {"added_tokens": added, "ignore_merges": parts.ignore_merges}
+    if version > 2:
+        more |= published
     return {
-        "version": 2 if more else 1,
+        "version": version,
         "pattern": parts.pattern,
         "special_tokens": dict(parts.special_tokens),
         **more,
@@ -58,8 +78,9 @@ def read_description(data: Mapping[str, Any], type_name: str) -> Parts:
     Raises:
         ValueError: something is missing, unknown, or of a wrong type.
     """
-    version = 2 if data.get("version") == 2 else 1
-    check_description(data, KEYS if version == 1 else KEYS | MORE, type_name, version)
+    stated = data.get("version")
+    version = stated if isinstance(stated, int) and stated in KEYS_OF_VERSION else 1
+    check_description(data, KEYS_OF_VERSION[version], type_name, version)
     for key in ("vocab", "merges"):
         for place, entry in enumerate(data[key]):
             if not isinstance(entry, str):
@@ -74,7 +95,8 @@ def read_description(data: Mapping[str, Any], type_name: str) -> Parts:
             expected = f"an object with {', '.join(sorted(OPTIONS))}"
             raise checks.wrong_value(f"added_tokens[{place}] of the tokenizer", expected, entry)
     added = [AddedToken(**entry) for entry in data["added_tokens"]]
-    return parts._replace(added_tokens=added, ignore_merges=data["ignore_merges"])
+    parts = parts._replace(added_tokens=added, ignore_merges=data["ignore_merges"])
+    return parts if version == 2 else parts._replace(**{key: data[key] for key in PUBLISHED})
 
 
 def merge_line(pair: Pair) -> str:

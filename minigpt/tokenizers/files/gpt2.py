@@ -22,6 +22,7 @@ from minigpt.tokenizers.files.transformers_folder import (
     SPECIAL,
     added_tokens,
     declared_tokens,
+    with_conventions,
 )
 
 CONTRADICTING = ("tokenizer.json", ADDED, SPECIAL)
@@ -61,7 +62,10 @@ def read_gpt2_folder(folder: Path) -> Parts:
     try:
         added = added_tokens(declared, id_of)
         tokens_without_merges(id_of, merges, added)
-        return assemble(id_of, merges, added, "gpt2")
+        parts = assemble(id_of, merges, added, "gpt2")
+        if declared.bos_token is None:  # as GPT-2's class has it where nothing else is said
+            declared = declared._replace(bos_token=END_OF_TEXT)
+        return with_conventions(parts, declared, None)
     except ValueError as error:
         raise TokenizerFileError(f"{folder}: {error}") from None
 

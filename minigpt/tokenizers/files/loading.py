@@ -16,6 +16,8 @@ from minigpt.tokenizers.files.reading import TokenizerFileError, read_json
 from minigpt.tokenizers.files.tokenizer_json import read_tokenizer_json
 from minigpt.tokenizers.files.transformers_folder import declared_tokens
 
+GGUF = ".gguf"  # the suffix of a whole model in one file
+
 # A new kind of tokenizer is one more entry here.
 TOKENIZER_TYPES: dict[str, type[Tokenizer]] = {
     BPETokenizer.type_name: BPETokenizer,
@@ -50,6 +52,7 @@ def load_tokenizer(path: str | os.PathLike[str]) -> Tokenizer:
 
     The latter is a ``tokenizer.json``, or a folder that has one, or else ``vocab.json`` and
     ``merges.txt``. What a folder says of added tokens is read as Transformers reads it.
+    :func:`minigpt.load_tokenizer` reads all this, and GGUF files.
 
     Raises:
         FileNotFoundError: there is no such file or folder.
@@ -76,6 +79,10 @@ def load_tokenizer(path: str | os.PathLike[str]) -> Tokenizer:
 
 def _load_file(path: Path, folder: Path | None = None) -> Tokenizer:
     """The tokenizer of a JSON file, and, for Hugging Face's, of what lies in the folder with it."""
+    if path.suffix.lower() == GGUF:
+        raise TokenizerFileError(
+            f"{path} is a whole model: its tokenizer is read by minigpt.load_tokenizer(path)"
+        )
     data = read_json(path)
     try:
         if isinstance(data, dict) and "type" not in data and "model" in data:

@@ -1,12 +1,13 @@
 """The Hugging Face ``tokenizer.json`` of a byte-level BPE, read where it means what we compute.
 
-That is: the text is not normalised, is split by ``ByteLevel`` or by a ``Split`` before it, and
-merged by ``BPE``; nothing is added to the ids. Anything else is refused by name.
+That is: the text is brought to normal form C, or left as it is; it is split by ``ByteLevel``, or by
+a ``Split`` before it, and merged by ``BPE``; and a begin-of-text token stands before it, or nothing
+is added to the ids. Anything else is refused by name.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NoReturn
 
 from minigpt import checks
 from minigpt.tokenizers.added_tokens import AddedToken
@@ -18,6 +19,7 @@ from minigpt.tokenizers.files.transformers_folder import (
     Declared,
     more_added_tokens,
     read_added,
+    with_conventions,
 )
 
 # How others write the patterns that have a name here.
@@ -55,13 +57,14 @@ def read_tokenizer_json(data: dict[str, Any], declared: Declared | None = None) 
     """
     if unknown := sorted(set(data) - KNOWN_KEYS):
         raise ValueError(f"{unknown[0]!r:.80} of tokenizer.json is not known")
-    for key in ("truncation", "padding", "normalizer"):
+    for key in ("truncation", "padding"):
         if data.get(key) is not None:
             _refuse(key, data[key])
-    for key in ("post_processor", "decoder"):  # those of ByteLevel do what is done here
-        part = data.get(key)
-        if part is not None and _type(key, part) != "ByteLevel" and not _adds_nothing(part):
-            _refuse(key, part)
+    decoder = data.get("decoder")
+    if decoder is not None and _type("decoder", decoder) != "ByteLevel":
+        _refuse("decoder", decoder)
+    normalization = _normalization(data.get("normalizer"))
+    bos_token = _bos_token(data.get("post_processor"))
     pattern = _pattern(data.get("pre_tokenizer"))
     id_of, merges, ignore_merges = _model(data.get("model"))
     added = _added_tokens(data.get("added_tokens", []))
@@ -72,7 +75,51 @@ def read_tokenizer_json(data: dict[str, Any], declared: Declared | None = None) 
             f"token {checks.shown(rest[0])} of the model is made by no merge and is not in "
             "added_tokens"
         )
-    return assemble(id_of, merges, added, pattern, ignore_merges)
+    parts = assemble(id_of, merges, added, pattern, ignore_merges)
+    parts = parts._replace(normalization=normalization)
+    return with_conventions(parts, declared, bos_token)
+
+
+def _normalization(part: Any) -> str | None:
+    """The normal form that the text is brought to, if it is to any."""
+    name = "normalizer"
+    steps = [part] * (part is not None)
+    if steps and _type(name, part) == "Sequence":
+        steps = part.get("normalizers")
+        if not isinstance(steps, list):
+            _refuse(name, part)
+    kinds = [_type(name, step) for step in steps]
+    if kinds not in ([], ["NFC"]):
+        _refuse(name, part)
+    return kinds[0] if kinds else None
+
+
+def _bos_token(part: Any) -> str | None:
+    """The token that a post-processor puts before a text, if it puts one there."""
+    name = "post_processor"
+    steps = [part] * (part is not None)
+    if steps and _type(name, part) == "Sequence":
+        steps = part.get("processors")
+        if not isinstance(steps, list):
+            _refuse(name, part)
+    templates = [step for step in steps if _type(name, step) != "ByteLevel"]  # which changes no id
+    if not templates:
+        return None
+    if len(templates) > 1 or templates[0]["type"] != "TemplateProcessing":
+        _refuse(name, part)
+    single = templates[0].get("single")
+    if not isinstance(single, list) or not all(isinstance(step, dict) for step in single):
+        _refuse(name, part)
+    kinds = [kind for step in single for kind in step]
+    if kinds == ["Sequence"]:
+        return None
+    token = single[0].get("SpecialToken")
+    if kinds != ["SpecialToken", "Sequence"] or not isinstance(token, dict):
+        _refuse(name, part)
+    token_name = token.get("id")
+    if not isinstance(token_name, str):
+        _refuse(name, part)
+    return token_name
 
 
 def _pattern(part: Any) -> str | None:
@@ -113,17 +160,6 @@ def _split_pattern(name: str, split: Any) -> str:
     if pattern is None and how != ("Isolated", False):
         _refuse(name, split)  # what the expression leaves out would be lost
     return pattern or regex
-
-
-def _adds_nothing(part: dict[str, Any]) -> bool:
-    """Whether a post-processor is a template that holds only the text's own ids."""
-    steps = part.get("single") if part["type"] == "TemplateProcessing" else None
-    return (
-        isinstance(steps, list)
-        and len(steps) == 1
-        and isinstance(steps[0], dict)
-        and list(steps[0]) == ["Sequence"]
-    )
 
 
 def _model(model: Any) -> tuple[dict[str, int], list[Pair], bool]:
@@ -171,8 +207,8 @@ def _type(name: str, part: Any) -> Any:
     return part["type"]
 
 
-def _refuse(name: str, part: Any) -> None:
+def _refuse(name: str, part: Any) -> NoReturn:
     raise ValueError(
-        f"{name} of tokenizer.json is {part!r:.120}: only a byte-level BPE that neither changes "
-        "the text nor adds ids is read"
+        f"{name} of tokenizer.json is {part!r:.120}: only a byte-level BPE that changes a text to "
+        "NFC or not at all, and adds nothing to it but one token before it, is read"
     )

@@ -1,8 +1,9 @@
-"""What Transformers writes beside a vocabulary: which tokens were added, and how a text is read.
+"""What Transformers writes beside a vocabulary: added tokens, and what is put around texts.
 
 That is ``tokenizer_config.json`` with its ``added_tokens_decoder``; and in folders of older
 versions ``added_tokens.json`` and ``special_tokens_map.json``, which count only where there is no
-``added_tokens_decoder``. What is not done here is refused by name.
+``added_tokens_decoder``. A chat template stands in the configuration or in a file of its own, which
+comes first. What is not done here is refused by name.
 """
 
 from __future__ import annotations
@@ -13,15 +14,16 @@ from typing import Any, NamedTuple
 
 from minigpt import checks
 from minigpt.tokenizers.added_tokens import END_OF_TEXT, AddedToken
-from minigpt.tokenizers.files.reading import TokenizerFileError, read_json
+from minigpt.tokenizers.files.description import Parts
+from minigpt.tokenizers.files.reading import TokenizerFileError, read_json, read_text
 
 CONFIG, ADDED, SPECIAL = "tokenizer_config.json", "added_tokens.json", "special_tokens_map.json"
 # The tokens with a part to play, in the order in which they get ids where they have none.
 NAMED = ("bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token")
 LISTS = ("extra_special_tokens", "additional_special_tokens")
 OPTIONS = ("lstrip", "rstrip", "single_word", "normalized")
-# What changes ids; a tokenizer.json says the last two itself.
-REFUSED = ("add_prefix_space", "split_special_tokens", "add_bos_token", "add_eos_token")
+REFUSED = ("add_prefix_space", "split_special_tokens", "add_eos_token")  # what changes ids
+TEMPLATE = "chat_template.jinja"
 GPT2_CLASSES = (None, "GPT2Tokenizer", "GPT2TokenizerFast")
 
 
@@ -33,12 +35,19 @@ class Declared(NamedTuple):
         named: special tokens that have a part to play, such as that of padding.
         files: whether there is any such file.
         complete: whether the options of ``placed`` are told, and not only their ids.
+        bos_token, eos_token: names that the configuration gives.
+        add_bos_token: whether a text begins with the former; None where it does not say.
+        chat_template: how a conversation is written.
     """
 
     placed: dict[str, AddedToken]
     named: dict[str, AddedToken]
     files: bool
     complete: bool
+    bos_token: str | None = None
+    eos_token: str | None = None
+    add_bos_token: bool | None = None
+    chat_template: str | None = None
 
 
 def declared_tokens(folder: Path, has_tokenizer_json: bool) -> Declared:
@@ -57,12 +66,17 @@ def declared_tokens(folder: Path, has_tokenizer_json: bool) -> Declared:
         else:
             named = _named(config | _read_object(folder / SPECIAL))
             placed = _encoder(_read_object(folder / ADDED), named)
+        bos_token, eos_token = (_name(config, key) for key in ("bos_token", "eos_token"))
+        add_bos_token = config.get("add_bos_token")
+        chat_template = _chat_template(folder, config)
     except (TypeError, ValueError) as error:
         if isinstance(error, TokenizerFileError):
             raise
         raise TokenizerFileError(f"{folder}: {error}") from None
     files = any((folder / name).exists() for name in (CONFIG, ADDED, SPECIAL))
-    return Declared(placed, named, files, complete)
+    return Declared(
+        placed, named, files, complete, bos_token, eos_token, add_bos_token, chat_template
+    )
 
 
 def added_tokens(declared: Declared, vocab: Mapping[str, Any]) -> list[AddedToken]:
@@ -92,6 +106,30 @@ def more_added_tokens(
                 f"{CONFIG}: remove the file that is out of date"
             )
     return _together(tokens, declared.named, vocab)
+
+
+def with_conventions(parts: Parts, declared: Declared | None, before_text: str | None) -> Parts:
+    """The parts with what is put around texts, where anything is.
+
+    Args:
+        parts: of a tokenizer.
+        declared: what the files beside it say, which comes first.
+        before_text: the token that a ``tokenizer.json`` puts before a text, if any.
+    """
+    declared = declared or Declared({}, {}, files=False, complete=False)
+    bos_token, add_bos_token = declared.bos_token, declared.add_bos_token
+    if add_bos_token is None:
+        add_bos_token = before_text is not None
+        bos_token = before_text or bos_token
+    add_bos_token = add_bos_token and bos_token is not None
+    if not add_bos_token and declared.chat_template is None:
+        return parts
+    return parts._replace(
+        bos_token=bos_token,
+        eos_token=declared.eos_token,
+        add_bos_token=add_bos_token,
+        chat_template=declared.chat_template,
+    )
 
 
 def _together(
@@ -176,13 +214,36 @@ def _named(settings: Mapping[str, Any]) -> dict[str, AddedToken]:
     return tokens
 
 
+def _name(config: Mapping[str, Any], key: str) -> str | None:
+    """The name of a token with a part to play."""
+    value = config.get(key)
+    return None if value is None else read_added(key, value, special=True).name
+
+
+def _chat_template(folder: Path, config: Mapping[str, Any]) -> str | None:
+    """A folder's chat template; of several, the one called default."""
+    if (folder / TEMPLATE).exists():
+        return read_text(folder / TEMPLATE)
+    template = config.get("chat_template")
+    if isinstance(template, list):
+        by_name = {
+            entry["name"]: entry.get("template")
+            for entry in template
+            if isinstance(entry, dict) and isinstance(entry.get("name"), str)
+        }
+        template = by_name.get("default")
+    return None if template is None else checks.text("chat_template", template)
+
+
 def _check_settings(config: Mapping[str, Any], has_tokenizer_json: bool) -> None:
-    for key in REFUSED[: 2 if has_tokenizer_json else None]:
+    for key in REFUSED:
         if config.get(key) not in (None, False):
             raise ValueError(
                 f"{key} of {CONFIG} is {checks.shown(config[key])}: only a byte-level BPE that "
-                "neither changes the text nor adds ids is read"
+                "adds nothing to a text, but for one token before it, is read"
             )
+    if (add_bos_token := config.get("add_bos_token")) is not None:
+        checks.flag("add_bos_token", add_bos_token)
     kind = config.get("tokenizer_class")
     if not has_tokenizer_json and kind not in GPT2_CLASSES:
         raise ValueError(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import random
+import re
 import shlex
 import string
 import subprocess
@@ -19,7 +20,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from minigpt.sampling.text_stream import IncrementalDecoder
-from minigpt.tokenizers import BPETokenizer, load_tokenizer
+from minigpt.tokenizers import BPETokenizer, load_tokenizer, tokenizer_from_dict
 from minigpt.tokenizers.bpe import patterns as patterns_module
 from minigpt.tokenizers.bpe import words as words_module
 from minigpt.tokenizers.bpe.merging import Merger
@@ -349,8 +350,8 @@ ABC = {**AB, 257: b"abc"}
     ("arguments", "error", "message"),
     [
         (([b"a"], []), TypeError, "vocab must be a dict of id to bytes: got"),
-        (({}, []), ValueError, "vocab lacks 256 of the 256 single bytes"),
-        (({i: BYTES[i] for i in range(254)}, []), ValueError, r"lacks 2 of .* \(0xfe, 0xff\)"),
+        (({}, []), ValueError, "vocab lacks 95 of the 95 printable bytes of ASCII"),
+        (({i: BYTES[i] for i in range(125)}, []), ValueError, r"lacks 2 of .* \(0x7d, 0x7e\)"),
         (({**BYTES, 257: b"ab"}, []), ValueError, "the 257 ids of vocab must be 0 to 256: 256 is"),
         (({**BYTES, -1: b"ab"}, []), ValueError, "must be 0 to 256: -1 is negative"),
         (({**BYTES, "256": b"ab"}, []), TypeError, "an id of vocab must be an integer: got '256'"),
@@ -380,6 +381,21 @@ def test_what_is_no_tokenizer(arguments, error, message):
     with pytest.raises(error, match=message) as caught:
         BPETokenizer(*arguments)
     assert len(str(caught.value)) < 400
+
+
+def test_a_byte_that_a_published_vocabulary_does_not_have() -> None:
+    """Such as those of code points that no text of its training had."""
+    missing = [0x04, 0xF1, 0xFF]
+    known = [BYTES[i] for i in range(256) if i not in missing]
+    tokenizer = BPETokenizer(dict(enumerate(known)), [], ["<e>"])
+    text = "\x05 naïve 漢 😀\n"
+    assert tokenizer.decode(tokenizer.encode(text)) == text
+    for text, said in (("a\x04", r"'\x04' (U+0004), whose byte 0x04"), ("\U00040000", "byte 0xf1")):
+        for pattern in ("gpt2", None):
+            other = BPETokenizer(tokenizer.vocab, [], ["<e>"], pattern)
+            with pytest.raises(ValueError, match=f"{re.escape(said)} the .*: take it out"):
+                other.encode(f"the {text} end")
+    assert tokenizer_from_dict(tokenizer.to_dict()) == tokenizer
 
 
 def test_special_tokens_get_the_ids_that_they_have_or_are_given() -> None:

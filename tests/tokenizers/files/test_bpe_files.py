@@ -64,13 +64,14 @@ N = len(GOOD["vocab"])
 DAMAGED = [
     ({k: v for k, v in GOOD.items() if k != "merges"}, "missing merges"),
     (changed("more", 1), "unexpected 'more'"),
-    (changed("version", 3), "version of the tokenizer must be 1: got 3; a later minigpt"),
+    (changed("version", 4), "version of the tokenizer must be 1: got 4; a later minigpt"),
     (changed("version", 2), "missing added_tokens, ignore_merges"),
+    (changed("version", 3), "missing add_bos_token, added_tokens, bos_token, chat_template, eos_"),
     (changed("version", True), "version of the tokenizer must be an int: got True"),
     (changed("pattern", 5), "pattern of the tokenizer must be a str or None"),
     (changed("pattern", "("), "nor a regular expression"),
     (changed("vocab", {}), "vocab of the tokenizer must be a list: got {}"),
-    (changed("vocab", []), "vocab lacks 256 of the 256 single bytes"),
+    (changed("vocab", []), "vocab lacks 95 of the 95 printable bytes of ASCII"),
     (changed("vocab", [*GOOD["vocab"], 5]), rf"vocab\[{N}\] of the tokenizer must be a str: got 5"),
     (changed("vocab", [*GOOD["vocab"], "a b"]), r"holds ' ' \(U\+0020\), which stands for no byte"),
     (changed("vocab", [*GOOD["vocab"], ""]), "must be at least one byte"),
@@ -266,6 +267,14 @@ ADDED = {"id": 278, "content": END, "special": True, "lstrip": False, "rstrip": 
          "single_word": False, "normalized": False}  # fmt: skip
 
 
+NFC = {"type": "NFC"}
+BOS, TEXT_IDS = {"SpecialToken": {"id": END, "type_id": 0}}, {"Sequence": {"id": "A", "type_id": 0}}
+
+
+def template(*single: Any) -> dict[str, Any]:
+    return {"type": "TemplateProcessing", "single": list(single), "pair": [], "special_tokens": {}}
+
+
 def split(regex: str, behavior: str = "Isolated", invert: bool = False) -> dict[str, Any]:
     first = {"type": "Split", "pattern": {"Regex": regex}, "behavior": behavior, "invert": invert}
     return {"type": "Sequence", "pretokenizers": [first, NO_REGEX]}
@@ -315,7 +324,10 @@ def with_model(**changes: Any) -> dict[str, Any]:
         ({"surprise": 1}, "'surprise' of tokenizer.json is not known"),
         ({"truncation": {"max_length": 5}}, "truncation of tokenizer.json is {'max_length': 5}"),
         ({"padding": {"strategy": "x"}}, "padding of tokenizer.json is"),
-        ({"normalizer": {"type": "NFC"}}, "normalizer of tokenizer.json is {'type': 'NFC'}: only"),
+        ({"normalizer": {"type": "NFD"}}, "normalizer of tokenizer.json is {'type': 'NFD'}: only"),
+        ({"normalizer": {"type": "Sequence"}}, "normalizer of tokenizer.json is {'type': 'Seq"),
+        ({"normalizer": {"type": "Sequence", "normalizers": [5]}}, "normalizer .* with a type"),
+        ({"normalizer": {"type": "Sequence", "normalizers": [NFC, NFC]}}, "normalizer of .*'NFC'"),
         ({"pre_tokenizer": None}, "pre_tokenizer of tokenizer.json must be an object with a type"),
         ({"pre_tokenizer": {"type": "Metaspace"}}, "pre_tokenizer of .*Metaspace"),
         ({"pre_tokenizer": {**BYTE_LEVEL, "add_prefix_space": True}}, "'add_prefix_space': True"),
@@ -325,8 +337,15 @@ def with_model(**changes: Any) -> dict[str, Any]:
         ({"pre_tokenizer": {"type": "Sequence", "pretokenizers": [BYTE_LEVEL] * 2}}, "'Sequence'"),
         ({"pre_tokenizer": {"type": "Sequence", "pretokenizers": [DIGITS, NO_REGEX]}}, "'Digits'"),
         ({"post_processor": {"type": "RobertaProcessing"}}, "post_processor of .*Roberta"),
-        ({"post_processor": {"type": "TemplateProcessing", "single": [
-            {"SpecialToken": {"id": "<s>"}}, {"Sequence": {"id": "A"}}]}}, "TemplateProcessing"),
+        ({"post_processor": template(BOS, TEXT_IDS, BOS)}, "post_processor of .*Template"),
+        ({"post_processor": template(TEXT_IDS, BOS)}, "post_processor of .*TemplateProcessing"),
+        ({"post_processor": template({"SpecialToken": 1}, TEXT_IDS)}, "TemplateProcessing"),
+        ({"post_processor": template({"SpecialToken": {}}, TEXT_IDS)}, "TemplateProcessing"),
+        ({"post_processor": template(5)}, "post_processor of tokenizer.json is"),
+        ({"post_processor": {"type": "Sequence"}}, "post_processor of tokenizer.json is"),
+        ({"post_processor": {"type": "Sequence", "processors": [template(TEXT_IDS)] * 2}}, "Seq"),
+        ({"post_processor": template({"SpecialToken": {"id": "<s>"}}, TEXT_IDS)},
+         "bos_token must be one of the special tokens: got '<s>'"),
         ({"decoder": {"type": "WordPiece"}}, "decoder of tokenizer.json is {'type': 'WordPiece'}"),
         ({"model": {"type": "Unigram"}}, "model of tokenizer.json is {'type': 'Unigram'}"),
         ({"model": None}, "model of tokenizer.json must be an object with a type: got None"),
@@ -453,6 +472,10 @@ def test_our_own_file_says_all_by_itself(tmp_path: Path) -> None:
         ("tokenizer_config", {"pad_token": 5}, "pad_token must be a str, or an object with a con"),
         ("tokenizer_config", {"pad_token": "\ud800"}, "holds a lone surrogate"),
         ("tokenizer_config", {"extra_special_tokens": "<a>"}, "must be a list of tokens"),
+        ("tokenizer_config", {"add_eos_token": True}, "add_eos_token of tokenizer_config.json is"),
+        ("tokenizer_config", {"add_bos_token": 1}, "add_bos_token must be True or False: got 1"),
+        ("tokenizer_config", {"add_prefix_space": True}, "add_prefix_space of tokenizer_config"),
+        ("tokenizer_config", {"chat_template": 5}, "chat_template must be a str: got 5"),
         ("tokenizer_config", {"added_tokens_decoder": {"x": {}}}, "must be a number: got 'x'"),
         ("tokenizer_config", {"added_tokens_decoder": {"280": {}}}, "an object with a content"),
         ("tokenizer_config", {"added_tokens_decoder": {"280": "<a>"}}, "must be an object"),
@@ -487,8 +510,6 @@ def test_what_a_folder_may_not_say(
 @pytest.mark.parametrize(
     ("config", "message"),
     [
-        ({"add_bos_token": True}, "add_bos_token of tokenizer_config.json is True: only"),
-        ({"add_eos_token": True}, "add_eos_token of tokenizer_config.json is True: only"),
         ({"tokenizer_class": "Qwen2Tokenizer"}, "is 'Qwen2Tokenizer': vocab.json and merges.txt"),
     ],
 )
@@ -535,3 +556,97 @@ def test_files_that_contradict_each_other(
     (tmp_path / f"{name}.json").write_text(json.dumps(value), encoding="utf-8")
     with pytest.raises(TokenizerFileError, match=message):
         load_tokenizer(tmp_path)
+
+
+# ── what is put around texts ──────────────────────────────────────────────────────────────────────
+
+
+def with_config(folder: Path, described: dict[str, Any], **config: Any) -> BPETokenizer:
+    """Out of a folder with a tokenizer.json, and what the configuration beside it says."""
+    (folder / "tokenizer.json").write_text(json.dumps(described), encoding="utf-8")
+    (folder / "tokenizer_config.json").unlink(missing_ok=True)
+    if config:
+        (folder / "tokenizer_config.json").write_text(json.dumps(config), encoding="utf-8")
+    tokenizer = load_tokenizer(folder)
+    assert isinstance(tokenizer, BPETokenizer)
+    assert tokenizer_from_dict(json.loads(json.dumps(tokenizer.to_dict()))) == tokenizer
+    return tokenizer
+
+
+def test_a_token_before_every_text(tmp_path: Path) -> None:
+    """It is the tokenizer's to name, and a sampler's to put there: texts can be put together."""
+    plain = TOKENIZER.encode("the hat")
+    adds = {**hugging_face(), "post_processor": template(BOS, TEXT_IDS)}
+    for part in (
+        adds["post_processor"],
+        {"type": "Sequence", "processors": [BYTE_LEVEL, adds["post_processor"]]},
+    ):
+        tokenizer = with_config(tmp_path, {**adds, "post_processor": part})
+        assert (tokenizer.bos_token, tokenizer.add_bos_token) == (END, True)
+        assert tokenizer.leading_ids == (278,) and tokenizer.encode("the hat") == plain
+    # What lies beside it comes first, where it says anything.
+    assert with_config(tmp_path, adds, bos_token="末", eos_token="末").bos_token == END
+    assert with_config(tmp_path, adds, bos_token="末", add_bos_token=True).leading_ids == (279,)
+    assert with_config(tmp_path, adds, bos_token=END, add_bos_token=False) == TOKENIZER
+    assert with_config(tmp_path, hugging_face(), bos_token=END) == TOKENIZER
+    assert with_config(tmp_path, hugging_face(), add_bos_token=True) == TOKENIZER  # which one?
+    assert with_config(tmp_path, hugging_face(), bos_token=END, add_bos_token=True) == with_config(
+        tmp_path, adds
+    )
+
+
+def test_a_token_before_every_text_of_gpt2s_files(tmp_path: Path) -> None:
+    gpt2_files(tmp_path)
+    config = json.loads((tmp_path / "tokenizer_config.json").read_text(encoding="utf-8"))
+    for bos_token, leading in (("末", (279,)), (END, (278,)), (None, (278,))):
+        config |= {"bos_token": bos_token, "add_bos_token": True}
+        (tmp_path / "tokenizer_config.json").write_text(json.dumps(config), encoding="utf-8")
+        tokenizer = load_tokenizer(tmp_path)
+        assert isinstance(tokenizer, BPETokenizer) and tokenizer.leading_ids == leading
+        with pytest.raises(ValueError, match="add_bos_token=True cannot be told in GPT-2's files"):
+            tokenizer.to_gpt2(tmp_path / "again")
+
+
+def test_where_a_chat_template_stands(tmp_path: Path) -> None:
+    several = [{"name": "tools", "template": "t"}, {"name": "default", "template": "d"}]
+    for config, expected in (("c", "c"), (several, "d"), (several[:1], None), (None, None)):
+        tokenizer = with_config(tmp_path, hugging_face(), chat_template=config, eos_token="末")
+        assert tokenizer.chat_template == expected
+        assert tokenizer.eos_token == (expected and "末")  # only what uses it has a need of it
+    (tmp_path / "chat_template.jinja").write_text("{{ 'é' }}", encoding="utf-8")
+    assert with_config(tmp_path, hugging_face(), chat_template="c").chat_template == "{{ 'é' }}"
+    with pytest.raises(ValueError, match=r"chat_template=.* cannot be told in GPT-2's"):
+        with_config(tmp_path, hugging_face()).to_gpt2(tmp_path)
+
+
+def test_normal_form_c(tmp_path: Path) -> None:
+    normalizer: Any
+    for normalizer in (NFC, {"type": "Sequence", "normalizers": [NFC]}):
+        tokenizer = with_config(tmp_path, {**hugging_face(), "normalizer": normalizer})
+        assert tokenizer.normalization == "NFC"
+        assert tokenizer.encode("cafe\u0301") == tokenizer.encode("café")
+        assert tokenizer.decode(tokenizer.encode("cafe\u0301")) == "café"
+    none = {**hugging_face(), "normalizer": {"type": "Sequence", "normalizers": []}}
+    assert with_config(tmp_path, none) == TOKENIZER
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "message"),
+    [
+        ({"normalization": "NFD"}, ValueError, "normalization must be \"NFC\": got 'NFD'"),
+        ({"bos_token": "<s>"}, ValueError, "bos_token must be one of the special tokens: got"),
+        ({"eos_token": 5}, TypeError, "eos_token must be a str: got 5"),
+        (
+            {"add_bos_token": True},
+            ValueError,
+            "add_bos_token=True needs a token .*: pass bos_token",
+        ),
+        ({"add_bos_token": 1}, TypeError, "add_bos_token must be True or False: got 1"),
+        ({"chat_template": b"x"}, TypeError, "chat_template must be a str: got b'x'"),
+        ({"chat_template": "x" * 200_001}, ValueError, "chat_template must be at most 200,000"),
+    ],
+)
+def test_what_publishers_may_not_say(arguments: Any, error: Any, message: str) -> None:
+    with pytest.raises(error, match=message) as caught:
+        BPETokenizer(TOKENIZER.vocab, TOKENIZER.merges, [END], **arguments)
+    assert len(str(caught.value)) < 400

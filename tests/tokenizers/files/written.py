@@ -1,8 +1,10 @@
-"""A tokenizer.json as Hugging Face's library writes it, of a tokenizer of ours."""
+"""A tokenizer of ours as others write it: a tokenizer.json, and the header of a GGUF file."""
 
 from __future__ import annotations
 
 from typing import Any
+
+import numpy as np
 
 from minigpt.tokenizers import BPETokenizer
 from minigpt.tokenizers.files.byte_alphabet import printable
@@ -38,3 +40,16 @@ def tokenizer_json(tokenizer: BPETokenizer) -> dict[str, Any]:
             "merges": [f"{printable(a)} {printable(b)}" for a, b in tokenizer.merges],
         },
     }  # fmt: skip
+
+
+def gguf_metadata(tokenizer: BPETokenizer, pre: str) -> dict[str, Any]:
+    """What llama.cpp would write of it into the header of a GGUF file."""
+    special = {i: name for name, i in tokenizer.special_tokens.items()}
+    ids = range(tokenizer.vocab_size)
+    return {
+        "tokenizer.ggml.model": "gpt2",
+        "tokenizer.ggml.pre": pre,
+        "tokenizer.ggml.tokens": [special.get(i) or printable(tokenizer.vocab[i]) for i in ids],
+        "tokenizer.ggml.token_type": np.array([3 if i in special else 1 for i in ids], np.int32),
+        "tokenizer.ggml.merges": [f"{printable(a)} {printable(b)}" for a, b in tokenizer.merges],
+    }
