@@ -23,6 +23,7 @@ from typing import Any
 import numpy as np
 
 import minigpt as mg
+from bigrams import Bigrams
 from command_line import Parser, at_least, count, one_line_errors
 from inputs import load
 from minigpt.datasets import load_text
@@ -31,7 +32,6 @@ from minigpt.training import evaluate
 from runs import new_gpt, train_as_asked
 
 VAL_FRACTION = 0.1
-TRUST_IN_PAIRS = 10.0  # how often a token must be seen for its neighbours to count half
 
 
 @one_line_errors()
@@ -68,7 +68,8 @@ def main() -> None:
 
     write(model, tokenizer, args)
     loss = evaluate(model, val_tokens, progress=not args.quiet)["loss"]
-    pairs = bigram_loss(train_tokens, val_tokens, tokenizer.vocab_size)
+    bigrams = Bigrams(train_tokens, tokenizer.vocab_size)
+    pairs = float(bigrams.losses(val_tokens[:-1], val_tokens[1:]).mean())
     n_predicted, n_bytes = len(val_tokens) - 1, len(tokenizer.decode(val_tokens[1:]).encode())
     bits = [bits_per_byte(nats * n_predicted, n_bytes) for nats in (loss, pairs)]
     print(
@@ -100,21 +101,6 @@ def write(model: Any, tokenizer: mg.Tokenizer, args: Any) -> None:
                 if n_left <= 0:
                     break
             print()
-
-
-def bigram_loss(train: Any, val: Any, vocab_size: int) -> float:
-    r"""The mean of −ln p(b | a) over neighbours a, b, counted in the training text.
-
-    p(b | a) = (n(a, b) + k·p(b)) / (n(a) + k), which leans on the token's own share p(b) where a is
-    rare (MacKay and Bauman Peto 1995, "A hierarchical Dirichlet language model").
-    """
-    train, val = train.astype(np.int64), val.astype(np.int64)
-    pairs = np.bincount(train[:-1] * vocab_size + train[1:], minlength=vocab_size**2)
-    pairs = pairs.reshape(vocab_size, vocab_size)
-    p = (np.bincount(train, minlength=vocab_size) + 1) / (len(train) + vocab_size)
-    a, b = val[:-1], val[1:]
-    seen = pairs.sum(axis=1)[a]
-    return float(-np.log((pairs[a, b] + TRUST_IN_PAIRS * p[b]) / (seen + TRUST_IN_PAIRS)).mean())
 
 
 def xz_bits(train: str, val: str) -> float:

@@ -22,6 +22,7 @@ import match_reports
 import numbers_and_dates
 import place_stories
 import story_world
+import tang_poems
 
 __all__ = [
     "character_names",
@@ -32,4 +33,5 @@ __all__ = [
     "numbers_and_dates",
     "place_stories",
     "story_world",
+    "tang_poems",
 ]

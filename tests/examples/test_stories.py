@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import runpy
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -56,19 +55,6 @@ def test_what_was_trained_is_loaded_and_writes_the_same(run):
     sections = re.split("── .* ─+\n", out)[1:]
     assert code == 0 and sections[0] == sections[1] and sections[0].count("\n") == 2
     assert "── temperature 0, 1 ─" in out and "── temperature 0, 2 ─" in out
-
-
-def test_pairs_of_tokens():
-    bigram_loss = runpy.run_path(SCRIPT, run_name="stories")["bigram_loss"]
-    train, val, n, k = [0, 1, 0, 1, 0, 2], [0, 1, 2, 0], 4, 10.0
-    share = [(train.count(t) + 1) / (len(train) + n) for t in range(n)]
-    pairs = [*pairwise(train)]
-    expected = [
-        -np.log((pairs.count((a, b)) + k * share[b]) / (train[:-1].count(a) + k))
-        for a, b in pairwise(val)
-    ]
-    found = bigram_loss(np.array(train, np.uint16), np.array(val, np.uint16), n)
-    assert found == pytest.approx(np.mean(expected))
 
 
 def test_xz():
