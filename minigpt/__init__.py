@@ -21,7 +21,8 @@ from typing import TYPE_CHECKING, Any
 from minigpt import functional, nn, optim
 from minigpt.grad_mode import no_grad
 from minigpt.gradcheck import gradcheck
-from minigpt.models.gpt import GPT, GPTConfig
+from minigpt.models.gpt import GPT
+from minigpt.models.gpt_config import GPTConfig
 from minigpt.optim import SGD, Adam, AdamW, Muon, clip_grad_norm
 from minigpt.tensor import Tensor
 

@@ -1,14 +1,15 @@
 """The equations as functions on Tensors, each with its derivative beside it.
 
 Reading order: :mod:`~minigpt.functional.plain` (all of them on one page, up to the whole GPT,
-composed from primitives, with the table of the labels E1 to E15), then the fast forms that the
-models use, each with its derivative by hand: ``linear``, ``softmax``, ``activations`` (with
-``erf``), ``normalization``, ``dropout`` (with ``row_draws``), ``embedding``, ``positions``,
-``rotary``, ``attention_blocks``, ``attention`` and ``multi_head``, ``lstm``, ``loss``. What lies
-below them is in :mod:`minigpt.operations`; its primitives are here too.
+composed from primitives, with the table of the labels E1 to E15) and ``plain_llama`` (what has
+taken the places of its parts since), then the fast forms that the models use, each with its
+derivative by hand: ``linear``, ``softmax``, ``activations`` (with ``erf``), ``normalization``,
+``dropout`` (with ``row_draws``), ``embedding``, ``positions``, ``rotary``, ``attention_blocks``
+(with ``attention_options``), ``attention`` and ``multi_head``, ``lstm``, ``loss``. What lies below
+them is in :mod:`minigpt.operations`; its primitives are here too.
 """
 
-from minigpt.functional import plain
+from minigpt.functional import plain, plain_llama
 from minigpt.functional.activations import ACTIVATIONS, gated_unit, gelu, relu_squared, silu
 from minigpt.functional.attention import attention_weights, scaled_dot_product_attention
 from minigpt.functional.dropout import dropout
@@ -73,6 +74,7 @@ __all__ = [
     "multi_head_attention",
     "multi_head_cross_attention",
     "plain",
+    "plain_llama",
     "qk_norm",
     "relu",
     "relu_squared",

@@ -215,17 +215,17 @@ ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "gelu_tanh": gelu,
     "gelu_erf": _exact_gelu,
     "relu": relu,
+    "relu_squared": relu_squared,
     "silu": silu,
     "tanh": tanh,
-    "relu_squared": relu_squared,
 }
 _FORMULAS: dict[str, Formula] = {
     "gelu_tanh": _gelu_tanh,
     "gelu_erf": _gelu_erf,
     "relu": _relu,
+    "relu_squared": _relu_squared,
     "silu": _silu,
     "tanh": _tanh,
-    "relu_squared": _relu_squared,
 }
 _LIKE_X = (_gelu_tanh, _gelu_erf, _silu)
 

@@ -21,6 +21,7 @@ from minigpt.functional.attention_blocks import (
     scaled_scores,
     softmax_of_scores,
 )
+from minigpt.functional.attention_options import AttentionOptions
 from minigpt.operations.operands import Operand, as_tensor
 from minigpt.tensor import Tensor
 
@@ -70,7 +71,7 @@ def scaled_dot_product_attention(
         >>> F.scaled_dot_product_attention(x, x, x, causal=True).numpy()[0]  # sees only itself
         array([1., 0., 0.], dtype=float32)
     """
-    fit, mask, slopes = _check(q, k, v, mask, causal, dropout, rng, slopes, grouped)
+    fit, (mask, slopes) = _check(q, k, v, mask, causal, dropout, rng, slopes, grouped)
     if (q.shape[:-2], k.shape[:-2], v.shape[:-2]) != (fit.queries, fit.keys, fit.keys):
         q = q.broadcast_to(fit.queries + q.shape[-2:])
         k, v = (x.broadcast_to(fit.keys + x.shape[-2:]) for x in (k, v))
@@ -117,7 +118,7 @@ def attention_weights(
                [0.5 , 0.5 , 0.  ],
                [0.33, 0.33, 0.33]])
     """
-    queries, keys, group, mask, slopes = _check_weights(q, k, mask, causal, slopes, grouped)
+    queries, keys, group, (mask, slopes) = _check_weights(q, k, mask, causal, slopes, grouped)
     with np.errstate(over="ignore", invalid="ignore"):
         scores = scaled_scores(queries, keys, group)  # (..., T, d_k) @ (..., d_k, S) -> (..., T, S)
         if slopes is not None:
@@ -128,8 +129,6 @@ def attention_weights(
 
 
 # ── checks ────────────────────────────────────────────────────────────────────────────────────
-
-Options = tuple[Array | None, Array | None]  # mask and slopes, as arrays
 
 
 class Fit(NamedTuple):
@@ -150,27 +149,26 @@ def _check(
     rng: Any,
     slopes: Any,
     grouped: bool,
-) -> tuple[Fit, Array | None, Array | None]:
+) -> tuple[Fit, AttentionOptions]:
     """How q, k and v fit together, and mask and slopes as arrays."""
     checks.tensors("scaled_dot_product_attention", q=q, k=k, v=v)
     fit = _fitting(causal, grouped, q=q, k=k, v=v)
-    check_dropout(dropout, rng)
-    scores = (*fit.queries, q.shape[-2], k.shape[-2])
-    q_shape = (*fit.queries, *q.shape[-2:])
-    return fit, *checked_options(mask, slopes, q_shape, scores, causal)
+    q_shape, scores = (*fit.queries, *q.shape[-2:]), (*fit.queries, q.shape[-2], k.shape[-2])
+    return fit, AttentionOptions.checked(mask, slopes, q_shape, scores, causal, dropout, rng)
 
 
 def _check_weights(
     q: Operand, k: Operand, mask: Any, causal: bool, slopes: Any, grouped: bool
-) -> tuple[Array, Array, int, Array | None, Array | None]:
+) -> tuple[Array, Array, int, AttentionOptions]:
     queries, keys = as_tensor(q), as_tensor(k)
     fit = _fitting(causal, grouped, q=queries, k=keys)
     q_shape = (*fit.queries, *queries.shape[-2:])
-    options = checked_options(mask, slopes, q_shape, (*q_shape[:-1], keys.shape[-2]), causal)
+    scores = (*q_shape[:-1], keys.shape[-2])
+    options = AttentionOptions.checked(mask, slopes, q_shape, scores, causal)
     if fit.group == 1:
-        return queries.data, keys.data, 1, *options
+        return queries.data, keys.data, 1, options
     every_key = np.broadcast_to(keys.data, (*fit.keys, *keys.shape[-2:]))
-    return np.broadcast_to(queries.data, q_shape), every_key, fit.group, *options
+    return np.broadcast_to(queries.data, q_shape), every_key, fit.group, options
 
 
 def _fitting(causal: bool, grouped: bool, **named: Tensor) -> Fit:
@@ -215,48 +213,3 @@ def _group_of(shapes: str, q: Tensor, k: Tensor, v: Tensor) -> int:
             f"got {n_head} and {n_kv_head}"
         )
     return n_head // n_kv_head
-
-
-def check_dropout(dropout: float, rng: Any) -> None:
-    """Raise unless there is a Generator to drop with, where something is to be dropped."""
-    checks.probability("dropout", dropout)
-    if dropout:
-        checks.generator(rng)
-
-
-def checked_options(
-    mask: Any, slopes: Any, q_shape: tuple[int, ...], scores: tuple[int, ...], causal: bool
-) -> Options:
-    """Mask and slopes as arrays that fit the shapes of q and of the scores."""
-    return checked_mask(mask, scores), checked_slopes(slopes, q_shape, causal)
-
-
-def checked_mask(mask: Any, scores: tuple[int, ...]) -> Array | None:
-    """The mask as booleans that broadcast to the shape of the scores."""
-    if mask is None:
-        return None
-    mask = checks.booleans("mask", mask)
-    if mask.ndim == 0:
-        mend = "to hide what comes later, use causal=True"
-        raise checks.wrong_type("mask", "an array of booleans", bool(mask), mend)
-    last = scores[len(scores) - mask.ndim :]
-    if len(last) != mask.ndim or any(
-        n not in (1, m) for n, m in zip(mask.shape, last, strict=True)
-    ):
-        expected = f"of a shape that broadcasts to that of the scores, (..., T, S) = {scores}"
-        raise checks.wrong_value("attention: mask", expected, mask)
-    return mask
-
-
-def checked_slopes(slopes: Any, q_shape: tuple[int, ...], causal: bool) -> Array | None:
-    """The slopes as an array, one for each head, of causal attention."""
-    if slopes is None:
-        return None
-    slopes = checks.regular("slopes", slopes, "an array of numbers")
-    if len(q_shape) < 3 or slopes.shape != q_shape[-3:-2] or slopes.dtype.kind not in "iuf":
-        expected = f"one for each head of q (..., n_head, T, d_k), which has shape {q_shape}"
-        raise checks.wrong_value("attention: slopes", expected, slopes)
-    if not causal and q_shape[-2] > 1:
-        mend = "distances count back in time"
-        raise checks.wrong_value("causal", "True with slopes", causal, mend)
-    return slopes

@@ -13,8 +13,8 @@ import numpy as np
 
 from minigpt import checks
 from minigpt.autograd import Array, is_recorded, record
-from minigpt.functional.attention import check_dropout, checked_mask, checked_options
 from minigpt.functional.attention_blocks import attend
+from minigpt.functional.attention_options import AttentionOptions
 from minigpt.functional.rotary import turn_heads
 from minigpt.tensor import Tensor
 
@@ -56,7 +56,7 @@ def multi_head_attention(
             a mask or a rotation does not broadcast.
         TypeError: a mask that is not boolean, dropout without ``rng``.
     """
-    n_kv_head, mask, slopes = _check_heads(
+    n_kv_head, (mask, slopes) = _check_heads(
         qkv, n_head, n_kv_head, mask, causal, dropout, rng, slopes, rotation
     )
     heads, group = (n_head, n_kv_head, n_kv_head), n_head // n_kv_head
@@ -159,7 +159,7 @@ def _check_heads(
     rng: Any,
     slopes: Any,
     rotation: Any,
-) -> tuple[int, Array | None, Array | None]:
+) -> tuple[int, AttentionOptions]:
     """How many heads K and V have, and mask and slopes as arrays."""
     checks.tensors("multi_head_attention", qkv=qkv)
     checks.integer("n_head", n_head, least=1)
@@ -174,12 +174,13 @@ def _check_heads(
     every = n_head + 2 * n_kv_head
     if qkv.ndim != 3 or qkv.shape[-1] % every or qkv.shape[-1] == 0:
         raise checks.wrong_value("multi_head_attention: qkv", f"of shape (B, T, {of_heads}", qkv)
-    check_dropout(dropout, rng)
     b, t, width = qkv.shape
     if rotation is not None:
         _check_rotation(rotation, qkv, width // every)
     q_shape = b, n_head, t, width // every
-    return n_kv_head, *checked_options(mask, slopes, q_shape, (b, n_head, t, t), causal)
+    scores = b, n_head, t, t
+    options = AttentionOptions.checked(mask, slopes, q_shape, scores, causal, dropout, rng)
+    return n_kv_head, options
 
 
 def _check_rotation(rotation: Any, qkv: Tensor, d: int) -> None:
@@ -206,5 +207,5 @@ def _check_cross_heads(
         expected = f"of shape ({q.shape[0]}, S, {2 * q.shape[2]}), as q is {q.shape}"
         raise checks.wrong_value(f"{function}: kv", expected, kv)
     checks.same_dtype(function, q=q, kv=kv)
-    check_dropout(dropout, rng)
-    return checked_mask(mask, (q.shape[0], n_head, q.shape[1], kv.shape[1]))
+    scores = q.shape[0], n_head, q.shape[1], kv.shape[1]
+    return AttentionOptions.checked(mask, None, q.shape, scores, False, dropout, rng).mask

@@ -38,22 +38,6 @@ E14  x∘m/(1 − p), each mᵢ zero with probability p      Srivastava et al. 2
      dropout; its companions are weight decay (E13) and early stopping (training)
 E15  padding: a mask over keys, together with the causal one; texts longer than the context
      the mask of attention, sampling.context
-
-What most models of today have in the places of GPT-2's parts, from which Llama is made below:
-
-     γ ∘ x/√(mean(x²) + ε), for layer norm             Zhang & Sennrich 2019
-     rms_norm
-     queries and keys turned by the angles m·θᵢ        Su et al. 2021, §3.2.2
-     of their places m, for added positions
-     rotary
-     (f(x W_gate) ∘ x W_up) W_down, for E10            Shazeer 2020
-     gated_feed_forward
-     max(x, 0)², for GELU                              So et al. 2021
-     relu_squared
-     a head of keys and values for several queries     Ainslie et al. 2023
-     multi_head_attention
-     queries and keys normalised before they meet      Henry et al. 2020
-     in llama_block, where there are parameters for it
 """
 
 from __future__ import annotations
@@ -101,34 +85,11 @@ def silu(x: Tensor) -> Tensor:
     return x * x.sigmoid()
 
 
-def relu_squared(x: Tensor) -> Tensor:
-    """max(x, 0)² (So et al. 2021)."""
-    return relu(x) ** 2
-
-
 def layer_norm(x: Tensor, weight: Tensor, bias: Tensor | None = None, eps: float = 1e-5) -> Tensor:
     """γ ∘ (x − μ)/√(σ² + ε) + β, over the features (E5)."""
     mean, variance = x.mean(axis=-1, keepdims=True), x.var(axis=-1, keepdims=True)
     y = weight * (x - mean) / (variance + eps).sqrt()
     return y if bias is None else y + bias
-
-
-def rms_norm(x: Tensor, weight: Tensor, eps: float = 1e-5) -> Tensor:
-    """γ ∘ x/√(mean(x²) + ε), over the features (Zhang & Sennrich 2019)."""
-    return weight * x / ((x * x).mean(axis=-1, keepdims=True) + eps).sqrt()
-
-
-def rotary(x: Tensor, positions: Array, base: float = 10_000.0) -> Tensor:
-    """(a, b) -> (a·cos mθᵢ − b·sin mθᵢ, b·cos mθᵢ + a·sin mθᵢ), θᵢ = base^(−2i/d) (Su et al. 2021).
-
-    The pairs (a, b) are feature i of the first half with feature i of the second. x: (..., T, d),
-    and m is in positions: (T,), or (..., T).
-    """
-    d = x.shape[-1]
-    angles = positions[..., None] / base ** (np.arange(0, d, 2) / d)
-    cos, sin = np.cos(angles).astype(x.dtype), np.sin(angles).astype(x.dtype)
-    a, b = x.split(2, axis=-1)
-    return concatenate([a * cos - b * sin, b * cos + a * sin], axis=-1)
 
 
 def embedding(ids: Array, weight: Tensor) -> Tensor:
@@ -169,28 +130,16 @@ def attention(
 
 
 def multi_head_attention(
-    qkv: Tensor,
-    n_head: int,
-    mask: Array | None = None,
-    causal: bool = False,
-    n_kv_head: int | None = None,
-    of_query: Callable[[Tensor], Tensor] = lambda q: q,
-    of_key: Callable[[Tensor], Tensor] = lambda k: k,
+    qkv: Tensor, n_head: int, mask: Array | None = None, causal: bool = False
 ) -> Tensor:
     """Concat(head₁, …, head_h) of Q, K and V that come side by side (E9).
 
-    With fewer heads of K and V, several heads of Q in a row share one (Ainslie et al. 2023).
-    ``of_query`` and ``of_key`` are what a head of Q and of K becomes before they meet.
-
-    qkv: (B, T, (n_head + 2·n_kv_head)·d) -> (B, T, n_head·d)
+    qkv: (B, T, 3·C) -> (B, T, C)
     """
-    n_kv_head = n_head if n_kv_head is None else n_kv_head
-    every_head = qkv.split(n_head + 2 * n_kv_head, axis=-1)
-    q = [of_query(head) for head in every_head[:n_head]]
-    k = [of_key(head) for head in every_head[n_head : n_head + n_kv_head]]
-    v, group = every_head[n_head + n_kv_head :], n_head // n_kv_head
+    q, k, v = qkv.split(3, axis=-1)
+    each_head = zip(*(x.split(n_head, axis=-1) for x in (q, k, v)), strict=True)
     mask = None if mask is None else mask[:, 0]  # the same for every head
-    heads = [attention(q[i], k[i // group], v[i // group], mask, causal) for i in range(n_head)]
+    heads = [attention(qi, ki, vi, mask, causal) for qi, ki, vi in each_head]
     return concatenate(heads, axis=-1)
 
 
@@ -215,17 +164,6 @@ def feed_forward(
 ) -> Tensor:
     """f(x W₁ + b₁) W₂ + b₂, with f = GELU for a GPT, ReLU in Vaswani et al. 2017 (E10)."""
     return linear(activation(linear(x, *up)), *down)
-
-
-def gated_feed_forward(
-    x: Tensor,
-    gate: tuple[Tensor, Tensor | None],
-    up: tuple[Tensor, Tensor | None],
-    down: tuple[Tensor, Tensor | None],
-    activation: Callable[[Tensor], Tensor] = silu,
-) -> Tensor:
-    """(f(x W_gate) ∘ x W_up) W_down: SwiGLU, as f is SiLU (Shazeer 2020)."""
-    return linear(activation(linear(x, *gate)) * linear(x, *up), *down)
 
 
 def residual(x: Tensor, sublayer: Callable[[Tensor], Tensor]) -> Tensor:
@@ -327,65 +265,6 @@ def gpt(
     return linear(layer_norm(x, *affine(parameters, "final_norm")), token_embedding.T)
 
 
-# ── and what it became ────────────────────────────────────────────────────────────────────────
-
-
-def llama_block(
-    x: Tensor,
-    parameters: Mapping[str, Tensor],
-    n_head: int,
-    n_kv_head: int,
-    mask: Array | None = None,
-) -> Tensor:
-    """x ← x + Attention(Norm(x)), x ← x + MLP(Norm(x)): a layer of Llama (Touvron et al. 2023).
-
-    The two lines of :func:`block`, of other parts. Queries and keys are turned by their places; and
-    normalised before, where there are parameters for it (Henry et al. 2020; Qwen 3).
-    """
-    places = np.arange(x.shape[1])
-
-    def turned(head: Tensor, norm: str) -> Tensor:
-        weight = parameters.get(f"attention.{norm}.weight")
-        return rotary(head if weight is None else rms_norm(head, weight), places)
-
-    def attend(x: Tensor) -> Tensor:
-        qkv = linear(x, *affine(parameters, "attention.qkv_proj"))  # -> (B, T, (h + 2·h_kv)·d)
-        heads = multi_head_attention(
-            qkv, n_head, mask, causal=True, n_kv_head=n_kv_head,
-            of_query=lambda q: turned(q, "query_norm"), of_key=lambda k: turned(k, "key_norm"),
-        )  # fmt: skip
-        return linear(heads, *affine(parameters, "attention.out_proj"))
-
-    def mlp(x: Tensor) -> Tensor:
-        gate, up, down = (affine(parameters, f"mlp.{part}_proj") for part in ("gate", "up", "down"))
-        return gated_feed_forward(x, gate, up, down)
-
-    x = residual(x, lambda x: attend(rms_norm(x, parameters["attention_norm.weight"])))
-    return residual(x, lambda x: mlp(rms_norm(x, parameters["mlp_norm.weight"])))
-
-
-def llama(
-    ids: Array,
-    parameters: Mapping[str, Tensor],
-    n_head: int,
-    n_kv_head: int,
-    mask: Array | None = None,
-) -> Tensor:
-    """Logits of the token after each place, by a Llama (Touvron et al. 2023).
-
-    The embedding of the token, to which no place is added, the blocks, a last norm, and a head of
-    its own where it is not the embedding again.
-
-    ids: (B, T) -> (B, T, V)
-    """
-    token_embedding = parameters["token_embedding.weight"]
-    x = embedding(ids, token_embedding)
-    for i in range(count_blocks(parameters)):
-        x = llama_block(x, inside(parameters, f"blocks.{i}"), n_head, n_kv_head, mask)
-    head = parameters.get("head.weight", token_embedding.T)
-    return linear(rms_norm(x, parameters["final_norm.weight"]), head)
-
-
 def count_blocks(parameters: Mapping[str, Tensor]) -> int:
     """How many blocks have parameters."""
     return len({name.split(".")[1] for name in parameters if name.startswith("blocks.")})
@@ -409,23 +288,17 @@ __all__ = [
     "dropout",
     "embedding",
     "feed_forward",
-    "gated_feed_forward",
     "gelu",
     "gpt",
     "layer_norm",
     "linear",
-    "llama",
-    "llama_block",
     "log_softmax",
     "lstm",
     "lstm_cell",
     "multi_head_attention",
     "multi_head_cross_attention",
     "relu",
-    "relu_squared",
     "residual",
-    "rms_norm",
-    "rotary",
     "silu",
     "softmax",
 ]

@@ -122,8 +122,13 @@ def gpt2_config(
     Raises:
         ValueError: names an option that GPT-2 does not have.
     """
+    spelt_out = {  # what None means
+        "n_kv_head": fields["n_head"],
+        "head_width": fields["n_embd"] / fields["n_head"],
+        "qkv_bias": fields["bias"],
+    }
     for name, only in GPT2_OPTIONS.items():
-        if fields[name] != only:
+        if fields[name] not in (only, spelt_out.get(name, only)):
             raise ValueError(
                 f"{name}={fields[name]!r} cannot be saved as a GPT-2, which only has "
                 f"{name}={only!r}: save a checkpoint with minigpt.Trainer"

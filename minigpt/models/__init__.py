@@ -1,10 +1,10 @@
 """Models: whole networks, made of the modules of ``minigpt.nn``; each with its configuration.
 
-In reading order: ``gpt``, on top of ``embeddings`` (what a model is given), ``config`` (what the
-configurations share) and ``predictor`` (what training asks for); ``pretrained`` (published
-weights) and ``published_tokenizer`` (what reads texts for them); ``encoder``; ``decoder_stack``,
-``seq2seq`` and ``given_source`` (a translator, and how a Sampler writes with it); ``lstm``;
-``classifier``; ``growing`` (more tokens for a trained model).
+In reading order: ``gpt`` with its ``gpt_config``, on top of ``embeddings`` (what a model is given),
+``config`` (what the configurations share) and ``predictor`` (what training asks for);
+``pretrained`` (published weights) and ``published_tokenizer`` (what reads texts for them);
+``encoder``; ``decoder_stack``, ``seq2seq`` and ``given_source`` (a translator, and how a Sampler
+writes with it); ``lstm``; ``classifier``; ``growing`` (more tokens for a trained model).
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ from minigpt import checks
 from minigpt.checks import Seed
 from minigpt.models.classifier import ClassifierConfig, TextClassifier
 from minigpt.models.encoder import Encoder, EncoderConfig
-from minigpt.models.gpt import GPT, GPTConfig
+from minigpt.models.gpt import GPT
+from minigpt.models.gpt_config import GPTConfig
 from minigpt.models.growing import grow_vocabulary
 from minigpt.models.lstm import LSTMConfig, LSTMLanguageModel
 from minigpt.models.predictor import Predictor

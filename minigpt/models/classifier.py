@@ -17,7 +17,8 @@ from minigpt.checks import Seed
 from minigpt.grad_mode import evaluation
 from minigpt.models.embeddings import key_mask, places_in_text
 from minigpt.models.encoder import Encoder, EncoderConfig, EncoderStack
-from minigpt.models.gpt import GPT, GPTConfig
+from minigpt.models.gpt import GPT
+from minigpt.models.gpt_config import GPTConfig
 from minigpt.models.predictor import Predictor
 from minigpt.nn import Dropout, Identity, Linear, Module
 from minigpt.nn.config import Config, one_of, optional

@@ -22,7 +22,7 @@ from minigpt.nn.initial_weights import without_initial_weights
 from minigpt.nn.lora import lora_parameters
 
 if TYPE_CHECKING:
-    from minigpt.models.gpt import GPTConfig
+    from minigpt.models.gpt_config import GPTConfig
 
 ModelType = TypeVar("ModelType", bound="Pretrained")
 

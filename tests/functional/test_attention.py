@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 import minigpt.functional as F
 from minigpt import Tensor, gradcheck
-from minigpt.functional import attention_blocks, plain
+from minigpt.functional import attention_blocks, plain, plain_llama
 from minigpt.operations import concatenate
 from tests.strategies import assert_same_function, seeds, tensors
 
@@ -248,10 +248,10 @@ def test_groups_that_are_turned_equal_plain(dtype, drawn, seed):
         return F.multi_head_attention(x, n_head, mask, True, n_kv_head=n_kv_head, rotation=rotation)
 
     def turned(head):
-        return head if positions is None else plain.rotary(head, positions, 30.0)
+        return head if positions is None else plain_llama.rotary(head, positions, 30.0)
 
     def composed(x):
-        return plain.multi_head_attention(x, n_head, mask, True, n_kv_head, turned, turned)
+        return plain_llama.grouped_query_attention(x, n_head, n_kv_head, mask, True, turned, turned)
 
     inputs = tensors([shape], seed, dtype)
     before = inputs[0].data.copy()

@@ -95,7 +95,7 @@ CASES: dict[str, Any] = {
     "gated_unit": (F.gated_unit, [(2, 3), (2, 3)]),
     "gated_unit of relu": (lambda x, u: F.gated_unit(x, u, "relu"), [(2, 3), (2, 3)]),
     "rms_norm": (F.rms_norm, [(2, 3), (3,)]),
-    "qk_norm": (lambda *xs: F.qk_norm(*xs, 2, 1), [(2, 3, 8), (2,), (2,)]),
+    "qk_norm": (lambda x, q, k: F.qk_norm(x, q, k, 2, 1), [(2, 3, 8), (2,), (2,)]),
     "rotary": (lambda x: F.rotary(x, np.arange(3)), [(2, 3, 4)]),
     "rotary of neighbours": (
         lambda x: F.rotary(x, np.arange(6).reshape(2, 3), pairing="neighbours"), [(2, 3, 4)],
@@ -148,7 +148,7 @@ CASES: dict[str, Any] = {
 }  # fmt: skip
 NOT_OF_TENSORS = {
     "ACTIVATIONS", "RotaryScaling", "alibi_slopes", "attention_weights", "erf", "plain",
-    "rotary_frequencies", "rotation_at", "sinusoidal_positions",
+    "plain_llama", "rotary_frequencies", "rotation_at", "sinusoidal_positions",
 }  # fmt: skip
 # Once more without any axis, where NumPy likes to give numbers in place of arrays.
 CASES |= {

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 import minigpt.functional as F
 from minigpt import Tensor, gradcheck, no_grad
 from minigpt.chunks import CHUNK
-from minigpt.functional import plain
+from minigpt.functional import plain, plain_llama
 from minigpt.operations import concatenate
 from tests.strategies import assert_same_function, seeds, shape_and_axis, shapes, tensors
 
@@ -86,7 +86,7 @@ def test_silu_equals_plain(dtype, shape, seed):
 @both_types
 @given(shapes(), seeds)
 def test_relu_squared_equals_plain(dtype, shape, seed):
-    same(F.relu_squared, plain.relu_squared, [shape], seed, dtype)
+    same(F.relu_squared, plain_llama.relu_squared, [shape], seed, dtype)
 
 
 @pytest.mark.parametrize("name", F.ACTIVATIONS)
@@ -343,7 +343,7 @@ def test_rms_norm_equals_plain(dtype, shape, seed, eps):
         return F.rms_norm(x, weight, eps)
 
     def composed(x, weight):
-        return plain.rms_norm(x, weight, eps)
+        return plain_llama.rms_norm(x, weight, eps)
 
     same(fused, composed, [shape, shape[-1:]], seed, dtype)
 
@@ -369,7 +369,7 @@ def heads_to_normalise(draw):
 def composed_qk_norm(qkv, query_weight, key_weight, n_head, n_kv_head, eps):
     heads = qkv.reshape(*qkv.shape[:2], n_head + 2 * n_kv_head, len(query_weight.data))
     q, k, v = heads.split([n_head, n_head + n_kv_head], axis=2)
-    q, k = plain.rms_norm(q, query_weight, eps), plain.rms_norm(k, key_weight, eps)
+    q, k = plain_llama.rms_norm(q, query_weight, eps), plain_llama.rms_norm(k, key_weight, eps)
     return concatenate([q, k, v], axis=2).reshape(qkv.shape)
 
 

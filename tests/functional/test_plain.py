@@ -11,7 +11,7 @@ import pytest
 import minigpt as mg
 from minigpt import Tensor
 from minigpt.autograd import gradients
-from minigpt.functional import plain
+from minigpt.functional import plain, plain_llama
 
 ROOT = Path(__file__).resolve().parents[2]
 IDS = np.array([[1, 4, 0, 2, 2, 3], [5, 5, 1, 0, 6, 2]])
@@ -65,7 +65,7 @@ def test_the_llama_on_the_page_is_the_llama_of_the_library(dtype, tolerance, cha
     model, arrays = model_and_arrays(dtype, config)
     mask = np.array([[1, 1, 1, 1, 0, 0], [1, 1, 1, 1, 1, 1]], bool)
     targets = np.where(mask, TARGETS, -1)
-    logits = plain.llama(IDS, arrays, 4, config.n_kv_head, mask=mask[:, None, None, :])
+    logits = plain_llama.llama(IDS, arrays, 4, config.n_kv_head, mask=mask[:, None, None, :])
     np.testing.assert_allclose(
         logits.data[mask], model(IDS, mask).data[mask], rtol=tolerance, atol=tolerance
     )

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 import minigpt.functional as F
 from minigpt import Tensor, gradcheck
-from minigpt.functional import plain
+from minigpt.functional import plain_llama
 from minigpt.functional.rotary import PAIRINGS, rotation_at, turn_heads
 from minigpt.nn import RotaryScaling
 from tests.strategies import assert_same_function, distinct, seeds, tensors
@@ -46,7 +46,7 @@ def test_equals_plain(dtype, drawn, seed, base):
     shape, positions = drawn
     assert_same_function(
         lambda x: F.rotary(x, positions, base),
-        lambda x: plain.rotary(x, positions, base),
+        lambda x: plain_llama.rotary(x, positions, base),
         tensors([shape], seed, dtype),
         seed,
         TOLERANCE[dtype],

@@ -131,7 +131,7 @@ OUT = {
     "every field": {
         "dropout": 0.25, "tie_head": False, "n_inner": 5, "layer_norm_eps": 0.5, "init_std": 0.5
     },
-    **{activation: {"activation": activation} for activation in ACTIVATIONS},
+    **{name: {"activation": name} for name in ACTIVATIONS if name != "relu_squared"},
 }  # fmt: skip
 
 
@@ -150,6 +150,12 @@ REFUSED = {
     "positions": "sinusoidal",
     "causal": False,
     "residual": False,
+    "normalization": "rms",
+    "mlp": "gated",
+    "n_kv_head": 1,
+    "head_width": 6,
+    "qk_norm": True,
+    "qkv_bias": False,
 }
 
 
@@ -162,21 +168,38 @@ def test_options_that_gpt2_has_not_got(name, value):
         gpt2_config.gpt2_config(dataclasses.asdict(config), "float32")
 
 
+def test_what_says_the_same_in_other_words_is_saved():
+    width = SMALL.n_embd // SMALL.n_head
+    words = {"n_kv_head": SMALL.n_head, "head_width": width, "qkv_bias": True}
+    keys = [
+        gpt2_config.gpt2_config(dataclasses.asdict(config), "float32")
+        for config in (SMALL, dataclasses.replace(SMALL, **words))
+    ]
+    assert keys[0] == keys[1]
+
+
+def test_an_activation_that_gpt2_has_not_got():
+    config = dataclasses.replace(SMALL, activation="relu_squared")
+    with pytest.raises(ValueError, match=r"^activation='relu_squared' cannot be saved as a GPT-2"):
+        gpt2_config.gpt2_config(dataclasses.asdict(config), "float32")
+
+
 def test_every_option_of_gptconfig_maps_or_is_refused():
     mapped = {*gpt2_config.FIELDS, "dropout", "activation"}
     assert set(REFUSED) == set(gpt2_config.GPT2_OPTIONS)
-    changes_no_number = {"recompute", "alibi_scale"}  # the latter without "alibi", which is refused
+    changes_no_number = {"recompute"}
+    with_positions_that_are_refused = {"alibi_scale", "rotary_base", "rotary_scaling"}
     fields = {field.name for field in dataclasses.fields(GPTConfig)}
-    assert fields == mapped | set(REFUSED) | changes_no_number
+    assert fields == (mapped | set(REFUSED) | changes_no_number | with_positions_that_are_refused)
 
 
 def test_every_activation_has_a_name_there():
-    assert set(gpt2_config.ACTIVATIONS.values()) == set(ACTIVATIONS)
+    assert set(gpt2_config.ACTIVATIONS.values()) == set(ACTIVATIONS) - {"relu_squared"}
     names = {
         gpt2_config.gpt2_config(
             dataclasses.asdict(dataclasses.replace(SMALL, activation=activation)), "float32"
         )["activation_function"]
-        for activation in ACTIVATIONS
+        for activation in gpt2_config.ACTIVATIONS.values()
     }
     assert names == {"gelu_new", "gelu", "relu", "silu", "tanh"}  # those GPT2Config documents
 

@@ -27,7 +27,7 @@ KINDS = {
     "n_inner": {"n_inner": 5},
     "dropout": {"dropout": 0.25},
     "numbers": {"layer_norm_eps": 0.01, "init_std": 0.5},
-    **{name: {"activation": name} for name in ACTIVATIONS},
+    **{name: {"activation": name} for name in ACTIVATIONS if name != "relu_squared"},
 }
 IDS = np.arange(16).reshape(2, 8) % 13
 
@@ -294,7 +294,8 @@ def test_weights_cut_off_anywhere(folder):
     "option",
     [
         {"bias": False}, {"norm": "post"}, {"positions": "sinusoidal"},
-        {"positions": "alibi"}, {"causal": False}, {"residual": False},
+        {"positions": "alibi"}, {"causal": False}, {"residual": False}, {"positions": "rotary"},
+        {"normalization": "rms"}, {"mlp": "gated"}, {"n_kv_head": 1}, {"qk_norm": True},
     ],
 )  # fmt: skip
 def test_options_of_no_gpt2_are_refused_before_anything_is_written(tmp_path, option):
