@@ -25,8 +25,8 @@ class HubError(OSError):
 
 @contextmanager
 def refusing(path: Path, subject: str = "") -> Iterator[None]:
-    """A ValueError inside becomes a PretrainedError of that file; the subject is a part of it."""
+    """An error of a value inside becomes a PretrainedError of that file, or of a part of it."""
     try:
         yield
-    except ValueError as error:
+    except (ValueError, TypeError) as error:
         raise PretrainedError(path, f"{subject}{error}") from None

@@ -17,18 +17,15 @@ from __future__ import annotations
 
 import math
 import os
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from minigpt.autograd import Array
-from minigpt.chunks import CHUNK, chunk_slices
-from minigpt.interop.array_file import ArrayFile
+from minigpt.interop.array_file import TensorFile, TensorInfo
 from minigpt.interop.errors import PretrainedError
 from minigpt.interop.gguf_values import MAX_NAME, HeaderReader
-from minigpt.interop.quantization import FORMATS, BlockFormat
 
 MAGIC, VERSIONS = b"GGUF", (2, 3)
 ALIGNMENT = "general.alignment"
@@ -49,17 +46,7 @@ TYPES = {
 }  # fmt: skip
 
 
-@dataclass(frozen=True)
-class TensorInfo:
-    """What a header says of one tensor."""
-
-    type: str  # a name in TYPES
-    shape: tuple[int, ...]  # in NumPy's order: (rows, columns)
-    start: int  # in the file, in bytes
-    stop: int
-
-
-class GGUFFile:
+class GGUFFile(TensorFile):
     """The metadata of a file, and its tensors, each read when it is asked for.
 
     Args:
@@ -79,6 +66,7 @@ class GGUFFile:
 
     Example:
         >>> import struct, tempfile
+        >>> from pathlib import Path
         >>> def text(s):
         ...     return struct.pack("<Q", len(s)) + s.encode()
         >>> header = b"GGUF" + struct.pack("<IQQ", 3, 1, 1)  # one tensor, one entry
@@ -99,9 +87,7 @@ class GGUFFile:
     """
 
     def __init__(self, path: str | os.PathLike[str], memory_map: bool = True) -> None:
-        self.path = Path(path)
-        self._memory_map = memory_map
-        self._file = ArrayFile(self.path)
+        super().__init__(path, memory_map)
         with self._file.open() as file:
             header = HeaderReader(self._file, file)
             _check_kind(header, self._file.size)
@@ -112,31 +98,6 @@ class GGUFFile:
             self.tensors = _tensors(header, n_tensors, alignment)
             header.finish()
         self._check_places()
-
-    def read(self, name: str) -> Array:
-        """A tensor's numbers as float32, or as float64 where they are stored so.
-
-        Blocks are read and widened a piece at a time: beside the array that is returned, this takes
-        a fixed amount of memory of less than 1 MB.
-
-        Raises:
-            PretrainedError: there is no such tensor, it is stored as a type that is not read, or
-                the file was changed meanwhile.
-        """
-        tensor, block_format = self._stored(name)
-        layout = block_format.layout
-        if self._memory_map and _lies_as_in_memory(layout, tensor.start):
-            return self.blocks(name)
-        x = np.empty(math.prod(tensor.shape), block_format.dtype)
-        blocks = np.empty(min(CHUNK, x.size) // block_format.size, layout)
-        with self._file.open() as file:
-            file.seek(tensor.start)
-            for piece in chunk_slices(x.size):
-                numbers = x[piece]
-                read = blocks[: numbers.size // block_format.size]
-                self._file.read_into(file, read)
-                block_format.fill(read, numbers)
-        return x.reshape(tensor.shape)
 
     def blocks(self, name: str) -> Array:
         """A tensor as the file holds it, to inspect: each row an array of blocks.
@@ -159,22 +120,6 @@ class GGUFFile:
                 file.seek(tensor.start)
                 self._file.read_into(file, blocks)
         return blocks.reshape(shape)
-
-    def _stored(self, name: str) -> tuple[TensorInfo, BlockFormat]:
-        tensor = self.tensors.get(name)
-        if tensor is None:
-            first = ", ".join(f"{known!r:.40}" for known in list(self.tensors)[:3]) or "none"
-            raise PretrainedError(
-                self.path,
-                f"it has no tensor {name!r:.80}: the first of its {len(self.tensors):,} are "
-                f"{first}",
-            )
-        if tensor.type not in FORMATS:
-            raise PretrainedError(
-                self.path,
-                f"tensor {name!r:.80} is stored as {tensor.type}: expected {', '.join(FORMATS)}",
-            )
-        return tensor, FORMATS[tensor.type]
 
     def _alignment(self) -> int:
         alignment = self.metadata.get(ALIGNMENT, 32)
@@ -271,16 +216,3 @@ def _tensor(header: HeaderReader, tensor: str, alignment: int) -> TensorInfo:
     if start % alignment:
         raise header.refusal(f"{tensor} begins at {start:,}, not at a multiple of {alignment}")
     return TensorInfo(name, shape, start, start + math.prod(shape) // size * block_bytes)
-
-
-def _lies_as_in_memory(layout: np.dtype[Any], start: int) -> bool:
-    """Whether bytes of the file can be an array's own: floats in this processor's byte order.
-
-    NumPy copies arrays that do not begin at a multiple of their numbers' size, over and over.
-    """
-    return (
-        layout.kind == "f"
-        and layout.itemsize >= 4
-        and layout.isnative
-        and not start % layout.itemsize
-    )

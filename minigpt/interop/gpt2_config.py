@@ -1,10 +1,8 @@
-"""config.json of a Hugging Face GPT-2, to and from the fields of a GPTConfig.
+"""The keys of a GPT-2's config.json, to and from the fields of a GPTConfig.
 
-What GPT-2's own code in Transformers never reads is ignored: ids of special tokens
-(``bos_token_id``, ``eos_token_id``, …), ``n_ctx`` (an old name for ``n_positions``), ``use_cache``,
-``dtype``, ``transformers_version``, ``task_specific_params``, the ``summary_*`` of other heads, and
-whatever people have added. ``reorder_and_upcast_attn`` is ignored too: it guards float16 against
-overflow, and the arithmetic here is float32.
+Of what is ignored (see ``config_json``), GPT-2 has ``n_ctx``, an old name for ``n_positions``, and
+the ``summary_*`` of other heads; and ``reorder_and_upcast_attn``, which guards float16 against
+overflow, where the arithmetic here is float32.
 """
 
 from __future__ import annotations
@@ -13,9 +11,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from minigpt.interop.errors import PretrainedError, refusing
-from minigpt.interop.safetensors import MAX_BYTES
-from minigpt.json_files import read_object
+from minigpt.interop.config_json import (
+    activation,
+    check_architectures,
+    name_of_activation,
+    refuse_option,
+)
+from minigpt.interop.errors import PretrainedError
 
 # GPTConfig's field -> GPT-2's key, and its value where the file has no such key.
 FIELDS: dict[str, tuple[str, Any]] = {
@@ -41,26 +43,6 @@ ALIASES = {
 DROPOUTS = ("resid_pdrop", "embd_pdrop", "attn_pdrop")
 DROPOUT_DEFAULT = 0.1
 ACTIVATION_DEFAULT = "gelu_new"
-# GPT-2's name of an activation -> GPTConfig's. The first one of each is written.
-ACTIVATIONS = {
-    "gelu_new": "gelu_tanh",
-    "gelu_pytorch_tanh": "gelu_tanh",
-    "gelu_python_tanh": "gelu_tanh",
-    "gelu_fast": "gelu_tanh",
-    "gelu": "gelu_erf",
-    "gelu_python": "gelu_erf",
-    "relu": "relu",
-    "silu": "silu",
-    "swish": "silu",
-    "tanh": "tanh",
-}
-# What would change the numbers in a way that a minigpt.GPT cannot: the only value it accepts.
-REQUIRED: dict[str, Any] = {
-    "add_cross_attention": False,
-    "is_encoder_decoder": False,
-    "pruned_heads": {},
-    "quantization_config": None,
-}
 ARCHITECTURES = ("GPT2LMHeadModel", "GPT2Model")
 # Options of GPTConfig that GPT-2 does not have: the only value that can be written.
 GPT2_OPTIONS: dict[str, Any] = {
@@ -78,33 +60,22 @@ GPT2_OPTIONS: dict[str, Any] = {
 }
 
 
-def read_gpt2_config(path: Path, dropout: float | None = None) -> dict[str, Any]:
-    """The fields of a GPTConfig that say the same as a ``config.json``.
+def gpt2_fields(path: Path, keys: dict[str, Any], dropout: float | None = None) -> dict[str, Any]:
+    """The fields of a GPTConfig that say the same as the keys of a ``config.json``.
 
     Args:
-        path: the file.
+        path: the file, for errors.
+        keys: what it says.
         dropout: in place of the file's three, which must be equal otherwise.
 
     Raises:
-        FileNotFoundError: there is no such file.
-        PretrainedError: it is damaged, or of a model that no GPTConfig describes; names the key.
+        PretrainedError: they are of a model that no GPTConfig describes; names the key.
     """
-    with refusing(path):
-        keys = _canonical(path, read_object(path, MAX_BYTES))
-    _check_architecture(path, keys)
-    for key, value in REQUIRED.items():
-        if keys.get(key, value) not in (value, None):
-            raise PretrainedError(
-                path, f"{key}={keys[key]!r:.80} is not supported: a minigpt.GPT only has {value!r}"
-            )
+    check_architectures(path, keys, ARCHITECTURES)
+    keys = _canonical(path, keys)
     fields = {name: keys.get(key, default) for name, (key, default) in FIELDS.items()}
-    activation = keys.get("activation_function", ACTIVATION_DEFAULT)
-    if not isinstance(activation, str) or activation not in ACTIVATIONS:
-        known = ", ".join(ACTIVATIONS)
-        raise PretrainedError(
-            path, f"activation_function={activation!r:.80} is not supported: known are {known}"
-        )
-    fields["activation"] = ACTIVATIONS[activation]
+    function = keys.get("activation_function", ACTIVATION_DEFAULT)
+    fields["activation"] = activation(path, "activation_function", function)
     fields["dropout"] = _one_dropout(path, keys) if dropout is None else dropout
     return fields
 
@@ -122,31 +93,21 @@ def gpt2_config(
     Raises:
         ValueError: names an option that GPT-2 does not have.
     """
-    spelt_out = {  # what None means
+    implied = {  # what None means
         "n_kv_head": fields["n_head"],
         "head_width": fields["n_embd"] / fields["n_head"],
         "qkv_bias": fields["bias"],
     }
-    for name, only in GPT2_OPTIONS.items():
-        if fields[name] not in (only, spelt_out.get(name, only)):
-            raise ValueError(
-                f"{name}={fields[name]!r} cannot be saved as a GPT-2, which only has "
-                f"{name}={only!r}: save a checkpoint with minigpt.Trainer"
-            )
-    written = {ours: theirs for theirs, ours in reversed(ACTIVATIONS.items())}
-    if fields["activation"] not in written:
-        raise ValueError(
-            f"activation={fields['activation']!r} cannot be saved as a GPT-2, which only has "
-            f"{', '.join(written)}: save a checkpoint with minigpt.Trainer"
-        )
+    left_out = {name: None for name, meant in implied.items() if fields[name] == meant}
+    refuse_option({**fields, **left_out}, GPT2_OPTIONS, "GPT-2")
     return {
         "architectures": [ARCHITECTURES[0]],
         "model_type": "gpt2",
         "dtype": dtype,
         **{key: fields[name] for name, (key, _) in FIELDS.items()},
-        "activation_function": written[fields["activation"]],
+        "activation_function": name_of_activation(fields["activation"]),
         **dict.fromkeys(DROPOUTS, fields["dropout"]),
-        **{key: value for key, value in REQUIRED.items() if key.startswith("add")},
+        "add_cross_attention": False,
         "bos_token_id": end_of_text,
         "eos_token_id": end_of_text,
     }
@@ -160,20 +121,6 @@ def _canonical(path: Path, keys: dict[str, Any]) -> dict[str, Any]:
             if keys.setdefault(key, value) != value:
                 raise PretrainedError(path, f"{key}={keys[key]!r:.40} and {alias}={value!r:.40}")
     return keys
-
-
-def _check_architecture(path: Path, keys: Mapping[str, Any]) -> None:
-    model_type = keys.get("model_type")
-    if model_type != "gpt2":
-        came = f"model_type={model_type!r:.80}" if model_type is not None else "no model_type"
-        raise PretrainedError(path, f'{came}: minigpt only reads model_type="gpt2"')
-    architectures = keys.get("architectures") or [ARCHITECTURES[0]]
-    if not isinstance(architectures, list) or not set(ARCHITECTURES) & {*map(str, architectures)}:
-        raise PretrainedError(
-            path,
-            f"architectures={architectures!r:.80} is not supported: known are "
-            f"{', '.join(ARCHITECTURES)}",
-        )
 
 
 def _one_dropout(path: Path, keys: Mapping[str, Any]) -> Any:

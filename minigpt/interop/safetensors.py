@@ -13,16 +13,15 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
 from minigpt import checks
 from minigpt.atomic import replacing
 from minigpt.autograd import Array
-from minigpt.interop.array_file import ArrayFile
+from minigpt.interop.array_file import TensorFile, TensorInfo
 from minigpt.interop.errors import PretrainedError, refusing
 from minigpt.json_files import parse_object
 
@@ -30,24 +29,13 @@ ITEM_BYTES = {
     "BOOL": 1, "U8": 1, "I8": 1, "F8_E5M2": 1, "F8_E4M3": 1, "I16": 2, "U16": 2, "F16": 2,
     "BF16": 2, "I32": 4, "U32": 4, "F32": 4, "I64": 8, "U64": 8, "F64": 8,
 }  # fmt: skip
-STORED_AS = {"F16": "<f2", "BF16": "<u2", "F32": "<f4", "F64": "<f8"}  # what can be read
 METADATA = "__metadata__"
 MAX_BYTES = 8 << 20  # of a header: enough for some 60,000 tensors
 _ALIGNMENT = 64  # of the first array in files written here: a line of the cache
 _MAX_DIMENSIONS = 32  # as many as every NumPy has
 
 
-@dataclass(frozen=True)
-class Entry:
-    """What a header says of one array."""
-
-    dtype: str
-    shape: tuple[int, ...]
-    start: int  # in the file, in bytes
-    stop: int
-
-
-class SafetensorsFile:
+class SafetensorsFile(TensorFile):
     """The arrays of a file, each read when it is asked for.
 
     Args:
@@ -59,7 +47,7 @@ class SafetensorsFile:
             let it be replaced.
 
     Attributes:
-        entries: name -> dtype, shape and place of each array.
+        tensors: name -> type, shape and place of each array.
         metadata: strings by name, often empty.
 
     Raises:
@@ -67,9 +55,10 @@ class SafetensorsFile:
         PretrainedError: it is cut off, damaged, or another kind of file.
     """
 
+    READABLE: ClassVar = ("F16", "BF16", "F32", "F64")
+
     def __init__(self, path: Path, memory_map: bool = True) -> None:
-        self.path = path
-        self._file = ArrayFile(path)
+        super().__init__(path, memory_map)
         size = self._file.size
         with self._file.open() as file:
             header_bytes = int.from_bytes(file.read(8), "little")
@@ -78,54 +67,12 @@ class SafetensorsFile:
                 header = parse_object(file.read(header_bytes))
         self.metadata = self._metadata(header.pop(METADATA, {}))
         data_start = 8 + header_bytes
-        self.entries = {
-            name: self._entry(name, fields, data_start) for name, fields in header.items()
+        self.tensors = {
+            name: self._tensor(name, fields, data_start) for name, fields in header.items()
         }
         self._check_places(data_start, size)
-        self._data_start, self._data_bytes = data_start, size - data_start
-        self._copied: Array | None = None
-        self._memory_map = memory_map
         if memory_map:  # at once: a file that is replaced later does not matter then
             self._file.mapped()
-
-    def read(self, name: str) -> Array:
-        """An array as float32, or as float64 where it is stored so.
-
-        float16 and bfloat16 become float32, which holds each of their numbers exactly.
-
-        Raises:
-            PretrainedError: it is not stored as floats, or the file was changed meanwhile.
-        """
-        entry = self.entries[name]
-        if entry.dtype not in STORED_AS:
-            raise PretrainedError(
-                self.path,
-                f"tensor {name!r} is stored as {entry.dtype}: expected {', '.join(STORED_AS)}",
-            )
-        stored = np.dtype(STORED_AS[entry.dtype])
-        count = math.prod(entry.shape)
-        if self._memory_map and _lies_as_in_memory(stored, entry.start):
-            array = self._file.map(stored, count, entry.start)
-        elif _lies_as_in_memory(stored, start := entry.start - self._data_start):
-            array = self._copy()[start : start + count * stored.itemsize].view(stored)
-        else:
-            with self._file.open() as file:
-                array = np.fromfile(file, stored, count, offset=entry.start)
-        return _widened(array, entry.dtype).reshape(entry.shape)
-
-    def _copy(self) -> Array:
-        """The bytes of all arrays, read at once when first asked for.
-
-        A single large array takes its memory in large pages, several times as fast as one for each
-        array in the file.
-        """
-        if self._copied is None:
-            copied = np.empty(self._data_bytes, np.uint8)
-            with self._file.open() as file:
-                file.seek(self._data_start)
-                self._file.read_into(file, copied)
-            self._copied = copied
-        return self._copied
 
     def _check_header_size(self, header_bytes: int, size: int) -> None:
         if size < 8 or header_bytes > size - 8:
@@ -144,7 +91,7 @@ class SafetensorsFile:
             raise PretrainedError(self.path, f"its {METADATA} are not strings by name")
         return metadata
 
-    def _entry(self, name: str, fields: Any, data_start: int) -> Entry:
+    def _tensor(self, name: str, fields: Any, data_start: int) -> TensorInfo:
         """One line of the header, each field of its type, and the shape as large as the place."""
 
         def refuse(reason: str) -> PretrainedError:
@@ -165,21 +112,21 @@ class SafetensorsFile:
                 f"is {dtype}{shape!r:.80}, which takes {n_bytes:,} bytes, and has "
                 f"{offsets[1] - offsets[0]:,}"
             )
-        return Entry(dtype, tuple(shape), data_start + offsets[0], data_start + offsets[1])
+        return TensorInfo(dtype, tuple(shape), data_start + offsets[0], data_start + offsets[1])
 
     def _check_places(self, data_start: int, size: int) -> None:
         """The arrays lie one after the other, from the header's end to the file's."""
         end = data_start
-        for name, entry in sorted(
-            self.entries.items(), key=lambda item: (item[1].start, item[1].stop)
+        for name, tensor in sorted(
+            self.tensors.items(), key=lambda item: (item[1].start, item[1].stop)
         ):
-            if entry.start != end:
+            if tensor.start != end:
                 raise PretrainedError(
                     self.path,
-                    f"tensor {name!r:.80} begins at byte {entry.start:,}, where the one before it "
+                    f"tensor {name!r:.80} begins at byte {tensor.start:,}, where the one before it "
                     f"ends at {end:,}",
                 )
-            end = entry.stop
+            end = tensor.stop
         if end != size:
             raise PretrainedError(
                 self.path,
@@ -221,29 +168,6 @@ def _check_arrays(arrays: Any) -> None:
         checks.text("the name of an array", name)
         if getattr(array, "dtype", None) not in (np.float32, np.float64):
             raise checks.wrong_type(name, "an array of float32 or float64", array)
-
-
-def _lies_as_in_memory(stored: np.dtype[Any], start: int) -> bool:
-    """Whether bytes of the file can be an array's own: floats in this processor's byte order.
-
-    NumPy copies arrays that do not begin at a multiple of their numbers' size, over and over.
-    """
-    return (
-        stored.kind == "f"
-        and stored.itemsize >= 4
-        and stored.isnative
-        and not start % stored.itemsize
-    )
-
-
-def _widened(array: Array, dtype: str) -> Array:
-    if dtype == "BF16":  # the upper half of a float32
-        bits = array.astype(np.uint32)
-        bits <<= 16
-        return bits.view(np.float32)
-    if dtype == "F16":
-        return array.astype(np.float32)
-    return array.astype(array.dtype.newbyteorder("="), copy=False)
 
 
 def _are_sizes(values: Any) -> bool:

@@ -24,7 +24,7 @@ def open_weights(folder: Path, memory_map: bool = True) -> dict[str, Safetensors
     """
     if (folder / SINGLE).exists():
         file = SafetensorsFile(folder / SINGLE, memory_map)
-        return dict.fromkeys(file.entries, file)
+        return dict.fromkeys(file.tensors, file)
     if not (folder / INDEX).exists():
         raise PretrainedError(folder, _without_safetensors(folder))
     weight_map = read_index(folder / INDEX)
@@ -71,10 +71,10 @@ def _check_agreement(
 ) -> None:
     """Every tensor is in the one shard that the index names, and in no other."""
     for tensor, name in weight_map.items():
-        if tensor not in shards[name].entries:
+        if tensor not in shards[name].tensors:
             raise PretrainedError(path, f"tensor {tensor!r:.80} is not in its shard {name}")
     for name, shard in shards.items():
-        for tensor in shard.entries:
+        for tensor in shard.tensors:
             if weight_map.get(tensor) != name:
                 elsewhere = weight_map.get(tensor, "nowhere")
                 raise PretrainedError(

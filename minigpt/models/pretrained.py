@@ -1,4 +1,4 @@
-"""Models out of Hugging Face's GPT-2 folders, and into them."""
+"""Models out of published files, and into them."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from minigpt import checks
 from minigpt.atomic import replacing
 from minigpt.atomic_folder import replacing_files
 from minigpt.interop.errors import PretrainedError
-from minigpt.interop.gpt2_config import gpt2_config, read_gpt2_config
-from minigpt.interop.gpt2_weights import gpt2_tensors, read_gpt2_weights
-from minigpt.interop.hub import CONFIG, pretrained_folder
+from minigpt.interop.hub import CONFIG
+from minigpt.interop.published import as_published, open_published
 from minigpt.interop.safetensors import write_safetensors
 from minigpt.interop.sharded import INDEX, SINGLE
+from minigpt.interop.weights import read_weights
 from minigpt.nn import Module
 from minigpt.nn.initial_weights import without_initial_weights
 from minigpt.nn.lora import lora_parameters
@@ -47,29 +47,36 @@ class Pretrained(Module):
         folder_or_name: str | os.PathLike[str],
         *,
         dropout: float | None = None,
+        block_size: int | None = None,
         recompute: bool = False,
         memory_map: bool = True,
+        progress: bool = True,
     ) -> ModelType:
-        """The GPT-2 of a Hugging Face folder, in evaluation mode.
+        """A published model, in evaluation mode: GPT-2, Llama, Mistral, Qwen 2 or Qwen 3.
 
-        Weights in float16 and bfloat16 become float32, which holds all their numbers; those in
-        float64 stay so. Whatever does not fit is an error that names it.
+        Its files are a folder as Transformers writes it, or one GGUF file, as llama.cpp has them.
+        Weights in fewer bits than float32's become float32, which holds all their numbers; those
+        in float64 stay so. Whatever does not fit is an error that names it.
 
         Args:
             folder_or_name: a folder with ``config.json`` and ``model.safetensors`` (or shards with
-                their index); or "gpt2", "gpt2-medium", "gpt2-large", "gpt2-xl", "distilgpt2", or
-                "owner/name", which huggingface_hub fetches once and keeps. A folder comes first
-                wherever there is one.
+                their index); or a file ``….gguf``; or "gpt2", "gpt2-medium", "gpt2-large",
+                "gpt2-xl", "distilgpt2", or "owner/name", which huggingface_hub fetches once and
+                keeps. What is on the disk comes first.
             dropout: in place of what ``config.json`` says, for training on.
+            block_size: a shorter context than the model's own. A Mistral whose layers see a window
+                of tokens needs one that is no longer than the window.
             recompute: as :class:`GPTConfig` has it.
-            memory_map: let the parameters lie in the file, where their type and place allow, until
-                they are changed: the file must not be overwritten in place meanwhile, and on
-                Windows cannot be replaced. Training changes the copy in memory, never the file.
+            memory_map: let the parameters lie in the file, where their type, order and place
+                allow, until they are changed: the file must not be overwritten in place meanwhile,
+                and on Windows cannot be replaced. Training changes the copy in memory, never the
+                file.
+            progress: show a bar while a large model is read.
 
         Raises:
-            FileNotFoundError: no such folder, nor a name of a model.
-            PretrainedError: a file is damaged, or of a model that is not a GPT-2 (an OSError and a
-                ValueError).
+            FileNotFoundError: no such folder or file, nor a name of a model.
+            PretrainedError: a file is damaged, or of a model that is not one of these (an OSError
+                and a ValueError).
             ImportError: a name needs huggingface_hub, which is missing; says how to install it.
             HubError: a model could not be fetched (an OSError).
             ValueError, TypeError: a dropout that is not a probability, or another argument.
@@ -81,22 +88,15 @@ class Pretrained(Module):
             >>> import minigpt as mg
             >>> model = mg.GPT.from_pretrained("gpt2")  # doctest: +SKIP
         """
-        if dropout is not None:
-            checks.probability("dropout", dropout)
-        folder = pretrained_folder(folder_or_name)
-        path = folder / CONFIG
-        if not path.exists():
-            mend = "pass a Hugging Face GPT-2 folder"
-            if any(folder.glob("*.npz")):
-                mend = "minigpt's own checkpoints are read by mg.load_model(folder)"
-            raise PretrainedError(folder, f"it has no {CONFIG}: {mend}")
-        fields = read_gpt2_config(path, dropout)
+        _check_arguments(dropout, block_size, progress)
+        published = open_published(folder_or_name, dropout, block_size, memory_map)
         try:
-            config = cls.CONFIG(**fields)
+            config = cls.CONFIG(**published.fields)
         except (ValueError, TypeError) as error:
-            raise PretrainedError(path, f"by minigpt's names, {error}") from None
+            raise PretrainedError(published.described_in, f"by minigpt's names, {error}") from None
         config = dataclasses.replace(config, recompute=recompute)
-        arrays = read_gpt2_weights(folder, dataclasses.asdict(config), memory_map)
+        fields = dataclasses.asdict(config)
+        arrays = read_weights(published.path, published.files, fields, published.names, progress)
         make: Any = cls
         with without_initial_weights():
             model: ModelType = make(config)
@@ -137,9 +137,7 @@ class Pretrained(Module):
         path, fields = checks.path("folder", folder), dataclasses.asdict(self.config)
         arrays = {name: parameter.data for name, parameter in self.named_parameters()}
         end_of_text = None if tokenizer is None else _end_of_text(tokenizer, self.config)
-        dtype = next(iter(arrays.values())).dtype.name
-        description = gpt2_config(fields, dtype, end_of_text)
-        tensors = gpt2_tensors(fields, arrays)
+        description, tensors = as_published(fields, arrays, end_of_text)
         stale = _OF_A_MODEL if tokenizer is None else _OF_A_MODEL + _OF_A_TOKENIZER
         with replacing_files(path, last=CONFIG, stale=stale) as new:
             if tokenizer is not None:
@@ -168,9 +166,17 @@ def _write_json(path: Path, data: dict[str, Any]) -> None:
         file.write((json.dumps(data, indent=2) + "\n").encode())
 
 
+def _check_arguments(dropout: Any, block_size: Any, progress: Any) -> None:
+    if dropout is not None:
+        checks.probability("dropout", dropout)
+    if block_size is not None:
+        checks.size("block_size", block_size)
+    checks.flag("progress", progress)
+
+
 def _check_without_adapters(model: Module) -> None:
     if lora_parameters(model):
         raise ValueError(
-            "the model has low-rank adapters, which GPT-2's files cannot hold: fold them into its "
+            "the model has low-rank adapters, which such files cannot hold: fold them into its "
             "matrices first, minigpt.nn.merge_lora(model), or keep lora_state_dict(model)"
         )

@@ -41,7 +41,7 @@ def path(tmp_path) -> Path:
 def test_arrays_come_back(path, memory_map):
     file = SafetensorsFile(path, memory_map)
     assert file.metadata == {"format": "pt"}
-    assert list(file.entries) == list(ARRAYS)
+    assert list(file.tensors) == list(ARRAYS)
     for name, array in ARRAYS.items():
         read = file.read(name)
         np.testing.assert_array_equal(read, array, strict=True)
@@ -59,7 +59,7 @@ def test_any_arrays_under_any_names(tmp_path_factory, arrays):
     path = tmp_path_factory.mktemp("any") / "x"
     write_safetensors(path, arrays)
     file = SafetensorsFile(path, memory_map=False)
-    assert list(file.entries) == list(arrays)
+    assert list(file.tensors) == list(arrays)
     for name, array in arrays.items():
         np.testing.assert_array_equal(file.read(name), array, strict=True)
 
@@ -150,7 +150,7 @@ def test_arrays_outlive_a_file_that_is_replaced(path):
 
 def test_the_first_array_is_aligned_to_a_line_of_the_cache(path):
     file = SafetensorsFile(path)
-    assert file.entries["matrix"].start % 64 == 0
+    assert file.tensors["matrix"].start % 64 == 0
 
 
 # ── files that are not what they claim ────────────────────────────────────────────────────────────
@@ -164,7 +164,7 @@ def complaint(content: bytes, folder: Path) -> str:
     try:
         with pytest.raises(PretrainedError) as caught:
             file = SafetensorsFile(path)
-            for name in file.entries:
+            for name in file.tensors:
                 file.read(name)
         peak = tracemalloc.get_traced_memory()[1]
     finally:
@@ -314,7 +314,7 @@ def test_a_byte_of_the_header_changed_is_an_error_or_another_sound_file(tmp_path
     path.write_bytes(content)
     try:
         file = SafetensorsFile(path, memory_map=False)
-        arrays = {name: file.read(name) for name in file.entries}
+        arrays = {name: file.read(name) for name in file.tensors}
     except PretrainedError as error:
         assert str(error).startswith(str(path))
     else:
@@ -328,7 +328,7 @@ def test_a_byte_of_the_header_changed_is_an_error_or_another_sound_file(tmp_path
 def test_a_file_that_is_changed_while_it_is_read(path, happens):
     file = SafetensorsFile(path, memory_map=False)
     if happens == "shortened":
-        os.truncate(path, file.entries["vector"].start)
+        os.truncate(path, file.tensors["vector"].start)
     else:
         write_safetensors(path, ARRAYS, {"format": "pt"})
     with pytest.raises(PretrainedError, match="it was changed while it was read: try again"):

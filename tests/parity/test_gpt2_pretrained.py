@@ -146,7 +146,7 @@ def test_weights_under_the_heads_name_only_and_with_wrappers_prefixes(tmp_path):
     expected = their_logits(theirs, ids)
     theirs.save_pretrained(tmp_path)
     save_model(theirs, str(tmp_path / "model.safetensors"))
-    names = SafetensorsFile(tmp_path / "model.safetensors", memory_map=False).entries
+    names = SafetensorsFile(tmp_path / "model.safetensors", memory_map=False).tensors
     assert ("lm_head.weight" in names) != ("transformer.wte.weight" in names)
     np.testing.assert_allclose(GPT.from_pretrained(tmp_path)(ids).data, expected, atol=1e-4)
     state = {n: t.clone() for n, t in theirs.state_dict().items() if "wte" not in n}
@@ -223,7 +223,7 @@ def test_as_openai_published_it(tmp_path):
     theirs = gpt2()
     theirs.save_pretrained(tmp_path)
     file = SafetensorsFile(tmp_path / "model.safetensors", memory_map=False)
-    arrays = {name.removeprefix("transformer."): file.read(name) for name in file.entries}
+    arrays = {name.removeprefix("transformer."): file.read(name) for name in file.tensors}
     mask = np.tri(96, dtype=np.float32)[None, None]
     arrays |= {f"h.{layer}.attn.bias": mask for layer in range(3)}
     path = tmp_path / "model.safetensors"
