@@ -63,9 +63,8 @@ def read_gpt2_folder(folder: Path) -> Parts:
         added = added_tokens(declared, id_of)
         tokens_without_merges(id_of, merges, added)
         parts = assemble(id_of, merges, added, "gpt2")
-        if declared.bos_token is None:  # as GPT-2's class has it where nothing else is said
-            declared = declared._replace(bos_token=END_OF_TEXT)
-        return with_conventions(parts, declared, None)
+        before_text = declared.bos_token if declared.add_bos_token else None
+        return with_conventions(parts, declared, before_text)
     except ValueError as error:
         raise TokenizerFileError(f"{folder}: {error}") from None
 

@@ -20,6 +20,7 @@ from minigpt.tokenizers.files.reading import TokenizerFileError, read_json, read
 CONFIG, ADDED, SPECIAL = "tokenizer_config.json", "added_tokens.json", "special_tokens_map.json"
 # The tokens with a part to play, in the order in which they get ids where they have none.
 NAMED = ("bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token")
+CONVENTIONAL = NAMED[:2]  # GPT-2's class has names for these where nothing is said
 LISTS = ("extra_special_tokens", "additional_special_tokens")
 OPTIONS = ("lstrip", "rstrip", "single_word", "normalized")
 REFUSED = ("add_prefix_space", "split_special_tokens", "add_eos_token")  # what changes ids
@@ -36,7 +37,7 @@ class Declared(NamedTuple):
         files: whether there is any such file.
         complete: whether the options of ``placed`` are told, and not only their ids.
         bos_token, eos_token: names that the configuration gives.
-        add_bos_token: whether a text begins with the former; None where it does not say.
+        add_bos_token: whether a text begins with the former; a tokenizer.json says so itself.
         chat_template: how a conversation is written.
     """
 
@@ -46,7 +47,7 @@ class Declared(NamedTuple):
     complete: bool
     bos_token: str | None = None
     eos_token: str | None = None
-    add_bos_token: bool | None = None
+    add_bos_token: bool = False
     chat_template: str | None = None
 
 
@@ -66,8 +67,9 @@ def declared_tokens(folder: Path, has_tokenizer_json: bool) -> Declared:
         else:
             named = _named(config | _read_object(folder / SPECIAL))
             placed = _encoder(_read_object(folder / ADDED), named)
-        bos_token, eos_token = (_name(config, key) for key in ("bos_token", "eos_token"))
-        add_bos_token = config.get("add_bos_token")
+        defaults = {} if has_tokenizer_json else dict.fromkeys(CONVENTIONAL, END_OF_TEXT)
+        bos_token, eos_token = (_name(defaults | config, key) for key in CONVENTIONAL)
+        add_bos_token = config.get("add_bos_token") is True
         chat_template = _chat_template(folder, config)
     except (TypeError, ValueError) as error:
         if isinstance(error, TokenizerFileError):
@@ -113,21 +115,25 @@ def with_conventions(parts: Parts, declared: Declared | None, before_text: str |
 
     Args:
         parts: of a tokenizer.
-        declared: what the files beside it say, which comes first.
-        before_text: the token that a ``tokenizer.json`` puts before a text, if any.
+        declared: what the files of its folder say.
+        before_text: the token that goes before a text, if one does.
+
+    Raises:
+        ValueError: the files say that it is another one.
     """
     declared = declared or Declared({}, {}, files=False, complete=False)
-    bos_token, add_bos_token = declared.bos_token, declared.add_bos_token
-    if add_bos_token is None:
-        add_bos_token = before_text is not None
-        bos_token = before_text or bos_token
-    add_bos_token = add_bos_token and bos_token is not None
-    if not add_bos_token and declared.chat_template is None:
+    bos_token = declared.bos_token or before_text
+    if before_text not in (None, bos_token):
+        raise ValueError(
+            f"tokenizer.json puts {checks.shown(before_text)} before a text, and bos_token of "
+            f"{CONFIG} is {checks.shown(bos_token)}: remove the file that is out of date"
+        )
+    if before_text is None and declared.chat_template is None:
         return parts
     return parts._replace(
         bos_token=bos_token,
         eos_token=declared.eos_token,
-        add_bos_token=add_bos_token,
+        add_bos_token=before_text is not None,
         chat_template=declared.chat_template,
     )
 

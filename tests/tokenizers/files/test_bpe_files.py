@@ -584,27 +584,29 @@ def test_a_token_before_every_text(tmp_path: Path) -> None:
         tokenizer = with_config(tmp_path, {**adds, "post_processor": part})
         assert (tokenizer.bos_token, tokenizer.add_bos_token) == (END, True)
         assert tokenizer.leading_ids == (278,) and tokenizer.encode("the hat") == plain
-    # What lies beside it comes first, where it says anything.
-    assert with_config(tmp_path, adds, bos_token="末", eos_token="末").bos_token == END
-    assert with_config(tmp_path, adds, bos_token="末", add_bos_token=True).leading_ids == (279,)
-    assert with_config(tmp_path, adds, bos_token=END, add_bos_token=False) == TOKENIZER
-    assert with_config(tmp_path, hugging_face(), bos_token=END) == TOKENIZER
-    assert with_config(tmp_path, hugging_face(), add_bos_token=True) == TOKENIZER  # which one?
-    assert with_config(tmp_path, hugging_face(), bos_token=END, add_bos_token=True) == with_config(
-        tmp_path, adds
-    )
+    # Nothing beside a tokenizer.json adds one to a text, or takes it away.
+    for add_bos_token in (False, True):
+        said = {"bos_token": END, "eos_token": "末", "add_bos_token": add_bos_token}
+        assert with_config(tmp_path, adds, **said).leading_ids == (278,)
+        assert with_config(tmp_path, adds, **said).eos_token == "末"
+        assert with_config(tmp_path, hugging_face(), **said) == TOKENIZER
+    with pytest.raises(TokenizerFileError, match=r"before a text, and bos_token of .* is '末'"):
+        with_config(tmp_path, adds, bos_token="末")
 
 
 def test_a_token_before_every_text_of_gpt2s_files(tmp_path: Path) -> None:
     gpt2_files(tmp_path)
     config = json.loads((tmp_path / "tokenizer_config.json").read_text(encoding="utf-8"))
-    for bos_token, leading in (("末", (279,)), (END, (278,)), (None, (278,))):
+    for bos_token, leading in (("末", (279,)), (END, (278,)), (None, ()), ("", (278,))):
         config |= {"bos_token": bos_token, "add_bos_token": True}
+        if bos_token == "":
+            del config["bos_token"]  # which GPT-2's class has by itself
         (tmp_path / "tokenizer_config.json").write_text(json.dumps(config), encoding="utf-8")
         tokenizer = load_tokenizer(tmp_path)
         assert isinstance(tokenizer, BPETokenizer) and tokenizer.leading_ids == leading
-        with pytest.raises(ValueError, match="add_bos_token=True cannot be told in GPT-2's files"):
-            tokenizer.to_gpt2(tmp_path / "again")
+        if leading:
+            with pytest.raises(ValueError, match="add_bos_token=True cannot be told in GPT-2's"):
+                tokenizer.to_gpt2(tmp_path / "again")
 
 
 def test_where_a_chat_template_stands(tmp_path: Path) -> None:
