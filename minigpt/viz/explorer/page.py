@@ -105,7 +105,8 @@ class Explorer:
         self.html = _page(payload, title)
         counts = ", ".join(str(len(one["ids"])) for one in texts)
         self._summary = (
-            f"{counts} tokens, {about['layers']} layers of {about['heads']} heads, "
+            f"{counts} tokens, {_count(about['layers'], 'layer')} of "
+            f"{_count(about['heads'], 'head')}, "
             f"{'computed in the page' if payload['live'] else 'recorded'}"
         )
 
@@ -174,6 +175,10 @@ def _page(payload: dict[str, Any], title: str) -> str:
     }
     template = (files / "page.html").read_text(encoding="utf-8")
     return re.sub(r"\{\{(\w+)\}\}", lambda match: parts[match[1]], template)
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" + "s" * (number != 1)
 
 
 def _sha256(script: str) -> str:

@@ -38,12 +38,23 @@ function setTheme(theme) {
     document.documentElement.dataset.chosen = theme;
     byId("theme-name").textContent = theme;
     readDeepness();
+    showLegend();
     all.reset(state.source);
     render();
 }
 byId("theme").onclick = () =>
     setTheme(THEMES[(THEMES.indexOf(document.documentElement.dataset.chosen) + 1) % 3]);
 prefersDark.onchange = () => setTheme(document.documentElement.dataset.chosen);
+
+/** How deep the shades of some shares are. */
+function showLegend() {
+    const samples = [0, 0.01, 0.1, 0.3, 1].map((share) => {
+        const sample = element("span", { className: "token sample" }, `${share * 100} %`);
+        shade(sample, share);
+        return sample;
+    });
+    byId("legend").replaceChildren("looked at: ", ...samples);
+}
 
 function start() {
     const n = (count, noun) => `${count.toLocaleString("en")} ${noun}${count === 1 ? "" : "s"}`;
@@ -75,14 +86,6 @@ function start() {
             })),
         ],
         (head) => set({ head: Number(head) }),
-    );
-    byId("legend").append(
-        "looked at: ",
-        ...[0, 0.01, 0.1, 0.3, 1].map((share) => {
-            const box = element("span", { className: "token sample" }, `${share * 100} %`);
-            shade(box, share);
-            return box;
-        }),
     );
     byId("texts-label").hidden = recordings.length < 2;
     byId("texts").append(
