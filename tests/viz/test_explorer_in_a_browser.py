@@ -20,6 +20,7 @@ import numpy as np
 import pytest
 
 import minigpt as mg
+from minigpt.nn import RotaryScaling
 from minigpt.sampling import apply_temperature, softmax, top_k_filter, top_p_filter
 from minigpt.tensor import Tensor
 from minigpt.tokenizers.bpe.patterns import NAMED, SplitPattern
@@ -193,6 +194,10 @@ def test_a_model_that_sees_what_follows(browser, show):
 
 # ── live: the same GPT in JavaScript ──────────────────────────────────────────────────────────
 
+LLAMA: dict[str, Any] = {
+    "positions": "rotary", "normalization": "rms", "mlp": "gated", "activation": "silu",
+    "bias": False, "tie_head": False,
+}  # fmt: skip
 OPTIONS: list[dict[str, Any]] = [
     {},
     {"norm": "post", "positions": "sinusoidal", "activation": "relu", "tie_head": False},
@@ -200,10 +205,16 @@ OPTIONS: list[dict[str, Any]] = [
     {"positions": "alibi", "alibi_scale": 2.0, "activation": "gelu_erf", "n_inner": 24},
     {"positions": "alibi", "n_head": 4, "scale_attention_by_layer": True, "activation": "silu"},
     {"scale_attention": False, "residual": False, "layer_norm_eps": 1e-3, "bias": False},
+    {**LLAMA, "n_head": 4, "n_kv_head": 2},
+    {**LLAMA, "qk_norm": True, "head_width": 12, "qkv_bias": True, "rotary_base": 500.0},
+    {**LLAMA, "rotary_scaling": RotaryScaling("linear", 4.0), "norm": "post"},
+    {**LLAMA, "rotary_scaling": RotaryScaling("llama3", 8.0, 1.0, 4.0, 16), "n_kv_head": 1},
+    {"positions": "rotary", "activation": "relu_squared", "qk_norm": True, "norm": "none"},
+    {"normalization": "rms", "mlp": "gated", "activation": "gelu_tanh", "positions": "alibi"},
 ]
 
 
-@pytest.mark.parametrize("options", OPTIONS, ids=lambda o: " ".join(map(str, o.values())) or "gpt2")
+@pytest.mark.parametrize("options", OPTIONS, ids=lambda o: ",".join(o) or "gpt2")
 def test_the_page_computes_what_the_model_computes(browser, show, options):
     model = tiny_gpt(**{"n_layer": 3, **options})
     show(model)
@@ -322,6 +333,31 @@ def test_words_that_are_tokens_whatever_the_merges_make_of_them(browser, show):
         tokenizer = mg.BPETokenizer(vocab, [(b"a", b"b")], ignore_merges=ignore)
         show(tiny_gpt(258), tokenizer, "a")
         assert browser.run("return tokenizer.encode('abc').ids") == tokenizer.encode("abc")
+
+
+def test_texts_in_normal_form_c_after_a_token_of_their_beginning(browser, show):
+    parts = PAIRS.vocab, PAIRS.merges, ["<s>"]
+    tokenizer = mg.BPETokenizer(*parts, normalization="NFC", bos_token="<s>", add_bos_token=True)
+    model = tiny_gpt(tokenizer.vocab_size)
+    show(model, tokenizer, "cafe")
+    assert tokens_of(browser) == [*tokenizer.leading_ids, *tokenizer.encode("cafe")]
+    assert browser.run("return document.getElementById('prompt').value") == "cafe"
+    browser.type("#prompt", "\u0301 a")
+    browser.until("return document.getElementById('prompt').value.endsWith(' a')")
+    ids = [*tokenizer.leading_ids, *tokenizer.encode("cafe\u0301 a")]
+    browser.until(f"return state.source.ids.length === {len(ids)}")
+    assert_live_numbers(browser, model, ids)
+    browser.click("#take-back")
+    browser.until(f"return state.source.ids.length === {len(ids) - 1}")
+    assert not browser.run("return document.getElementById('prompt').value").startswith("<s>")
+
+
+def test_a_word_with_a_byte_that_the_vocabulary_lacks_is_named_and_left_out(browser, show):
+    vocab = {i: bytes([i]) for i in range(128)}
+    show(tiny_gpt(128), mg.BPETokenizer(vocab, []), "a")
+    browser.type("#prompt", " é b")
+    browser.until("return state.source.ids.length === 3")
+    assert browser.run("return document.getElementById('note').textContent").endswith(": ␣é")
 
 
 def test_a_tokenizer_that_the_page_does_not_know_lets_it_write_but_not_type(browser, show):

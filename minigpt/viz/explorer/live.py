@@ -17,8 +17,11 @@ MOST_PARAMETERS = 2_000_000  # of a model in a page: 10.7 MB of it
 COMPUTED = {
     "vocab_size", "block_size", "n_layer", "n_head", "n_embd", "activation", "norm", "positions",
     "layer_norm_eps", "residual", "alibi_scale", "scale_attention", "scale_attention_by_layer",
+    "normalization", "mlp", "n_kv_head", "head_width", "qk_norm", "rotary_base", "rotary_scaling",
+    "causal",
 }  # fmt: skip
-WITHOUT_EFFECT = {"dropout", "bias", "tie_head", "n_inner", "init_std", "recompute"}
+# What the weights tell, and what is for training.
+NOT_NEEDED = {"bias", "qkv_bias", "tie_head", "n_inner", "dropout", "init_std", "recompute"}
 
 
 def why_recorded(model: GPT) -> str:
@@ -29,7 +32,7 @@ def why_recorded(model: GPT) -> str:
     if not c.causal:
         return "with causal=False each token sees the later ones, so that all must be read anew"
     for field in dataclasses.fields(c):
-        known = field.name in COMPUTED | WITHOUT_EFFECT | {"causal"}
+        known = field.name in COMPUTED | NOT_NEEDED
         if not known and getattr(c, field.name) != field.default:
             return f"the page does not compute {field.name}={getattr(c, field.name)!r}"
     plain = GPT(c)
@@ -78,6 +81,7 @@ def live_tokenizer(tokenizer: Tokenizer) -> dict[str, Any]:
             "type": "char",
             "characters": len(tokenizer.characters),
             "unknown": tokenizer.unknown_id,
+            "leading": [],
         }
     assert isinstance(tokenizer, BPETokenizer)  # why_no_typing said so
     return {
@@ -86,6 +90,8 @@ def live_tokenizer(tokenizer: Tokenizer) -> dict[str, Any]:
         "merges": [[byte_string(left), byte_string(right)] for left, right in tokenizer.merges],
         "special": sorted(tokenizer.special_tokens.values()),
         "ignoreMerges": tokenizer.ignore_merges,
+        "normalization": tokenizer.normalization,
+        "leading": list(tokenizer.leading_ids),
     }
 
 

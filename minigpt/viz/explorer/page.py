@@ -16,6 +16,7 @@ from minigpt import checks
 from minigpt.atomic import replacing
 from minigpt.models import GPT
 from minigpt.progress_bar import ProgressBar
+from minigpt.sampling.prompts import encode_prompt
 from minigpt.tokenizers import Tokenizer
 from minigpt.viz.explorer.live import (
     live_model,
@@ -188,10 +189,10 @@ def _sha256(script: str) -> str:
 def _encoded(
     model: GPT, tokenizer: Tokenizer, text: str, allowed_special: str | Collection[str]
 ) -> list[int]:
-    """The tokens of a text, where the model can read that many."""
-    ids = tokenizer.encode(text, allowed_special)
-    if not ids:
+    """The tokens of a text as the model is to read it, where it can read that many."""
+    if not text:
         raise checks.wrong_value("text", "of at least one token", text)
+    ids = encode_prompt(tokenizer, text, model.config.vocab_size, allowed_special)
     if len(ids) > model.config.block_size:
         raise ValueError(
             f"text has {len(ids):,} tokens, and the context holds {model.config.block_size:,} "

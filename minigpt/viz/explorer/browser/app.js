@@ -4,6 +4,7 @@
 const recordings = PAYLOAD.texts.map((text) => new Recorded(text));
 const live = PAYLOAD.live ? new Live(new GPT(PAYLOAD.live)) : null;
 const tokenizer = PAYLOAD.tokenizer ? makeTokenizer(PAYLOAD.tokenizer, PAYLOAD.vocabulary) : null;
+const leading = PAYLOAD.tokenizer?.leading ?? []; // what the model reads before every text
 
 const state = {
     text: 0, // which of the recorded texts
@@ -136,22 +137,25 @@ function chooseText(n) {
         hovered: null,
     });
     byId("texts").value = n;
-    byId("prompt").value = decode(source.ids);
+    byId("prompt").value = textShown(source.ids);
     say("");
     rebuild();
     return follow(source.ids, source);
 }
 
-/** Have the model in this page read other tokens; a recorded text is shown as recorded. */
+/**
+ * Have the model in this page read other tokens; a recorded text is shown as recorded. False where
+ * other tokens came meanwhile.
+ */
 async function follow(ids, recorded = null) {
     state.ids = ids;
-    if (!live || ids.length === 0) return;
+    if (!live || ids.length === 0) return false;
     const seen = ids.slice(-ABOUT.context),
         started = performance.now(),
         kept = live.common(seen);
-    if (!(await live.read(seen))) return; // newer text came meanwhile
+    if (!(await live.read(seen))) return false;
     writer.show(live);
-    if (recorded) return;
+    if (recorded) return true;
     Object.assign(state, { source: live, token: seen.length - 1, hovered: null });
     const dropped = ids.length - seen.length;
     say(
@@ -167,25 +171,33 @@ async function follow(ids, recorded = null) {
     byId("check").dataset.tokens = seen.length;
     rebuild();
     writeHash();
+    return true;
+}
+
+/** The text of tokens, without what the model reads before every text. */
+function textShown(ids) {
+    const isLed = leading.every((id, i) => ids[i] === id);
+    return decode(isLed ? ids.slice(leading.length) : ids);
 }
 
 /** What was typed, as tokens. */
-function typed() {
+async function typed() {
     writer?.stop();
     const { ids, unknown } = tokenizer.encode(byId("prompt").value);
+    ids.unshift(...leading);
     if (ids.length === 0) {
         say("Type something: the model needs a token at least.");
         return;
     }
-    follow(ids).then(() => {
-        if (unknown.length)
-            say(`Left out, as the model never saw them: ${unknown.map(visible).join(" ")}`);
-    });
+    const isShown = await follow(ids);
+    if (isShown && unknown.length) {
+        say(`Left out, as the model never saw them: ${unknown.map(visible).join(" ")}`);
+    }
 }
 
 function write(id) {
     const ids = [...state.ids, id];
-    byId("prompt").value = decode(ids);
+    byId("prompt").value = textShown(ids);
     return follow(ids);
 }
 
@@ -193,7 +205,7 @@ function takeBack() {
     writer.stop();
     if (state.ids.length < 2) return;
     const ids = state.ids.slice(0, -1);
-    byId("prompt").value = decode(ids);
+    byId("prompt").value = textShown(ids);
     follow(ids);
 }
 

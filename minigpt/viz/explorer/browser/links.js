@@ -30,8 +30,7 @@ async function readHash() {
     state.head = number("head", 1, ABOUT.heads, MEAN + 1) - 1;
     if (tokenizer && !live.isWrong && view.has("say")) {
         byId("prompt").value = view.get("say");
-        const { ids } = tokenizer.encode(byId("prompt").value);
-        if (ids.length) await follow(ids);
+        await typed();
     } else if (text !== state.text) chooseText(text);
     state.token = number("token", 1, state.source.ids.length, state.token + 1) - 1;
     render();

@@ -40,7 +40,8 @@ const PATTERNS = {
 
 /** A token is a string of bytes: each word begins as its bytes, and known pairs become one. */
 class BPETokenizer {
-    constructor({ pattern, merges, special, ignoreMerges }, vocabulary) {
+    constructor({ pattern, merges, special, ignoreMerges, normalization }, vocabulary) {
+        this.normalization = normalization;
         const added = new Set(special);
         this.idOf = new Map();
         vocabulary.forEach((bytes, id) => {
@@ -59,13 +60,17 @@ class BPETokenizer {
 
     encode(text) {
         const ids = [];
-        const whole = text.replace(/\p{Surrogate}/gu, "\ufffd"); // half a pair
-        const words = this.words ? (whole.match(this.words) ?? []) : [whole];
-        for (const word of words) {
+        const unknown = [];
+        let whole = text.replace(/\p{Surrogate}/gu, "\ufffd"); // half a pair is not a character
+        if (this.normalization) whole = whole.normalize(this.normalization);
+        for (const word of this.words ? (whole.match(this.words) ?? []) : [whole]) {
             if (!this.known.has(word)) this.known.set(word, this.encodeWord(byteStringOf(word)));
-            ids.push(...this.known.get(word));
+            const tokens = this.known.get(word);
+            if (tokens.includes(undefined))
+                unknown.push(word); // of a byte that has no token
+            else ids.push(...tokens);
         }
-        return { ids, unknown: [] };
+        return { ids, unknown };
     }
 
     /** While there is a pair with a rank, the lowest is merged, and of equal ones the leftmost. */
