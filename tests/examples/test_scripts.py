@@ -182,6 +182,15 @@ def test_look_inside(run, trained):
     assert Path("p.png").read_bytes().startswith(b"\x89PNG")
 
 
+def test_explore(run, trained):
+    code, out, err = run("explore", "--checkpoint r --text", "to be", "or not")
+    assert (code, err) == (0, "")
+    first, second = out.splitlines()
+    assert first.startswith("explorer.html: Explorer(5, 6 tokens, 1 layer of 2 heads, computed in")
+    assert second == f"Open it in a browser: {Path('explorer.html').resolve().as_uri()}"
+    assert Path("explorer.html").read_text(encoding="utf-8").startswith("<!doctype html>")
+
+
 def test_look_inside_shows_half_characters_and_what_no_font_has(run, monkeypatch):
     pytest.importorskip("matplotlib")
     from matplotlib.figure import Figure
@@ -364,6 +373,9 @@ def test_the_run_of_somebody_else_is_kept(run, trained, tiny, script):
         ("evaluate", "--checkpoint r --data half", "half lacks val.npy: run data/prepare.py"),
         ("evaluate", "--checkpoint r --part some", "invalid choice: 'some'"),
         ("evaluate", "--checkpoint mute", "mute holds no tokenizer"),
+        ("explore", "--checkpoint r --text tobeornotto", "tokens, and the context holds 8"),
+        ("explore", "--checkpoint r --text Ä", "characters that the tokenizer does not know"),
+        ("explore", "--checkpoint mute", "mute holds no tokenizer"),
         ("generate", "--checkpoint r --prompt Ä", "characters that the tokenizer does not know"),
         ("generate", "--checkpoint r --samples 0", "--samples: must be an integer of at least 1"),
         (
@@ -439,6 +451,7 @@ def test_a_run_that_diverges(run, tiny, monkeypatch, script):
             "--checkpoint r --data text.txt --stride 2",
             "minigpt.sampling.token_log_probabilities",
         ),
+        ("explore", "--checkpoint r --text to", "minigpt.load_model"),
         ("generate", "--checkpoint r", "minigpt.Sampler.stream"),
         ("generate", "--checkpoint r --samples 2", "minigpt.Sampler.generate"),
         ("look_inside", "--checkpoint r", "minigpt.load_model"),

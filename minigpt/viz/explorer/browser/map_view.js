@@ -1,0 +1,180 @@
+"use strict";
+// The map of one head: row by row, where each token looks. It can be saved as vector graphics.
+
+const LABEL = 84; // pixels for the tokens at the left and above
+const LONGEST_LABEL = 11;
+const LEAST_FOR_LABELS = 9; // pixels of a cell
+const LONG = 24; // tokens, from where the map takes the whole width
+
+class MapView {
+    constructor(look, choose) {
+        this.canvas = byId("map");
+        this.look = look;
+        this.canvas.onmousemove = (event) => this.point(event);
+        this.canvas.onmouseleave = () => {
+            this.isPointed = false;
+            look(null);
+        };
+        this.canvas.onclick = (event) => {
+            const [, row] = this.at(event);
+            if (row !== null) choose(row);
+        };
+        byId("save-map").onclick = () => this.save();
+    }
+
+    at(event) {
+        const inside = (pixels) => {
+            const n = Math.floor((pixels - this.margin) / this.cell);
+            return n >= 0 && n < this.source.ids.length ? n : null;
+        };
+        return [inside(event.offsetX), inside(event.offsetY)];
+    }
+
+    point(event) {
+        const [column, row] = this.at(event);
+        if (column === null || row === null) return;
+        this.isPointed = true;
+        this.look(row);
+        const weight = this.source.weights(this.layer, this.head, row)[column];
+        byId("map-value").replaceChildren(
+            tokenElement(this.source.ids[row]),
+            weight === undefined ? " cannot see " : " looks at ",
+            tokenElement(this.source.ids[column]),
+            weight === undefined ? ": it comes later" : `: ${percent(weight)}`,
+        );
+    }
+
+    show(source, layer, head, t) {
+        Object.assign(this, { source, layer, head });
+        const T = source.ids.length;
+        byId("maps").classList.toggle("long", T > LONG);
+        const room = Math.min(this.canvas.parentElement.clientWidth, 820);
+        this.margin = LABEL;
+        this.cell = Math.min(26, (room - this.margin) / T);
+        if (this.cell < LEAST_FOR_LABELS) {
+            this.margin = 0;
+            this.cell = room / T;
+        }
+        const side = this.cell * T,
+            context = prepared(this.canvas, this.margin + side, this.margin + side);
+        context.imageSmoothingEnabled = false;
+        const key = `${layer} ${head}`;
+        if (
+            this.imageOf?.source !== source ||
+            this.imageOf.key !== key ||
+            this.imageOf.length !== T ||
+            this.imageOf.theme !== color("--paper-rgb")
+        ) {
+            this.imageOf = {
+                source,
+                key,
+                length: T,
+                theme: color("--paper-rgb"),
+                canvas: mapImage(source, layer, head),
+            };
+        }
+        context.drawImage(this.imageOf.canvas, this.margin, this.margin, side, side);
+        if (this.margin) this.drawLabels(context, t);
+        context.strokeStyle = color("--ink");
+        context.lineWidth = 1.5;
+        context.strokeRect(this.margin + 0.75, this.margin + t * this.cell, side - 1.5, this.cell);
+        this.canvas.setAttribute(
+            "aria-label",
+            `Attention map of layer ${layer}, ${headName(head)}`,
+        );
+        byId("map-title").textContent = `Layer ${layer}, ${headName(head)}: the whole map`;
+        if (!this.isPointed)
+            byId("map-value").textContent =
+                "Each row is a token that looks; each column one that is looked at.";
+    }
+
+    drawLabels(context, t) {
+        context.font = `${Math.min(12, this.cell)}px system-ui, sans-serif`;
+        context.textBaseline = "middle";
+        this.source.ids.forEach((id, i) => {
+            const text = shortened(label(id).text),
+                middle = this.margin + (i + 0.5) * this.cell;
+            context.fillStyle = color(i === t ? "--ink" : "--muted");
+            context.textAlign = "right";
+            context.fillText(text, this.margin - 5, middle);
+            context.save();
+            context.translate(middle, this.margin - 5);
+            context.rotate(-Math.PI / 2);
+            context.textAlign = "left";
+            context.fillText(text, 0, 0);
+            context.restore();
+        });
+    }
+
+    /** The map as an SVG file: squares, and the tokens as text. */
+    save() {
+        const blob = new Blob([mapSvg(this.source, this.layer, this.head)], {
+            type: "image/svg+xml",
+        });
+        const link = element("a", {
+            href: URL.createObjectURL(blob),
+            download: `layer-${this.layer}-${headName(this.head).replaceAll(" ", "-")}.svg`,
+        });
+        document.body.append(link);
+        link.click();
+        link.remove();
+        setTimeout(() => URL.revokeObjectURL(link.href), 1000);
+    }
+}
+
+function headName(head) {
+    return head === MEAN ? "mean of its heads" : `head ${head + 1}`;
+}
+
+function shortened(text) {
+    const characters = [...text];
+    return characters.length <= LONGEST_LABEL
+        ? text
+        : `${characters.slice(0, LONGEST_LABEL - 1).join("")}…`;
+}
+
+function mapSvg(source, layer, head) {
+    const cell = 16;
+    const side = LABEL + cell * source.ids.length;
+    const squares = [];
+    const texts = [];
+    const tag = (name, attributes, content) => {
+        const listed = Object.entries(attributes).map(([key, value]) => ` ${key}="${value}"`);
+        return `<${name}${listed.join("")}>${content}</${name}>`;
+    };
+    source.ids.forEach((id, t) => {
+        const name = escapeXml(shortened(label(id).text));
+        const y = LABEL + t * cell;
+        const turn = `translate(${y + cell / 2 + 4} ${LABEL - 5}) rotate(-90)`;
+        texts.push(tag("text", { x: LABEL - 5, y: y + cell / 2 + 4, "text-anchor": "end" }, name));
+        texts.push(tag("text", { transform: turn }, name));
+        source.weights(layer, head, t).forEach((weight, j) => {
+            if (weight < 0.0005) return; // nothing would be seen of it
+            const place = { x: LABEL + j * cell, y, width: cell, height: cell };
+            const square = { ...place, "fill-opacity": depth(weight).toFixed(3) };
+            squares.push(tag("rect", square, tag("title", {}, percent(weight))));
+        });
+    });
+    const size = { width: side, height: side };
+    return tag(
+        "svg",
+        {
+            xmlns: "http://www.w3.org/2000/svg",
+            ...size,
+            "font-family": "sans-serif",
+            "font-size": 12,
+        },
+        tag("title", {}, `Layer ${layer}, ${headName(head)}`) +
+            tag("rect", { ...size, fill: "white" }, "") +
+            tag(
+                "g",
+                { fill: `rgb(${color("--accent-rgb").replaceAll(" ", ",")})` },
+                squares.join(""),
+            ) +
+            tag("g", { fill: "black" }, texts.join("")),
+    );
+}
+
+function escapeXml(text) {
+    return text.replace(/[<>&"']/g, (c) => `&#${c.charCodeAt(0)};`);
+}
