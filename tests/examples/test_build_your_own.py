@@ -1,4 +1,4 @@
-"""The assignment of examples/build_your_own: right solutions pass, and wrong ones are put in words."""
+"""examples/build_your_own: right solutions pass, and wrong ones are put in words."""
 
 from __future__ import annotations
 
