@@ -22,7 +22,7 @@ def gpt(positions="learned", dtype=np.float32, **options):
     return model.astype(dtype)
 
 
-@pytest.fixture(scope="module", params=["learned", "sinusoidal"])
+@pytest.fixture(scope="module", params=["learned", "sinusoidal", "rotary"])
 def model(request):
     return gpt(request.param)
 
