@@ -72,6 +72,15 @@ def check_architectures(path: Path, keys: Mapping[str, Any], known: Sequence[str
         )
 
 
+def check_own_context(path: Path, context: Any, wanted: int | None) -> None:
+    """Raise unless the context that is wanted is a file's own."""
+    if wanted not in (None, context):
+        raise PretrainedError(
+            path, f"block_size={wanted} is for models with rotary positions: this one has an "
+            f"embedding for each of {context!r:.40} places"
+        )  # fmt: skip
+
+
 def activation(path: Path, key: str, value: Any) -> str:
     """GPTConfig's name of an activation."""
     if not isinstance(value, str) or value not in ACTIVATIONS:

@@ -13,10 +13,12 @@ import numpy as np
 
 from minigpt import checks
 from minigpt.functional.rotary import RotaryScaling, rotary_frequencies
+from minigpt.interop.config_json import check_own_context
 from minigpt.interop.errors import PretrainedError, refusing
 from minigpt.interop.gguf import GGUFFile
-from minigpt.interop.llama_config import OPTIONS, ROTARY_BASE, check_window, shorter
+from minigpt.interop.llama_config import OPTIONS, check_window, shorter
 from minigpt.interop.names import GGUF, GGUF_BY_ARCHITECTURE
+from minigpt.interop.rotary_config import ROTARY_BASE
 
 ARCHITECTURE = "general.architecture"
 ROTARY_FACTORS = "rope_freqs.weight"  # the tensor with Llama 3's factors
@@ -34,7 +36,7 @@ FIELDS_OF_LLAMA = {
     "n_kv_head": "attention.head_count_kv",
     "layer_norm_eps": "attention.layer_norm_rms_epsilon",
 }
-ABSENT = {"attention.head_count_kv": None}  # keys that a file may leave out
+OPTIONAL = {"vocab_size", "attention.head_count_kv"}  # which a file may leave out, as all these:
 ROTARY = {
     "rope.freq_base", "rope.dimension_count", "rope.scaling.type", "rope.scaling.factor",
     "rope.scale_linear", "attention.key_length", "attention.value_length",
@@ -54,7 +56,11 @@ NEUTRAL: dict[str, Any] = {
     "logit_scale": 1.0,
 }
 # The scaling of the published Llamas 3: what it makes of each frequency is compared with the file.
-LLAMA3 = {"low_frequency_factor": 1.0, "high_frequency_factor": 4.0, "original_context": 8192}
+LLAMA3: dict[str, Any] = {
+    "low_frequency_factor": 1.0,
+    "high_frequency_factor": 4.0,
+    "original_context": 8192,
+}
 
 
 def gguf_fields(
@@ -79,15 +85,19 @@ def gguf_fields(
         )
     is_gpt2 = architecture == "gpt2"
     keys = FIELDS_OF_GPT2 if is_gpt2 else FIELDS_OF_LLAMA
-    said = _said(file, f"{architecture}.", {*keys.values(), *(() if is_gpt2 else ROTARY)})
-    fields = {field: _one_number(file, said, key) for field, key in keys.items()}
+    read = {"vocab_size", *keys.values(), *(() if is_gpt2 else ROTARY)}
+    said = _said(file, f"{architecture}.", read)
+    fields = {field: said.get(key) for field, key in keys.items()}
     context = fields["block_size"]
-    if block_size is not None:
+    if is_gpt2:
+        check_own_context(file.path, context, block_size)
+    elif block_size is not None:
         fields["block_size"] = shorter(file.path, context, block_size)
     embedding = file.tensors.get(f"{GGUF.token_embedding}.weight")
+    rows = embedding.shape if embedding else ()
     return {
         **fields,
-        "vocab_size": said.get("vocab_size", embedding and embedding.shape[0]),
+        "vocab_size": said.get("vocab_size", rows[0] if rows else None),
         "tie_head": f"{GGUF.head}.weight" not in file.tensors,
         "bias": "blk.0.attn_output.bias" in file.tensors,
         "dropout": 0.0 if dropout is None else dropout,
@@ -96,31 +106,28 @@ def gguf_fields(
 
 
 def _said(file: GGUFFile, prefix: str, read: set[str]) -> dict[str, Any]:
-    """What the keys of an architecture say, each of them known."""
-    said = {
-        key.removeprefix(prefix): value
-        for key, value in file.metadata.items()
-        if key.startswith(prefix)
-    }
-    for key, value in said.items():
-        if key in NEUTRAL and value == NEUTRAL[key]:
+    """What the keys of an architecture say, each of them known, in single values."""
+    said = {}
+    for name, value in file.metadata.items():
+        if not name.startswith(prefix):
             continue
-        if key not in read | WITHOUT_EFFECT | {"vocab_size"}:
-            raise PretrainedError(file.path, f"{prefix}{key}={value!r:.40} is not supported")
+        key = name.removeprefix(prefix)
+        said[key] = value = _of_all_layers(file, name, value)
+        if key not in read | WITHOUT_EFFECT and value != NEUTRAL.get(key, object):
+            raise PretrainedError(file.path, f"{name}={value!r:.40} is not supported")
+    if missing := [key for key in read - ROTARY - OPTIONAL if key not in said]:
+        raise PretrainedError(file.path, f"its metadata do not say {prefix}{min(missing)}")
     return said
 
 
-def _one_number(file: GGUFFile, said: Mapping[str, Any], key: str) -> Any:
-    """What a key says of all layers, which may be a number for each."""
-    if key not in said and key not in ABSENT:
-        raise PretrainedError(file.path, f"its metadata do not say {key}")
-    value = said.get(key)
-    if isinstance(value, np.ndarray) and value.size:
-        if (value != value[0]).any():
-            raise PretrainedError(
-                file.path, f"{key}={value!r:.40} is not supported: it differs from layer to layer"
-            )
-        value = value[0].item()
+def _of_all_layers(file: GGUFFile, name: str, value: Any) -> Any:
+    """A value that may be given as an array with the same number for each layer."""
+    if isinstance(value, np.ndarray) and value.size and (value == value[0]).all():
+        return value[0].item()
+    if isinstance(value, (np.ndarray, list)):
+        raise PretrainedError(
+            file.path, f"{name}={value!r:.40} is not supported: it differs from layer to layer"
+        )
     return value
 
 

@@ -14,6 +14,7 @@ from typing import Any
 from minigpt.interop.config_json import (
     activation,
     check_architectures,
+    check_own_context,
     name_of_activation,
     refuse_option,
 )
@@ -60,13 +61,16 @@ GPT2_OPTIONS: dict[str, Any] = {
 }
 
 
-def gpt2_fields(path: Path, keys: dict[str, Any], dropout: float | None = None) -> dict[str, Any]:
+def gpt2_fields(
+    path: Path, keys: dict[str, Any], dropout: float | None = None, block_size: int | None = None
+) -> dict[str, Any]:
     """The fields of a GPTConfig that say the same as the keys of a ``config.json``.
 
     Args:
         path: the file, for errors.
         keys: what it says.
         dropout: in place of the file's three, which must be equal otherwise.
+        block_size: the context that is wanted, which has to be the file's.
 
     Raises:
         PretrainedError: they are of a model that no GPTConfig describes; names the key.
@@ -74,6 +78,7 @@ def gpt2_fields(path: Path, keys: dict[str, Any], dropout: float | None = None) 
     check_architectures(path, keys, ARCHITECTURES)
     keys = _canonical(path, keys)
     fields = {name: keys.get(key, default) for name, (key, default) in FIELDS.items()}
+    check_own_context(path, fields["block_size"], block_size)
     function = keys.get("activation_function", ACTIVATION_DEFAULT)
     fields["activation"] = activation(path, "activation_function", function)
     fields["dropout"] = _one_dropout(path, keys) if dropout is None else dropout

@@ -13,15 +13,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from minigpt.functional.rotary import RotaryScaling
 from minigpt.interop.config_json import (
     activation,
     check_architectures,
     name_of_activation,
     refuse_option,
-    refuse_other,
 )
-from minigpt.interop.errors import PretrainedError, refusing
+from minigpt.interop.errors import PretrainedError
+from minigpt.interop.rotary_config import rotary_fields, rotary_keys
 
 # GPTConfig's field -> the key of every family.
 FIELDS = {
@@ -81,7 +80,6 @@ FAMILIES: dict[str, dict[str, Any]] = {
     "qwen3": {**_QWEN, "head_dim": 128, "attention_bias": False},
 }
 ARCHITECTURES = {"llama": "Llama", "mistral": "Mistral", "qwen2": "Qwen2", "qwen3": "Qwen3"}
-ROTARY_BASE = 10_000.0
 # What all four have in common: fields of a GPTConfig that are the same in each of them.
 OPTIONS: dict[str, Any] = {
     "normalization": "rms",
@@ -129,7 +127,7 @@ def llama_fields(
         "qkv_bias": qkv_bias,
         "qk_norm": family == "qwen3",
         "dropout": _dropout(path, said) if dropout is None else dropout,
-        **_rotary(path, keys, said["max_position_embeddings"]),
+        **rotary_fields(path, keys, said["max_position_embeddings"]),
     }
 
 
@@ -165,7 +163,7 @@ def llama_config(
         **({"attention_bias": bias, "mlp_bias": bias} if family == "llama" else {}),
         **({"sliding_window": None} if family == "mistral" else {}),
         "attention_dropout": 0.0,
-        **_rotary_keys(fields),
+        **rotary_keys(fields),
         "bos_token_id": end_of_text,
         "eos_token_id": end_of_text,
     }
@@ -236,53 +234,6 @@ def _window(path: Path, said: Mapping[str, Any]) -> Any:
     return said.get("sliding_window") if slides else None
 
 
-def _rotary(path: Path, keys: Mapping[str, Any], context: Any) -> dict[str, Any]:
-    """``rotary_base`` and ``rotary_scaling``, from the keys of Transformers 4 or 5."""
-    said: dict[str, Any] = {}
-    for name in ("rope_scaling", "rope_parameters"):
-        options = keys.get(name) or {}
-        if not isinstance(options, dict):
-            raise PretrainedError(path, f"{name}={options!r:.80}: expected an object")
-        for key, value in options.items():
-            _one(path, key, said.setdefault(key, value), key, value)
-    base = _one(path, "rope_theta", keys.get("rope_theta"),
-                "its rope_theta", said.pop("rope_theta", None))  # fmt: skip
-    partial = _one(path, "partial_rotary_factor", keys.get("partial_rotary_factor"),
-                   "its partial_rotary_factor", said.pop("partial_rotary_factor", None))  # fmt: skip
-    refuse_other(path, {"partial_rotary_factor": partial}, "partial_rotary_factor", 1.0, None)
-    kind = _one(path, "rope_type", said.pop("rope_type", None), "type", said.pop("type", None))
-    scaling = None
-    if kind == "linear":
-        scaling = {"factor": said.pop("factor", None)}
-    elif kind == "llama3":
-        length = "original_max_position_embeddings"
-        scaling = {
-            "factor": said.pop("factor", None),
-            "low_frequency_factor": said.pop("low_freq_factor", None),
-            "high_frequency_factor": said.pop("high_freq_factor", None),
-            "original_context": keys.get(length, said.pop(length, context)),
-        }
-    elif kind not in ("default", None):
-        raise PretrainedError(
-            path, f"rope_type={kind!r:.40} is not supported: known are default, linear, llama3"
-        )
-    if said:
-        key, value = next(iter(said.items()))
-        raise PretrainedError(
-            path, f"{key!r:.40}: {value!r:.40} of its rotary positions is not known"
-        )
-    with refusing(path, "of its rotary positions, "):
-        made = None if scaling is None else RotaryScaling(kind, **scaling)
-    return {"rotary_base": ROTARY_BASE if base is None else base, "rotary_scaling": made}
-
-
-def _one(path: Path, first: str, one: Any, second: str, other: Any) -> Any:
-    """What either of two keys says, or both in one voice."""
-    if one is not None and other is not None and one != other:
-        raise PretrainedError(path, f"{first}={one!r:.80} and {second}={other!r:.80}")
-    return other if one is None else one
-
-
 # ── out ───────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -305,16 +256,3 @@ def _family_of(fields: Mapping[str, Any]) -> str:
         refuse_option({"bias": bias}, {"bias": False}, "model whose n_head does not divide n_embd")
         return "mistral"
     return "llama"
-
-
-def _rotary_keys(fields: Mapping[str, Any]) -> dict[str, Any]:
-    """``rope_theta`` and ``rope_scaling``, which every version of Transformers reads."""
-    scaling = fields["rotary_scaling"]
-    said = None if scaling is None else {"rope_type": scaling["kind"], "factor": scaling["factor"]}
-    if said and scaling["kind"] == "llama3":
-        said |= {
-            "low_freq_factor": scaling["low_frequency_factor"],
-            "high_freq_factor": scaling["high_frequency_factor"],
-            "original_max_position_embeddings": scaling["original_context"],
-        }
-    return {"rope_theta": fields["rotary_base"], "rope_scaling": said}

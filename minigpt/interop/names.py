@@ -46,7 +46,7 @@ class Names:
         block: what stands before the names of a block's modules, with {} for its number.
         qkv: the modules that stand side by side in ``attention.qkv_proj``.
         modules: minigpt's name of each other module of a block -> theirs.
-        prefix: before all names but the head's in a language model's file, and not in a bare model's.
+        prefix: before all names but the head's; the files of a model without a head leave it out.
         transposed: whether weights are (out, in). The head's always are.
         neighbours: whether rotary pairs are the rows (2i, 2i + 1) of a head, not (i, i + d/2).
         ignored: names, without the prefix, of tables that older files hold beside the parameters.

@@ -70,7 +70,7 @@ def _open_gguf(
     file = GGUFFile(path, memory_map)
     fields = gguf_fields(file, dropout, block_size)
     names = GGUF_BY_ARCHITECTURE[file.metadata[ARCHITECTURE]]
-    files = dict.fromkeys(file.tensors.keys() - {ROTARY_FACTORS}, file)
+    files = {name: file for name in file.tensors if name != ROTARY_FACTORS}
     return Published(path, path, fields, names, files)
 
 
@@ -88,12 +88,7 @@ def _open_folder(
     keys = read_keys(path)
     family = keys.get("model_type")
     if family == "gpt2":
-        fields, names = gpt2_fields(path, keys, dropout), GPT2
-        if block_size not in (None, fields["block_size"]):
-            raise PretrainedError(
-                path, f"block_size={block_size} is for models with rotary positions: a GPT-2 has "
-                "an embedding for each place of its context"
-            )  # fmt: skip
+        fields, names = gpt2_fields(path, keys, dropout, block_size), GPT2
     elif isinstance(family, str) and family in FAMILIES:
         fields, names = llama_fields(path, keys, dropout, block_size), LLAMA
     else:
@@ -120,9 +115,20 @@ def as_published(
             such a model.
     """
     dtype = arrays["token_embedding.weight"].dtype.name
+    fields = {**fields, **_without_repetition(fields)}
     of_llama = [fields[name] == OPTIONS[name] for name in ("normalization", "positions", "mlp")]
     if sum(of_llama) < 2:
         return gpt2_config(fields, dtype, end_of_text), stored_tensors(arrays, fields, GPT2)
     inner = arrays["blocks.0.mlp.down_proj.weight"].shape[0]
     fields = {**fields, "n_inner": inner}  # which may stand there as None
     return llama_config(fields, dtype, end_of_text), stored_tensors(arrays, fields, LLAMA)
+
+
+def _without_repetition(fields: Mapping[str, Any]) -> dict[str, None]:
+    """None for each field that says what None would."""
+    spelt_out = {
+        "n_kv_head": fields["n_head"],
+        "head_width": fields["n_embd"] / fields["n_head"],
+        "qkv_bias": fields["bias"],
+    }
+    return {name: None for name, value in spelt_out.items() if fields[name] == value}

@@ -27,7 +27,7 @@ KINDS = {
     "n_inner": {"n_inner": 5},
     "dropout": {"dropout": 0.25},
     "numbers": {"layer_norm_eps": 0.01, "init_std": 0.5},
-    **{name: {"activation": name} for name in ACTIVATIONS if name != "relu_squared"},
+    **{name: {"activation": name} for name in ACTIVATIONS},
 }
 IDS = np.arange(16).reshape(2, 8) % 13
 
@@ -303,6 +303,12 @@ def test_options_of_no_gpt2_are_refused_before_anything_is_written(tmp_path, opt
     with pytest.raises(ValueError, match=f"^{name}={value!r} cannot be saved as a GPT-2"):
         GPT(GPTConfig(**SIZES, **option)).save_pretrained(tmp_path / "new")
     assert not (tmp_path / "new").exists()
+
+
+def test_what_says_the_same_in_other_words_is_saved(tmp_path):
+    small().save_pretrained(tmp_path / "one")
+    small(n_kv_head=2, head_width=6, qkv_bias=True).save_pretrained(tmp_path / "other")
+    assert contents(tmp_path / "one") == contents(tmp_path / "other")
 
 
 def test_a_model_that_is_not_what_its_config_says(tmp_path):
