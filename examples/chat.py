@@ -26,8 +26,8 @@ import minigpt as mg
 from command_line import Parser, at_least, count, one_line_errors
 from inputs import load
 from minigpt.datasets import CompletionBatches
+from minigpt.tasks import CHAT_TOKENS, Chat, ChatFormat
 from minigpt.tasks.answering import complete
-from minigpt.tasks.chat import CHAT_TOKENS, Chat, ChatFormat
 from runs import new_gpt, train_as_asked
 from task_data import dialogue_requests, dialogues
 

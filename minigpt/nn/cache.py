@@ -103,9 +103,25 @@ class KeyValueCache:
             new[:, :, : self.length] = old[rows, :, : self.length]
         return chosen
 
+    def truncate(self, length: int) -> None:
+        """Forget all tokens but the first ``length``; the memory stays."""
+        self.length = checks.integer("length", length, 0, self.length)
+
     def clear(self) -> None:
         """Forget all tokens; the memory stays."""
         self.length = 0
+
+    def reserve(self, capacity: int) -> None:
+        """Make room for ``capacity`` tokens, or twice as many as before, if there is not enough."""
+        if capacity > self.capacity:
+            capacity = max(capacity, 2 * self.capacity)
+            self.keys = self._with_capacity(self.keys, capacity)
+            self.values = self._with_capacity(self.values, capacity)
+
+    def _with_capacity(self, held: Array, capacity: int) -> Array:
+        larger = np.zeros((*held.shape[:3], capacity, held.shape[4]), held.dtype)
+        larger[:, :, :, : self.length] = held[:, :, :, : self.length]
+        return larger
 
 
 def _check(cache: KeyValueCache, k: Array) -> None:

@@ -34,6 +34,8 @@ class Context:
         n_new: how many tokens will follow at most; the cache is made no larger than that needs.
         use_cache: whether to keep a cache at all.
         window_shift: how far the window moves when it is full.
+        cache: one that holds the first ids already, fewer than all; None for a new one. The window
+            must not move.
 
     Shapes:
         ids, mask: (R, T)
@@ -47,6 +49,7 @@ class Context:
         n_new: int,
         use_cache: bool = True,
         window_shift: int = 1,
+        cache: Any = None,
     ) -> None:
         self.model = model
         self.length = ids.shape[1]
@@ -60,8 +63,8 @@ class Context:
         self._first = np.zeros(len(ids), np.int64) if mask is None else mask.argmax(axis=1)
         self._start = np.maximum(self._first, self.length - self._block_size)
         self._origin = int(self._start.min())
-        self._cache: Any = None
-        if use_cache and hasattr(model, "new_cache"):
+        self._cache = cache
+        if cache is None and use_cache and hasattr(model, "new_cache"):
             n_read = self.length - self._origin + max(n_new - 1, 0)  # the last one is not read
             self._cache = model.new_cache(len(ids), min(n_read, self._block_size))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 
@@ -29,6 +30,7 @@ class Decoder:
         mask: True for real tokens; None where all are.
         options: how to choose tokens.
         n_tokens: draw only from the ids below this; None from the model's whole vocabulary.
+        cache: of the model, if it has read the beginning of the one prompt before.
 
     Shapes:
         ids, mask: (B, T)
@@ -41,6 +43,7 @@ class Decoder:
         mask: Array | None,
         options: SamplingConfig,
         n_tokens: int | None = None,
+        cache: Any = None,
     ) -> None:
         n_rows = ids.shape[0] * options.num_return_sequences
         prompts = [row if mask is None else row[mask[i]] for i, row in enumerate(ids)]
@@ -50,11 +53,16 @@ class Decoder:
         self._n_tokens = n_tokens
         self._generators = options.row_generators(prompts) if options.temperature > 0 else []
         self._context = Context(
-            model, ids, mask, options.max_new_tokens, options.use_cache, options.window_shift
+            model, ids, mask, options.max_new_tokens, options.use_cache, options.window_shift, cache
         )
         # The prompts are read once each; their samples part ways after the first logits.
         self._copies = np.repeat(np.arange(ids.shape[0]), options.num_return_sequences)
         self._rows = np.arange(n_rows)  # row i of the context writes returned row self._rows[i]
+
+    @property
+    def ids(self) -> Array:
+        """(A, T): the prompts of the rows still written, with what has been written after them."""
+        return self._context.ids
 
     def finish(self, row: int) -> None:
         """Write no more in this row; what its column holds from here on means nothing."""

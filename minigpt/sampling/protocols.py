@@ -21,6 +21,8 @@ class LanguageModel(Protocol):
 
     - ``new_cache(batch_size, capacity)``: what it remembers of the tokens seen, with ``length``,
       ``clear()`` and ``reorder(rows)``; without it every step reads the whole context again.
+      With ``truncate(length)`` it can also forget its last tokens, and a chat reads no turn twice;
+      with ``reserve(capacity)`` it can be made larger.
     - ``select_rows(rows)``: where it is bound to the rows of a batch, as a translator is to their
       sources, the model of these rows, in that order, some perhaps several times.
     - a keyword ``last_only`` of its ``forward``: to compute only the last position's logits.

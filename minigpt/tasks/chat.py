@@ -1,130 +1,68 @@
-"""A conversation as one sequence of tokens, and an assistant that answers in it, turn by turn.
-
-    <|user|>Hello!<|end|><|assistant|>Hello! What can I do for you?<|end|><|user|>…
-
-Three special tokens say who speaks and where a turn ends. No text can hold one of them: they are
-put between the texts as ids, and a text with their names in it is refused.
-"""
+"""An assistant that answers in a conversation, turn by turn."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from bisect import bisect_left
+from collections.abc import Iterator
 from dataclasses import replace
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
 from minigpt import checks
-from minigpt.datasets import Completion
 from minigpt.sampling import Sampler, SamplingConfig
 from minigpt.sampling.decoding import Decoder
 from minigpt.sampling.text_stream import TextStream
 from minigpt.tasks.answering import special_id
+from minigpt.tasks.chat_format import ChatFormat
+from minigpt.tasks.chat_template import ChatTemplate
+from minigpt.tasks.chatml import CHATML_TOKENS, ChatML, FramedFormat
+from minigpt.tasks.read_already import read_already
+from minigpt.tasks.turns import Turn
 
-Role = Literal["user", "assistant"]
-USER, ASSISTANT, END = CHAT_TOKENS = ("<|user|>", "<|assistant|>", "<|end|>")
-ROLES: tuple[Role, Role] = ("user", "assistant")  # in the order in which they speak
+Format = ChatFormat | FramedFormat
 
 
-class ChatFormat:
-    """How turns become tokens.
+def chat_format_of(tokenizer: Any) -> Format:
+    """How conversations become tokens for the model of a tokenizer.
 
-    Args:
-        tokenizer: with :data:`CHAT_TOKENS` among its special tokens.
-
-    Attributes:
-        user_id, assistant_id, end_id: of the three special tokens.
+    By the chat template that the tokenizer came with, or by the special tokens that it has.
 
     Raises:
-        ValueError: the tokenizer lacks one of the three.
-
-    Example:
-        >>> from minigpt.tokenizers import CharTokenizer
-        >>> chat_format = ChatFormat(CharTokenizer("!Hei", special_tokens=CHAT_TOKENS))
-        >>> conversation = chat_format.encode([("user", "Hi!"), ("assistant", "Hee")])
-        >>> conversation.ids  # 4: the user speaks; 5: the assistant does; 6: a turn ends
-        (4, 1, 3, 0, 6, 5, 1, 2, 2, 6)
-        >>> [token for token, said in zip(conversation.ids, conversation.said) if said]
-        [1, 2, 2, 6]
+        ValueError: it has neither a template nor special tokens for a conversation.
+        ImportError: its template needs the package jinja2; says how to install it.
     """
-
-    def __init__(self, tokenizer: Any) -> None:
-        self.tokenizer = tokenizer
-        self.user_id, self.assistant_id, self.end_id = (
-            special_id(tokenizer, name) for name in CHAT_TOKENS
-        )
-
-    def encode(self, turns: Iterable[tuple[str, str]]) -> Completion:
-        """A conversation to learn from, for :class:`~minigpt.datasets.CompletionBatches`.
-
-        What is to be said is the assistant's answers, each with the ``<|end|>`` after it. All else
-        is read, the ``<|assistant|>`` too: the model does not choose whose turn it is.
-
-        Args:
-            turns: (role, text), "user" and "assistant" in alternation, the user first.
-
-        Raises:
-            TypeError: a turn is not a pair of strings.
-            ValueError: a role is not due, there is no turn at all, or a text holds a special token.
-        """
-        whole = Completion.read(())
-        for i, (role, text) in enumerate(checked_turns(turns)):
-            ids = self._text(text, f"turns[{i}]")
-            if role == "user":
-                whole += Completion.read([self.user_id, *ids, self.end_id])
-            else:
-                whole += Completion.read([self.assistant_id]) + Completion.say([*ids, self.end_id])
-        return whole
-
-    def prompt(self, turns: Iterable[tuple[str, str]]) -> list[int]:
-        """The ids after which the assistant's answer comes; the last turn is the user's.
-
-        Raises:
-            TypeError, ValueError: as :meth:`encode`, or the user is not the last to have spoken.
-        """
-        checked = checked_turns(turns)
-        if checked[-1][0] != "user":
-            raise ValueError("turns end with an answer: pass them with the user's turn to answer")
-        return [*self.encode(checked).ids, self.assistant_id]
-
-    def question(self, text: str) -> list[int]:
-        """A user's turn, and the ``<|assistant|>`` that asks for its answer.
-
-        Raises:
-            TypeError: the text is not a str.
-            ValueError: it holds a special token.
-        """
-        return [self.user_id, *self._text(text, "text"), self.end_id, self.assistant_id]
-
-    def _text(self, text: str, name: str) -> list[int]:
-        try:
-            ids: list[int] = list(self.tokenizer.encode(text))
-        except ValueError as error:
-            for special in self.tokenizer.special_tokens:
-                if special in text:
-                    raise ValueError(
-                        f"{name} holds the special token {special!r}, which no text of a "
-                        "conversation may: take it out"
-                    ) from None
-            raise ValueError(f"{name}: {error}") from None
-        return ids
+    template = getattr(tokenizer, "chat_template", None)
+    if template is not None:
+        return ChatML.of_template(tokenizer, template) or ChatTemplate(tokenizer, template)
+    special = getattr(tokenizer, "special_tokens", ())
+    if all(name in special for name in CHATML_TOKENS):
+        return ChatML(tokenizer)
+    return ChatFormat(tokenizer)
 
 
 class Chat:
     """A conversation with a model.
 
-    The model reads the whole conversation anew for every answer, or as much of it as its context
-    holds beside the longest answer: where it does not hold all, the oldest exchanges (a user's turn
-    and the answer to it) are left out whole, and ``forgotten`` says how many turns these were.
+    What the model has read stays in its cache, so that a turn reads only what is new: the question,
+    and what ends the answer before it. The history keeps an answer as the ids that were drawn, so
+    what was written cannot turn into a special token.
 
-    An answer ends at ``<|end|>``, at any other special token, or after ``max_new_tokens``. The
-    history keeps it as the ids that were drawn, so what was written cannot turn into a special
-    token when it is read again.
+    The context holds the conversation and the longest answer. When it no longer does, the oldest
+    exchanges (a user's turn and the answer to it) are left out whole, until those that are left
+    fill at most half of the room: what is left must be read anew, and so that is seldom needed. The
+    system prompt always stays. ``forgotten`` says how many turns are left out.
+
+    An answer ends at any special token, such as ``<|end|>``, or after ``max_new_tokens``.
 
     Args:
         sampler: a model that was trained on conversations, and its tokenizer.
+        system: what the system says first: how to answer. None for what the format has by itself.
+        format: how a conversation becomes tokens: a :class:`ChatFormat`, :class:`ChatML` or
+            :class:`ChatTemplate`; None for the one that :func:`chat_format_of` finds.
         max_new_tokens: the most tokens of an answer; the context keeps room for them.
-        temperature, top_k, top_p: as in :class:`~minigpt.sampling.SamplingConfig`.
+        temperature, top_k, top_p, min_p, repetition_penalty: as in
+            :class:`~minigpt.sampling.SamplingConfig`.
         seed: with the same one the same conversation is answered in the same words.
 
     Attributes:
@@ -138,6 +76,7 @@ class Chat:
 
     Example:
         >>> import minigpt as mg
+        >>> from minigpt.tasks import CHAT_TOKENS
         >>> tokenizer = mg.CharTokenizer("!Hi", special_tokens=CHAT_TOKENS)
         >>> model = mg.GPT(mg.GPTConfig(6, block_size=32, n_layer=1, n_head=1, n_embd=8), seed=0)
         >>> chat = Chat(mg.Sampler(model, tokenizer), max_new_tokens=8, seed=0)
@@ -150,131 +89,187 @@ class Chat:
         self,
         sampler: Sampler,
         *,
+        system: str | None = None,
+        format: Format | None = None,
         max_new_tokens: int = 100,
         temperature: float = 1.0,
         top_k: int | None = None,
         top_p: float | None = None,
+        min_p: float | None = None,
+        repetition_penalty: float = 1.0,
         seed: int | np.random.Generator | None = None,
     ) -> None:
         checks.instance("sampler", sampler, Sampler, "wrap the model: Sampler(model, tokenizer)")
-        self.format = ChatFormat(sampler.tokenizer)
+        self.format = chat_format_of(sampler.tokenizer) if format is None else format
         self.sampler = sampler
-        self.turns: list[tuple[str, str]] = []
+        self.turns: list[Turn] = []
         self.forgotten = 0
         self.cut_off = False
-        self._exchanges: list[list[int]] = []  # the ids of a user's turn and the answer to it
-        config = sampler.model.config
-        tokenizer = self.format.tokenizer
-        if tokenizer.vocab_size > config.vocab_size:
-            raise ValueError(
-                f"the tokenizer has {tokenizer.vocab_size} tokens, the model {config.vocab_size}: "
-                "use the tokenizer that the model was trained with"
-            )
+        self._system = _checked_system(system, self.format)
+        tokenizer = _checked_tokenizer(sampler, self.format)
         self._options = SamplingConfig(
             max_new_tokens=checks.integer("max_new_tokens", max_new_tokens, least=1),
             temperature=temperature,
             top_k=top_k,
             top_p=top_p,
+            min_p=min_p,
+            repetition_penalty=repetition_penalty,
             stop_tokens=[special_id(tokenizer, name) for name in tokenizer.special_tokens],
             seed=seed,
         )
         if isinstance(seed, int):  # every answer draws on from where the one before it stopped
             self._options = replace(self._options, seed=np.random.default_rng(seed))
-        # The last token of an answer is drawn, and not read.
-        self._room = np.inf
-        if config.block_size is not None:
-            self._room = config.block_size - (max_new_tokens - 1)
-        if self._room < 4:  # <|user|> a token <|end|> <|assistant|>
-            raise ValueError(
-                f"max_new_tokens={max_new_tokens} leaves no room for a question in the context of "
-                f"{config.block_size} tokens: choose at most {max(config.block_size - 3, 0)}"
-            )
+        self._left_out = 0  # exchanges
+        self._room = self._checked_room()
+        self._cache: Any = None
+        self._decoder: Decoder | None = None  # of the last answer: it knows what was read
 
     def stream(self, text: str) -> Iterator[str]:
-        """The answer to what the user says, in pieces, as it is written.
+        """The answer to what the user says, in pieces, as it is written; none ends in a character.
 
         The exchange enters the history when the last piece has been taken: an answer that is left
         before its end leaves no trace.
 
         Raises:
             TypeError: ``text`` is not a str.
-            ValueError: it holds a special token, or is too long for the context.
+            ValueError: it is too long for the context, or the format cannot hold it.
         """
-        question = self.format.question(text)
-        prompt, forgotten = self._prompt(question)
-        return self._answer(text, question, prompt, forgotten)  # errors have come by now
+        self.format.check_text(checks.text("text", text))
+        prompt, left_out = self._prompt(text)
+        return self._answer(text, prompt, left_out)  # errors have come by now
 
     def reply(self, text: str) -> str:
         """The whole answer, when it is written; :meth:`stream` without the pieces."""
         return "".join(self.stream(text))
 
     def reset(self) -> None:
-        """Begin a new conversation."""
-        self.turns, self._exchanges = [], []
+        """Begin a new conversation, with the same system prompt."""
+        self.turns, self._left_out = [], 0
         self.forgotten, self.cut_off = 0, False
+
+    @property
+    def messages(self) -> list[dict[str, str]]:
+        """All that was said as other libraries hold it, the system prompt first where there is one.
+
+        Each is ``{"role": …, "content": …}``.
+        """
+        return [{"role": role, "content": text} for role, text in (*self._system, *self.turns)]
 
     def __repr__(self) -> str:
         return f"Chat({self.sampler!r}, {len(self.turns)} turns)"
 
-    def _prompt(self, ids: list[int]) -> tuple[list[int], int]:
-        """As many of the last exchanges as there is room for, and ``ids``; turns left out."""
-        if len(ids) > self._room:
+    def _ids(self, n_left_out: int, *turns: Turn) -> list[int]:
+        """The conversation without its first exchanges, with some turns more, up to an answer."""
+        return self.format.prompt([*self._system, *self.turns[2 * n_left_out :], *turns])
+
+    def _prompt(self, text: str) -> tuple[list[int], int]:
+        """The ids up to the answer to ``text``, and how many exchanges are left out of them."""
+        question: Turn = ("user", text)
+        ids = self._ids(self._left_out, question)
+        if len(ids) <= self._room:
+            return ids, self._left_out
+        n_exchanges = len(self.turns) // 2
+        shortest = len(self._ids(n_exchanges, question))
+        if shortest > self._room:
             config = self.sampler.model.config
             raise ValueError(
-                f"text takes {len(ids)} tokens with those around it, and beside an answer of "
+                f"text takes {shortest} tokens with those around it, and beside an answer of "
                 f"max_new_tokens={self._options.max_new_tokens} the context of {config.block_size} "
                 f"has room for {self._room}: say it in fewer words"
             )
-        n_kept = 0
-        for exchange in reversed(self._exchanges):
-            if len(exchange) + len(ids) > self._room:
-                break
-            ids = exchange + ids
-            n_kept += 1
-        return ids, 2 * (len(self._exchanges) - n_kept)
+        most = min(self._room, shortest + self._room // 2)
+        choices = range(self._left_out + 1, n_exchanges + 1)  # the more, the shorter
+        first = bisect_left(choices, -most, key=lambda n: -len(self._ids(n, question)))
+        return self._ids(choices[first], question), choices[first]
 
-    def _answer(
-        self, text: str, question: list[int], prompt: list[int], forgotten: int
-    ) -> Iterator[str]:
+    def _answer(self, text: str, prompt: list[int], left_out: int) -> Iterator[str]:
         tokenizer, options = self.format.tokenizer, self._options
-        ids, answer = list[int](), ""
-        pieces = TextStream(tokenizer)
-        self.forgotten = forgotten
-        decoder = Decoder(
-            self.sampler.model, np.array([prompt]), None, options, tokenizer.vocab_size
+        self.forgotten = 2 * left_out
+        ids = self._prepare(prompt)
+        decoder = self._decoder = Decoder(
+            self.sampler.model, np.array([ids]), None, options, tokenizer.vocab_size, self._cache
         )
+        answer, pieces = "", TextStream(tokenizer)
         for (token,) in decoder.columns():
             if decoder.finished[0]:  # a stop token
                 break
-            ids.append(int(token))
             if piece := pieces.push(int(token)):
                 answer += piece
                 yield piece
+                if self._decoder is not decoder:
+                    raise RuntimeError(
+                        "another answer has begun since, and the two share one cache: take an "
+                        "answer to its end, or leave it, before the next"
+                    )
+        self._left_out = left_out
         self.cut_off = not decoder.finished[0]
-        self._exchanges.append([*question, *ids, self.format.end_id])
         self.turns += [("user", text), ("assistant", answer)]
 
+    def _prepare(self, prompt: list[int]) -> list[int]:
+        """The prompt in the ids that the cache holds, as far as it holds them; ready to go on."""
+        if not hasattr(self.sampler.model, "new_cache"):
+            return self._as_drawn(prompt)[0]
+        if self._cache is None:
+            self._cache = self.sampler.model.new_cache(1, self._capacity(len(prompt)))
+        ids, n_same = self._as_drawn(prompt)
+        n_same = min(n_same, len(ids) - 1)  # the last one is read, for what comes after it
+        if self._cache.length > n_same:
+            if hasattr(self._cache, "truncate"):
+                self._cache.truncate(n_same)
+            else:
+                self._cache.clear()
+        if hasattr(self._cache, "reserve"):
+            self._cache.reserve(self._capacity(len(ids)))
+        return ids
 
-def checked_turns(turns: Iterable[tuple[str, str]]) -> list[tuple[Role, str]]:
-    """The turns as pairs of a role and a text.
+    def _as_drawn(self, prompt: list[int]) -> tuple[list[int], int]:
+        """The prompt in the ids of the last answer and its prompt, and how many are the same."""
+        if self._decoder is None:
+            return prompt, 0
+        known = self._decoder.ids[0].tolist()
+        n_known, n_prompt = read_already(known, prompt, self.format.tokenizer)
+        return known[:n_known] + prompt[n_prompt:], n_known
 
-    Raises:
-        TypeError: a turn is not a pair of strings.
-        ValueError: there is none, or a role is not due.
-    """
-    if not isinstance(turns, Iterable):
-        raise checks.wrong_type("turns", "a list of pairs (role, text)", turns)
-    checked: list[tuple[Role, str]] = []
-    for i, turn in enumerate(turns):
-        if not (isinstance(turn, (tuple, list)) and [*map(type, turn)] == [str, str]):
-            raise checks.wrong_type(f"turns[{i}]", "a pair (role, text) of strings", turn)
-        role, text = turn
-        if role != ROLES[i % 2]:
+    def _capacity(self, n_prompt: int) -> int:
+        return (
+            n_prompt + self._options.max_new_tokens - 1
+        )  # the last token of an answer is not read
+
+    def _checked_room(self) -> float:
+        """How many tokens a prompt may have: the context keeps room for the longest answer."""
+        block_size: int | None = self.sampler.model.config.block_size
+        if block_size is None:
+            return np.inf
+        n_new = self._options.max_new_tokens
+        room = block_size - (n_new - 1)
+        n_empty = len(self._ids(0, ("user", "")))
+        if room <= n_empty:
+            beside = " and the system prompt leave" if self._system else " leaves"
             raise ValueError(
-                f"turns[{i}] is of {role!r}, and {ROLES[i % 2]!r} is due: the two take turns, "
-                "the user first"
+                f"max_new_tokens={n_new}{beside} no room for a question in the context of "
+                f"{block_size} tokens: choose at most {max(block_size - n_empty, 0)}"
             )
-        checked.append((role, text))
-    if not checked:
-        raise ValueError("turns is empty: a conversation has at least one turn")
-    return checked
+        return room
+
+
+def _checked_system(system: object, form: Format) -> list[Turn]:
+    """The turn of the system, if it has one."""
+    if system is None:
+        return []
+    checks.text("system", system)
+    if not form.has_system:
+        raise ValueError(
+            f"system={system!r:.60} has no place in a {type(form).__name__}: leave it out"
+        )
+    return [("system", str(system))]
+
+
+def _checked_tokenizer(sampler: Sampler, form: Format) -> Any:
+    """The tokenizer, which gives no id that the model does not know."""
+    tokenizer, vocab_size = form.tokenizer, sampler.model.config.vocab_size
+    if tokenizer.vocab_size > vocab_size:
+        raise ValueError(
+            f"the tokenizer has {tokenizer.vocab_size} tokens, the model {vocab_size}: "
+            "use the tokenizer that the model was trained with"
+        )
+    return tokenizer

@@ -10,7 +10,8 @@ import pytest
 
 import minigpt as mg
 from minigpt.datasets import CompletionBatches
-from minigpt.tasks.chat import ASSISTANT, CHAT_TOKENS, END, USER, Chat, ChatFormat
+from minigpt.tasks import Chat, ChatFormat
+from minigpt.tasks.chat_format import ASSISTANT, CHAT_TOKENS, END, USER
 
 CHARACTERS = " !<>|?abcdefghijklmnopqrstuvwxyz"
 TOKENIZER = mg.CharTokenizer("".join(sorted(CHARACTERS)), special_tokens=CHAT_TOKENS)
@@ -75,7 +76,6 @@ def test_a_prompt_ends_where_the_answer_begins():
     assert (
         text_of(FORMAT.prompt(turns)) == f"{USER}hi{END}{ASSISTANT}yes{END}{USER}{END}{ASSISTANT}"
     )
-    assert FORMAT.prompt([("user", "hi")]) == FORMAT.question("hi")
     with pytest.raises(ValueError, match="turns end with an answer"):
         FORMAT.prompt(turns[:2])
 
@@ -235,8 +235,9 @@ def test_the_oldest_exchanges_are_left_out_whole():
     for text in ("x", "x", "x", "x", "xxxxx", "x"):
         chat.reply(text)
         forgotten.append(chat.forgotten)
-    assert forgotten == [0, 0, 0, 2, 6, 8]
-    assert [len(prompt) for prompt in model.prompts] == [4, 10, 16, 16, 14, 16]
+    # Once there is not enough room, what is kept of what was said fills at most half of it.
+    assert forgotten == [0, 0, 0, 4, 6, 10]
+    assert [len(prompt) for prompt in model.prompts] == [4, 10, 16, 10, 14, 4]
     assert len(chat.turns) == 12  # what was said is kept, seen or not
     for i, (prompt, n) in enumerate(zip(model.prompts, forgotten, strict=True)):
         assert prompt == FORMAT.prompt(chat.turns[n : 2 * i + 1])
