@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import doctest
 import importlib
 import itertools
 import re
@@ -27,15 +26,6 @@ def corpus(folder: Path) -> list[Poem]:
     poems, _ = collected_poems(folder / "collection")
     (folder / "poems.txt").write_text("".join(map(written, poems)), encoding="utf-8")
     return poems
-
-
-@pytest.fixture(params=["bigrams", "poem_measures", "poem_picture", "poems"])
-def module(request):
-    return importlib.import_module(request.param)
-
-
-def test_the_examples_of_the_modules(module):
-    assert doctest.testmod(module).failed == 0
 
 
 def rows_of(out: str) -> dict[str, list[str]]:
