@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import warnings
 
 import numpy as np
 import pytest
 
-from minigpt import GPT, GPTConfig, Sampler, Tensor
-from minigpt.interop import PretrainedError
+from minigpt import GPT, Sampler, Tensor
 
 torch = pytest.importorskip("torch", reason='torch is not installed: pip install -e ".[parity]"')
 transformers = pytest.importorskip(
