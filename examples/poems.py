@@ -39,6 +39,7 @@ from inputs import load
 from minigpt.atomic import replacing
 from minigpt.datasets import Completion, CompletionBatches, load_text
 from minigpt.grad_mode import evaluation
+from minigpt.tasks.answering import special_id
 from poem_measures import Beginning, Measures, lines_of
 from poem_picture import Written, svg
 from runs import train_as_asked
@@ -99,7 +100,7 @@ def main() -> None:
         CompletionBatches(sequences[name], args.batch_size, args.seed, block_size=args.block_size)
         for name in ("train", "validation")
     )
-    model = new_gpt(args, tokenizer.vocab_size)
+    model = new_model(args, tokenizer.vocab_size)
     print(
         f"{count(len(train), 'poem')} ({tang_poems.counts(train)}), {tokenizer.vocab_size:,} "
         f"characters; a GPT of {count(model.num_parameters(), 'parameter')}"
@@ -181,7 +182,7 @@ def sequence(poem: tang_poems.Poem, tokenizer: mg.CharTokenizer, block_size: int
     return Completion(tuple(ids), tuple(i != tokenizer.unknown_id for i in ids))
 
 
-def new_gpt(args: Any, vocab_size: int) -> mg.GPT:
+def new_model(args: Any, vocab_size: int) -> mg.GPT:
     """So narrow a model learns faster from larger numbers at the start than GPT-2's 0.02."""
     config = mg.GPTConfig(
         vocab_size, args.block_size, args.n_layer, args.n_head, args.n_embd, init_std=0.05
@@ -204,7 +205,8 @@ def to_judge(poems: Poems, known: set[str], tokenizer: mg.CharTokenizer, n: int)
 
 def rare(line: str, tokenizer: Any) -> str:
     """The characters of a line that the tokenizer does not know."""
-    return "".join(c for c in line if c not in tokenizer.characters)
+    known: str = tokenizer.characters
+    return "".join(c for c in line if c not in known)
 
 
 def write(
@@ -212,7 +214,7 @@ def write(
 ) -> list[str]:
     """A text for each beginning, with it: the lines, and the title in the row after them."""
     sampler = mg.Sampler(model, tokenizer, allowed_special="all")
-    (end,) = tokenizer.encode(END, allowed_special="all")
+    end = special_id(tokenizer, END)
     texts: list[str] = []
     for i in range(0, len(beginnings), AT_ONCE):
         some = beginnings[i : i + AT_ONCE]
@@ -234,7 +236,7 @@ def written_by_pairs(
     """A text that the pairs of characters write, in the same way."""
     rng = np.random.default_rng([args.seed, *map(ord, beginning.first)])
     ids = tokenizer.encode(beginning.first)
-    (end,) = tokenizer.encode(END, allowed_special="all")
+    end = special_id(tokenizer, END)
     while ids[-1] != end and len(ids) < args.block_size:
         p = bigrams.after(ids[-1])
         p = p ** (1 / args.temperature) if args.temperature else 1.0 * (p == p.max())
@@ -264,13 +266,17 @@ def loss_of_pairs(bigrams: Bigrams, sequences: Sequence[Completion]) -> float:
 def check_first_lines(beginnings: Sequence[Beginning], tokenizer: mg.Tokenizer) -> None:
     """Refuse first lines that the form or the model does not have, before anything is trained."""
     for form, first in beginnings:
+        special_id(tokenizer, token_of(form))  # which other runs than this script's do not have
         n, _ = FORMS[form]
         if len(first) != n:
             raise ValueError(
-                f"--first {first} has {len(first)} characters: lines of {form} have {n}"
+                f"the first line {first} has {len(first)} characters: lines of {form} have {n}"
             )
         if unknown := rare(first, tokenizer):
-            raise ValueError(f"--first {first}: {unknown} is rare in the poems: choose another")
+            raise ValueError(
+                f"the first line {first} has {unknown}, which is rare in the poems: give another, "
+                "with --first"
+            )
 
 
 def show(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import doctest
 import importlib
 import itertools
 import re
@@ -12,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import minigpt as mg
 from tang_poems import FORMS, Poem, collected_poems, regular_lines, written
 from tests.data.tang_collection import write_collection
 
@@ -27,15 +27,6 @@ def corpus(folder: Path) -> list[Poem]:
     poems, _ = collected_poems(folder / "collection")
     (folder / "poems.txt").write_text("".join(map(written, poems)), encoding="utf-8")
     return poems
-
-
-@pytest.fixture(params=["bigrams", "poem_measures", "poem_picture", "poems"])
-def module(request):
-    return importlib.import_module(request.param)
-
-
-def test_the_examples_of_the_modules(module):
-    assert doctest.testmod(module).failed == 0
 
 
 def rows_of(out: str) -> dict[str, list[str]]:
@@ -167,14 +158,25 @@ def test_the_picture_of_odd_poems():
         ("", "give --data, a corpus to learn from, or --load"),
         ("--data poems.txt --load r", "give --data, a corpus to learn from, or --load"),
         ("--data nothing.txt", "nothing.txt"),
-        (f"{SMALL} --form wujue", "--first 春山明月生白江 has 7 characters: lines of wujue have 5"),
-        (f"{SMALL} --first 春山明月生白碼", "--first 春山明月生白碼: 碼 is rare in the poems"),
+        (
+            f"{SMALL} --form wujue",
+            "the first line 春山明月生白江 has 7 characters: lines of wujue have 5",
+        ),
+        (f"{SMALL} --first 春山明月生白碼", "has 碼, which is rare in the poems: give another"),
         ("--data collection/quantangshi/poet.tang.0.json", "holds 0 poems of the forms"),
         (f"{SMALL} --poems 1000", "unseen first lines to judge by: --poems 1000"),
         (f"{SMALL} --block-size 20", "block_size"),
+        ("--load other", "no special token '<qijue>'"),
     ],
 )
 def test_whatever_is_wrong_is_one_line(run, arguments, complaint):
+    tokenizer = mg.CharTokenizer.train("春山")
+    model = mg.GPT(mg.GPTConfig(2, block_size=8, n_layer=1, n_head=1, n_embd=4), seed=0)
+    trainer = mg.Trainer(
+        model, np.zeros(40, int), config=mg.TrainerConfig(max_steps=1), tokenizer=tokenizer
+    )
+    Path("other").mkdir()
+    trainer.save("other/step-00000001.npz")
     code, out, err = run("poems", arguments)
     assert code == 2 and err.count("\n") == 1 and err.startswith("poems.py: error: ")
     assert complaint in err and "loss" not in out
