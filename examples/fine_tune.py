@@ -38,7 +38,7 @@ from minigpt.datasets import LabelledBatches
 from minigpt.metrics import accuracy
 from minigpt.models import ClassifierConfig, TextClassifier
 from minigpt.nn import add_lora, freeze_all_but_last, num_trainable
-from minigpt.training.plots import new_figure
+from minigpt.viz import new_figure
 from name_models import Names, new_encoder, new_gpt, pretrained
 from runs import train_to_the_end
 from task_data import character_names
@@ -198,7 +198,7 @@ def sum_up(results: dict[str, dict[str, list[float]]], share: float, args: Any) 
 
 def draw(results: dict[str, dict[str, list[float]]], share: float, args: Any) -> Path:
     """Accuracy over the number of labels, a panel for each objective."""
-    figure = new_figure(figsize=(2 + 4.5 * len(results), 4), layout="constrained")
+    figure = new_figure(2 + 4.5 * len(results), 4)
     panels = np.atleast_1d(figure.subplots(1, len(results), sharey=True))
     for axes, (objective, by_way) in zip(panels, results.items(), strict=True):
         for way, found in by_way.items():

@@ -45,7 +45,7 @@ from minigpt.models import LSTMConfig, LSTMLanguageModel
 from minigpt.progress_bar import ProgressBar
 from minigpt.sampling import perplexity
 from minigpt.training import Callback, evaluate
-from minigpt.training.plots import new_figure
+from minigpt.viz import new_figure
 
 BATCH_SIZE, BLOCK_SIZE = 32, 64
 GPT_SIZES: dict[str, Any] = {
@@ -204,7 +204,7 @@ def compare(lstm: Any, gpt: Any, val: Tokens, test: Tokens) -> None:
 
 
 def draw(trainers: dict[str, mg.Trainer], path: Path) -> Path:
-    figure = new_figure(figsize=(7, 4), layout="constrained")
+    figure = new_figure(7, 4)
     axes = figure.add_subplot()
     for (name, trainer), color in zip(trainers.items(), ("#2c6fbb", "#c0392b"), strict=True):
         seconds, losses = (

@@ -43,7 +43,7 @@ from minigpt.tasks import (
     pair_batches,
     translate,
 )
-from minigpt.training.plots import new_figure
+from minigpt.viz import attention_weights
 from runs import learn_task
 from task_data import numbers_and_dates
 from word_tasks import spaced, word_tokenizer
@@ -154,17 +154,16 @@ def show(model: EncoderDecoder, tokenizer: mg.Tokenizer, output: Path) -> None:
     layers = model.cross_attention_weights(np.array([source]), np.array([target]))
     weights = layers[-1][0].mean(axis=0)  # (n_head, T, S) -> (T, S)
     try:
-        figure = new_figure(figsize=(7, 6), layout="constrained")
+        written = [*(tokenizer.decode([i]) for i in target[1:]), "end"]
+        figure = attention_weights(
+            weights,
+            [GLOSSES.get(token, token) for token in written],
+            [tokenizer.decode([i]) for i in source],
+        )
     except ImportError as error:
         print(error)
         return
-    axes = figure.subplots()
-    axes.imshow(weights, cmap="Blues", vmin=0)
-    axes.set_xticks(range(len(source)), [tokenizer.decode([i]) for i in source], rotation=90)
-    written = [*(tokenizer.decode([i]) for i in target[1:]), "end"]
-    axes.set_yticks(range(len(written)), [GLOSSES.get(token, token) for token in written])
-    axes.set_xlabel("the English")
-    axes.set_ylabel("the Chinese that it writes, by its meaning")
+    figure.axes[0].set(xlabel="the English", ylabel="the Chinese that it writes, by its meaning")
     path = output / "attention.png"
     figure.savefig(path, dpi=110)
     print(f"Where it looks as it translates {SHOWN!r}: {path}")

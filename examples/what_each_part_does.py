@@ -35,7 +35,7 @@ from command_line import Parser, at_least, count, one_line_errors
 from minigpt.datasets import RandomBatches, load_text, train_val_split
 from minigpt.nn import Block, BlockConfig
 from minigpt.training import TrainingDiverged
-from minigpt.training.plots import new_figure
+from minigpt.viz import new_figure
 
 SIZES: dict[str, Any] = {
     "block_size": 32,
@@ -178,7 +178,7 @@ def explain(results: dict[str, Result]) -> None:
 
 
 def draw(results: dict[str, Result], output: Path) -> Path:
-    figure = new_figure(figsize=(12, 4.5), layout="constrained")
+    figure = new_figure(12, 4.5)
     left, right = figure.subplots(1, 2)
     for (name, result), color in zip(results.items(), COLORS, strict=True):
         seen = result.history.evaluations

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
         tasks,
         tokenizers,
         training,
+        viz,
     )
     from minigpt.checkpoints import load_model
     from minigpt.models.published_tokenizer import load_tokenizer
@@ -60,7 +61,7 @@ _ROOM_OF = {
 }
 _ROOMS = {
     "checkpoints", "datasets", "interop", "metrics", "models", "sampling", "tasks", "tokenizers",
-    "training",
+    "training", "viz",
 }  # fmt: skip
 
 
@@ -108,4 +109,5 @@ __all__ = [
     "tasks",
     "tokenizers",
     "training",
+    "viz",
 ]

@@ -46,6 +46,11 @@ class Node:
         ]
         self.vjp: VJP | None = vjp  # None once the walk has been here
 
+    @property
+    def operation(self) -> str:
+        """The name of the function that computed it; "" where the graph was walked."""
+        return _function_of(getattr(self.vjp, "__qualname__", ""))
+
     def free(self) -> None:
         """Let go of the inputs, and of every array that the VJP kept."""
         self.inputs, self.leaves, self.vjp = (), [], None
@@ -252,9 +257,14 @@ def _same(a: Sample, b: Sample) -> bool:
     return all(x == y or (x != x and y != y) for x, y in zip(a, b, strict=True))  # NaN stays NaN
 
 
+def _function_of(qualified_name: str) -> str:
+    """The function that a VJP was written in."""
+    return qualified_name.split(".<locals>")[0]
+
+
 def _vjp_of(qualified_name: str) -> str:
     """What an error calls a VJP: by the function that it was written in."""
-    function = qualified_name.split(".<locals>")[0]
+    function = _function_of(qualified_name)
     return f"the VJP of {function}" if function else "a VJP"
 
 

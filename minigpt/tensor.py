@@ -145,6 +145,17 @@ class Tensor:
         dtype = "" if self.dtype == np.float32 else f", dtype={self.dtype}"
         return f"Tensor({numbers}{dtype}{', requires_grad=True' if self.requires_grad else ''})"
 
+    def _repr_html_(self) -> str:
+        """What a notebook shows: the numbers or a heat map, and the gradient where it has one."""
+        from minigpt.drawing.array_html import array_html, panel
+
+        origin = f", computed by {self.node.operation}" if self.node else ""
+        learns = ", requires a gradient" if self.requires_grad and not self.node else ""
+        title = f"{type(self).__name__} {self.shape}, {self.dtype}{learns}{origin}"
+        shown = [array_html(title, self.data)]
+        shown += [array_html("its gradient", self.grad)] if self.grad is not None else []
+        return panel(*shown)
+
     # ── the gradient ──────────────────────────────────────────────────────────────────────────
 
     def backward(self, gradient: Array | None = None) -> None:

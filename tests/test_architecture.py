@@ -27,6 +27,7 @@ FLOORS = [
         "blas_threads",
         "checks",
         "chunks",
+        "drawing",
         "grad_mode",
         "file_lock",
         "gradcheck",

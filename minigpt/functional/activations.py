@@ -130,7 +130,12 @@ def _elementwise(x: Tensor, value_and_slope: Formula) -> Tensor:
             piece, y_piece = a.reshape(-1)[block], y.reshape(-1)[block]
             slope_piece = slope.reshape(-1)[block] if slope is not None else None
             _write_block(value_and_slope, piece, y_piece, slope_piece)
-    return record(y, (x,), lambda g: (g * slope,))
+
+    def vjp(g: Array) -> tuple[Array]:
+        return (g * slope,)
+
+    vjp.__qualname__ = value_and_slope.__name__.strip("_")  # what a graph calls the operation
+    return record(y, (x,), vjp)
 
 
 def _write_block(value_and_slope: Formula, x: Array, y: Array, slope: Array | None) -> None:

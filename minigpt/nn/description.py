@@ -1,7 +1,8 @@
-"""How a module describes itself: the tree that ``repr`` shows, and the table of ``summary``."""
+"""How a module describes itself: its tree, as text and as HTML, and the table of ``summary``."""
 
 from __future__ import annotations
 
+import html
 from typing import TYPE_CHECKING
 
 from minigpt.tensor import Tensor
@@ -21,19 +22,40 @@ class Text(str):
 
 def tree(module: Module, name: str = "", indent: int = 0) -> str:
     """The module and all below it, a line each, with shapes and numbers of parameters."""
-    shapes, children = [], []
-    for child_name, child in module.named_children():
-        if isinstance(child, Tensor):
-            shapes.append(f"{child_name} {child.shape}")
-        else:
-            children.append((child_name, child))
-    details = ", ".join([*filter(None, [module.extra_repr()]), *shapes])
+    details, children = _contents(module)
     label = f"{name}: " if name else ""
     count = module.num_parameters()
     line = f"{'  ' * indent}{label}{type(module).__name__}({details})"
     lines = [f"{line}  # {parameters(count)}" if count else line]
     lines += [tree(child, child_name, indent + 1) for child_name, child in children]
     return "\n".join(lines)
+
+
+def html_tree(module: Module, name: str = "", depth: int = 0) -> str:
+    """The same tree for a notebook: what is below a module opens with a click."""
+    details, children = _contents(module)
+    label = f"<b>{html.escape(name)}</b>: " if name else ""
+    count = module.num_parameters()
+    size = f' <span style="opacity:.6">{parameters(count)}</span>' if count else ""
+    kind = html.escape(f"{type(module).__name__}({details})")
+    line = f'{label}<code style="background:none">{kind}</code>{size}'
+    if not children:
+        return f'<div style="margin-left:1.1em">{line}</div>'
+    below = "".join(html_tree(child, child_name, depth + 1) for child_name, child in children)
+    style = f"margin-left:{0 if depth == 0 else 1.1}em"
+    is_open = " open" if depth == 0 else ""
+    return f'<details style="{style}"{is_open}><summary>{line}</summary>{below}</details>'
+
+
+def _contents(module: Module) -> tuple[str, list[tuple[str, Module]]]:
+    """What a module says of itself and of its own parameters; and the modules in it."""
+    shapes, children = [], []
+    for name, child in module.named_children():
+        if isinstance(child, Tensor):
+            shapes.append(f"{name} {child.shape}")
+        else:
+            children.append((name, child))
+    return ", ".join([*filter(None, [module.extra_repr()]), *shapes]), children
 
 
 def parameters(count: int) -> str:

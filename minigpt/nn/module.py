@@ -10,7 +10,7 @@ import numpy as np
 from minigpt import checks
 from minigpt.autograd import Array
 from minigpt.grad_mode import is_evaluating
-from minigpt.nn.description import Text, summary_table, tree
+from minigpt.nn.description import Text, html_tree, summary_table, tree
 from minigpt.tensor import Tensor
 
 ModuleType = TypeVar("ModuleType", bound="Module")
@@ -194,6 +194,9 @@ class Module:
 
     def __repr__(self) -> str:
         return tree(self)
+
+    def _repr_html_(self) -> str:
+        return html_tree(self)
 
     def summary(self) -> Text:
         """A table of every parameter: name, shape, how many numbers, and its share of all."""

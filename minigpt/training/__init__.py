@@ -12,7 +12,7 @@ from minigpt.training.config import TrainerConfig
 from minigpt.training.diverged import TrainingDiverged
 from minigpt.training.evaluation import evaluate
 from minigpt.training.history import History
-from minigpt.training.plots import plot_history
+from minigpt.training.plots import plot_losses
 from minigpt.training.trainable import Trainable
 from minigpt.training.trainer import Trainer
 
@@ -24,5 +24,5 @@ __all__ = [
     "TrainerConfig",
     "TrainingDiverged",
     "evaluate",
-    "plot_history",
+    "plot_losses",
 ]

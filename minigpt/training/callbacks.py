@@ -13,11 +13,13 @@ from minigpt.training.records import Record
 if TYPE_CHECKING:
     from minigpt.training.trainer import Trainer
 
-_HOOKS = ("on_step", "on_evaluation", "on_checkpoint")
+_HOOKS = ("on_gradients", "on_step", "on_evaluation", "on_checkpoint")
 
 
 class Callback:
-    """Override what you need; each is called between two steps, so ``trainer`` is at rest.
+    """Override what you need.
+
+    All but ``on_gradients`` are called between two steps, so that ``trainer`` is at rest.
 
     ``trainer.stop()`` ends the run after the current step, ``trainer.print(…)`` writes above the
     bar.
@@ -29,6 +31,12 @@ class Callback:
         ...             trainer.print("good enough after step", trainer.step)
         ...             trainer.stop()
     """
+
+    def on_gradients(self, trainer: Trainer, norm: float) -> None:
+        """Before each optimizer step, to look at every ``parameter.grad``, which is clipped.
+
+        ``norm`` is the gradient's norm before clipping.
+        """
 
     def on_step(self, trainer: Trainer, record: Record) -> None:
         """After each optimizer step; ``record`` is what the history holds of a step."""

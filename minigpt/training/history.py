@@ -11,6 +11,7 @@ from typing import IO, Any, Literal
 from minigpt.atomic import replacing
 from minigpt.autograd import Array
 from minigpt.checkpoints.checkpoint import under
+from minigpt.drawing import ThemeName
 from minigpt.regular_files import open_regular
 from minigpt.training.records import Record, Records
 
@@ -63,15 +64,22 @@ class History:
         losses = "".join(f", {name}={last[name]:.4f}" for name in last if name.endswith("_loss"))
         return f"History({len(self.steps)} steps, {len(self.evaluations)} evaluations{losses})"
 
-    def plot(self, path: str | os.PathLike[str] | None = None, ax: Any = None) -> Any:
+    def _repr_html_(self) -> str:
+        from minigpt.training.plots import history_html
+
+        return history_html(self)
+
+    def plot(
+        self,
+        path: str | os.PathLike[str] | None = None,
+        ax: Any = None,
+        *,
+        smoothing: float = 0.9,
+        theme: ThemeName | None = None,
+    ) -> Any:
         """Draw the losses over the steps; a notebook shows the figure that is returned.
 
-        Every step's own loss is a faint dot; the lines are the evaluations.
-
-        Args:
-            path: where to save the picture, too; the ending says the format (``.png``, ``.svg``,
-                ``.pdf``).
-            ax: the axes of a matplotlib figure to draw on; None: those of a new one.
+        Several runs in one picture: :func:`minigpt.viz.losses`, which explains the arguments.
 
         Returns:
             The figure.
@@ -80,9 +88,9 @@ class History:
             ImportError: matplotlib is missing; says how to install it.
             ValueError: the history is empty.
         """
-        from minigpt.training.plots import plot_history  # matplotlib only where it is asked for
+        from minigpt.training.plots import plot_losses
 
-        return plot_history(self, path, ax)
+        return plot_losses(self, smoothing=smoothing, path=path, ax=ax, theme=theme)
 
     # ── inside a checkpoint ───────────────────────────────────────────────────────────────────
 

@@ -23,6 +23,7 @@ class Logbook:
     Attributes:
         files: the run's files.
         progress: what is shown.
+        tell: calls the callbacks' method of a name.
     """
 
     def __init__(
@@ -33,7 +34,7 @@ class Logbook:
     ) -> None:
         self.files = RunFiles(run, take_snapshot)
         self.progress = Progress()
-        self._run, self._tell = run, tell
+        self._run, self.tell = run, tell
         self._unsaved = True  # whether the run's present state is not on the disk yet
 
     @contextlib.contextmanager
@@ -69,7 +70,7 @@ class Logbook:
             run.history.steps.append(record)
             self.files.append("step", record)
         self.progress.step(record)
-        self._tell("on_step", record)
+        self.tell("on_step", record)
 
     def evaluation(self, metrics: Record, seconds: float) -> None:
         """The model was evaluated."""
@@ -82,8 +83,8 @@ class Logbook:
         is_best = run.best.update(record)
         self.progress.evaluation(record, is_best)
         if is_best and (path := self.files.save_best()):
-            self._tell("on_checkpoint", path)
-        self._tell("on_evaluation", record)
+            self.tell("on_checkpoint", path)
+        self.tell("on_evaluation", record)
 
     def save_if_due(self, ending: bool) -> None:
         """Save at the start, at every checkpoint_interval, and when the run is ending.
@@ -97,4 +98,4 @@ class Logbook:
             return
         if path := self.files.save(must_succeed=first or ending):
             self._unsaved = False
-            self._tell("on_checkpoint", path)
+            self.tell("on_checkpoint", path)

@@ -172,6 +172,7 @@ class Trainer:
             norm = clip_gradients(found, config.grad_clip or math.inf, self._apply)
             if not (math.isfinite(loss) and math.isfinite(norm)):
                 raise self._diverged(loss)
+            self._log.tell("on_gradients", norm)
         with self._parameters_in_motion():
             learning_rate = self.optimizer.lr = self._learning_rate(self.step)
             self.optimizer.step(self._apply)

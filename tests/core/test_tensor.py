@@ -105,6 +105,26 @@ def test_repr():
     assert repr(Tensor(np.eye(2, dtype=np.float32))) == ("Tensor([[1., 0.],\n        [0., 1.]])")
 
 
+def test_a_notebook_shows_the_numbers_and_the_gradient():
+    x = Tensor([[1.0, -2.0]], requires_grad=True)
+    y = x * 3
+    assert "Tensor (1, 2), float32, requires a gradient<" in x._repr_html_()
+    assert "Tensor (1, 2), float32, computed by multiply<" in y._repr_html_()
+    assert "its gradient" not in x._repr_html_()
+    y.sum().backward()
+    page = x._repr_html_()
+    assert page.count("<table") == 2 and page.index("its gradient") < page.rindex(">3</td>")
+    assert "Tensor (), float64<" in Tensor(np.array(2.5))._repr_html_()
+
+
+def test_an_operation_is_called_by_the_function_that_records_it():
+    x = Tensor([[1.0, 2.0]], requires_grad=True)
+    y = x @ Tensor([[1.0], [1.0]])
+    assert y.node.operation == "matmul" and y.sum().node.operation == "sum"
+    y.backward()
+    assert y.node.operation == ""
+
+
 def test_length_and_iteration():
     x = Tensor([[1.0, 2.0], [3.0, 4.0]], requires_grad=True)
     first, second = x

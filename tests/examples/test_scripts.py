@@ -203,25 +203,15 @@ def test_look_inside_shows_half_characters_and_what_no_font_has(run, monkeypatch
     monkeypatch.setattr(
         Figure, "savefig", lambda f, *a, **k: [figures.append(f), savefig(f, *a, **k)]
     )
-    monkeypatch.setattr("matplotlib.font_manager.fontManager.ttflist", [])  # none has Chinese
+    monkeypatch.setattr("minigpt.drawing.fonts._installed", list)  # none has Chinese
     code, out, err = run("look_inside", "--checkpoint r", "--text", "类句 $x")
     assert (code, out, err) == (0, "inside.png: 1 layer of 2 heads\n", "")
     _, right = figures[0].subfigs
-    assert right.get_suptitle().endswith("“\\u7c7b\\u53e5 $x”")
     tokenizer = mg.load_model("r").tokenizer
     labels = [label.get_text() for label in right.axes[0].get_yticklabels()]
-    assert len(labels) == len(tokenizer.encode("类句 $x")) and "�" not in "".join(labels)
+    assert len(labels) == len(tokenizer.encode("类句 $x"))
+    assert all(part in " ".join(labels) for part in (r"\u7c7b", r"\u53e5 1", "3/3"))
     assert labels[-3:] == ["␣", "$", "x"]
-
-
-def test_look_inside_finds_a_font(monkeypatch):
-    pytest.importorskip("matplotlib")
-    from look_inside import escaped, glyphs
-
-    has, family = glyphs("a\u1d81")  # only the second of the fonts that matplotlib brings along
-    assert family[0] == "DejaVu Sans" and len(family) == 2 and {ord("a"), 0x1D81} <= has
-    assert escaped("a\u1d81", has) == "a\u1d81"
-    assert escaped("a\u1d81", {ord("a")}) == r"a\u1d81"
 
 
 def test_attention_by_hand(run):
@@ -545,9 +535,7 @@ def test_what_cannot_be_shown_ends_no_training(folder, redirection, code):
         assert done.stderr.endswith("train.py: error: [Errno 28] No space left on device\n")
 
 
-@pytest.mark.parametrize(
-    "module", ["bigrams", "equations_by_hand", "look_inside", "poem_measures", "word_tasks"]
-)
+@pytest.mark.parametrize("module", ["bigrams", "equations_by_hand", "poem_measures", "word_tasks"])
 def test_the_examples_in_docstrings(module):
     results = doctest.testmod(importlib.import_module(module))
     assert results.attempted and not results.failed

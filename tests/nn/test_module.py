@@ -249,6 +249,19 @@ def test_repr_shows_the_tree():
     assert repr(Embedding(70_000, 1, seed=0)).endswith("# 70,000 parameters")
 
 
+def test_a_notebook_shows_the_tree_folded():
+    page = Everything()._repr_html_()
+    assert page.startswith('<details style="margin-left:0em" open><summary><code')
+    assert "<b>layers.0</b>: " in page and "Linear(weight (2, 3), bias (3,))</code>" in page
+    assert ">23 parameters<" in page and ">9 parameters<" in page
+    assert page.count("<details") == page.count("</details>") == 1  # one has modules in it
+    nested = Module()
+    nested.inner, nested.layers = Everything(), {"<b>": Dropout(0.5)}
+    page = nested._repr_html_()
+    assert page.count("<details") == 2 and page.count(" open>") == 1
+    assert "layers.&lt;b&gt;" in page and "layers.<b>" not in page
+
+
 def test_summary_is_a_table():
     summary = Everything().summary()
     assert str(summary) == repr(summary)  # a notebook shows the lines

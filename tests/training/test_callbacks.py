@@ -71,7 +71,7 @@ def test_an_error_in_a_callback_is_the_caller_s(tmp_path: Path) -> None:
     [
         (Callback(), r"a list: got a Callback; write callbacks=\[…\]"),
         ([Callback], r"objects: got the class Callback; make an object of it: Callback\(…\)"),
-        ([print], "objects with one of the methods on_step, on_evaluation, on_checkpoint: got"),
+        ([print], "objects with one of the methods on_gradients, on_step, .*on_checkpoint: got"),
         ([None], "objects with one of the methods.*: got None; derive their class from"),
         (3, "a list: got 3"),
     ],
@@ -105,6 +105,40 @@ def test_other_attributes_are_the_callback_s_own() -> None:
             pass
 
     trainer(callbacks=[Mine()], max_steps=1).fit()
+
+
+def test_the_gradients_of_each_step_are_shown_clipped_before_it_is_taken() -> None:
+    seen = []
+
+    class Watches(Callback):
+        def on_gradients(self, trainer, norm):
+            squares = sum(float((p.grad**2).sum()) for p in trainer.parameters)
+            seen.append((trainer.step, norm, squares**0.5, trainer.parameters[0].data.copy()))
+
+    run = trainer(callbacks=[Watches()], max_steps=2, grad_clip=0.01)
+    before = run.parameters[0].data.copy()
+    run.fit()
+    assert [step for step, *_ in seen] == [0, 1]
+    assert [norm for _, norm, *_ in seen] == run.history.column("grad_norm")
+    assert all(clipped == pytest.approx(0.01, rel=1e-3) for _, _, clipped, _ in seen)
+    assert (seen[0][3] == before).all() and not (seen[1][3] == before).all()
+    assert all(parameter.grad is None for parameter in run.parameters)
+
+
+def test_an_error_before_a_step_takes_the_batch_back() -> None:
+    class Refuses(Callback):
+        def on_gradients(self, trainer, norm):
+            if trainer.step == 1 and not self.done:
+                self.done = True
+                raise KeyError("mine")
+
+    refuses = Refuses()
+    refuses.done = False
+    run, plain = trainer(callbacks=[refuses], max_steps=3), trainer(max_steps=3)
+    with pytest.raises(KeyError, match="mine"):
+        run.fit()
+    assert run.step == 1 and all(p.grad is None for p in run.parameters)
+    assert run.fit().column("loss") == plain.fit().column("loss")
 
 
 def test_print_writes_above_the_bar(capsys: pytest.CaptureFixture[str]) -> None:
