@@ -478,6 +478,20 @@ def test_keys_choose_tokens_layers_and_heads(browser, show):
     assert pressed == "1"
 
 
+def test_a_head_or_a_next_token_is_chosen_by_keys_and_the_focus_stays(browser, show):
+    show(tiny_gpt())
+    browser.run("document.querySelector('.head-row').focus()")
+    browser.press("tab", "enter")
+    drawn(browser)
+    assert browser.run("return state.head") == 1
+    assert browser.run("return document.activeElement.dataset.head") == "1"
+    third = shown_bars(browser, "#candidates")[2][0]
+    browser.run("document.querySelectorAll('#candidates .bar')[2].focus()")
+    browser.press("enter")
+    browser.until(f"return state.source.ids.length === {len(TEXT) + 1}")
+    assert tokens_of(browser)[-1] == third
+
+
 def test_every_control_is_reached_by_tab_in_order_and_shows_its_focus(browser, show):
     show(tiny_gpt())
     browser.run("document.getElementById('theme').focus()")
@@ -491,7 +505,7 @@ def test_every_control_is_reached_by_tab_in_order_and_shows_its_focus(browser, s
         if reached[-1] == "save-map":
             break
     order = [
-        "prompt", "layer-before", "layers", "layer-after", "heads", "token", "head-row", "save-map",
+        "prompt", "layer-before", "layer-after", "layers", "heads", "token", "head-row", "save-map",
     ]  # fmt: skip
     places = [reached.index(name) for name in order]
     assert places == sorted(places)
@@ -727,6 +741,28 @@ def test_the_map_says_what_is_pointed_at(browser, show):
         "return state.hovered !== null && document.getElementById('map-value').textContent"
     )
     assert re.search(r" looks at .+: \d+\.\d\d %$| cannot see ", said)
+
+
+def test_the_map_says_which_score_became_a_weight(browser, show):
+    model = tiny_gpt()
+    show(model, text=TEXT[:12], fragment="#layer=2&head=2")
+    ids = CHARACTERS.encode(TEXT[:12])
+    x = model.hidden_states(np.array([ids]))[1]
+    block = model.blocks[1]
+    q, k, _ = (
+        block.attention.qkv_proj(block.attention_norm(Tensor(x)))
+        .data[0]
+        .reshape(12, 3, 2, 8)
+        .swapaxes(0, 1)
+    )
+    score = q[9, 1] @ k[4, 1] / np.sqrt(8)
+    said = browser.run(
+        "const at = i => map.margin + (i + 0.5) * map.cell;"
+        "map.point({ offsetX: at(4), offsetY: at(9) });"
+        "return document.getElementById('map-value').textContent"
+    )
+    weight = model.attention_weights(np.array([ids]))[1][0, 1, 9, 4]
+    assert f": q·k/√d = {score:.2f}, and after" in said and said.endswith(f" {100 * weight:.2f} %")
 
 
 def test_a_notebook_shows_it_and_it_runs_there(browser, tmp_path):

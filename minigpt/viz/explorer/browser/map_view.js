@@ -4,7 +4,8 @@
 const LABEL = 84; // pixels for the tokens at the left and above
 const LONGEST_LABEL = 11;
 const LEAST_FOR_LABELS = 9; // pixels of a cell
-const LONG = 24; // tokens, from where the map takes the whole width
+const LONG = 24; // tokens; with more, or
+const MANY_LAYERS = 12; // with more of these, the maps take the whole width
 
 class MapView {
     constructor(look, choose) {
@@ -36,18 +37,26 @@ class MapView {
         this.isPointed = true;
         this.look(row);
         const weight = this.source.weights(this.layer, this.head, row)[column];
-        byId("map-value").replaceChildren(
-            tokenElement(this.source.ids[row]),
-            weight === undefined ? " cannot see " : " looks at ",
-            tokenElement(this.source.ids[column]),
-            weight === undefined ? ": it comes later" : `: ${percent(weight)}`,
-        );
+        const [asking, seen] = [row, column].map((t) => tokenElement(this.source.ids[t]));
+        const said =
+            weight === undefined
+                ? [asking, " cannot see ", seen, ": it comes later"]
+                : [asking, " looks at ", seen, `: ${this.scoreOf(row, column)}${percent(weight)}`];
+        byId("map-value").replaceChildren(...said);
+    }
+
+    /** "q·k/√d = 2.31, and after the softmax ", where a head's scores are known. */
+    scoreOf(t, j) {
+        const isKnown = this.head !== MEAN && live?.hasRead(this.source.ids);
+        if (!isKnown) return "";
+        const score = live.scores(this.layer, this.head, t)[j];
+        return `q·k/√d = ${score.toFixed(2)}, and after the softmax over its row `;
     }
 
     show(source, layer, head, t) {
         Object.assign(this, { source, layer, head });
         const T = source.ids.length;
-        byId("maps").classList.toggle("long", T > LONG);
+        byId("maps").classList.toggle("long", T > LONG || ABOUT.layers > MANY_LAYERS);
         const room = Math.min(this.canvas.parentElement.clientWidth, 820);
         this.margin = LABEL;
         this.cell = Math.min(26, (room - this.margin) / T);
@@ -55,8 +64,8 @@ class MapView {
             this.margin = 0;
             this.cell = room / T;
         }
-        const side = this.cell * T,
-            context = prepared(this.canvas, this.margin + side, this.margin + side);
+        const side = this.cell * T;
+        const context = prepared(this.canvas, this.margin + side, this.margin + side);
         context.imageSmoothingEnabled = false;
         const key = `${layer} ${head}`;
         if (
@@ -92,8 +101,8 @@ class MapView {
         context.font = `${Math.min(12, this.cell)}px system-ui, sans-serif`;
         context.textBaseline = "middle";
         this.source.ids.forEach((id, i) => {
-            const text = shortened(label(id).text),
-                middle = this.margin + (i + 0.5) * this.cell;
+            const text = shortened(label(id).text);
+            const middle = this.margin + (i + 0.5) * this.cell;
             context.fillStyle = color(i === t ? "--ink" : "--muted");
             context.textAlign = "right";
             context.fillText(text, this.margin - 5, middle);

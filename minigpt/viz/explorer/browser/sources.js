@@ -37,8 +37,8 @@ class Recorded {
 
     /** What should follow token t, after a layer: {likeliest: [{id, p}], truth: {id, p, rank}}. */
     expected(layer, t) {
-        const T = this.ids.length,
-            start = (layer * T + t) * this.shown;
+        const T = this.ids.length;
+        const start = (layer * T + t) * this.shown;
         const likeliest = Array.from({ length: this.shown }, (_, i) => ({
             id: this.likeliest[start + i],
             p: this.probabilities[start + i],
@@ -67,6 +67,7 @@ class Live {
         this.readIds = [];
         this.readTokens = [];
         this.turn = 0;
+        this.isWrong = false; // computes something else than Python recorded
     }
 
     /** How many tokens at the beginning were read already: later ones change nothing there. */
@@ -74,6 +75,11 @@ class Live {
         let n = 0;
         while (n < Math.min(ids.length, this.readIds.length) && ids[n] === this.readIds[n]) n++;
         return n;
+    }
+
+    /** Whether just these tokens were read, and may be asked about. */
+    hasRead(ids) {
+        return !this.isWrong && ids.length === this.ids.length && this.common(ids) === ids.length;
     }
 
     /** Read ids, of which only those after the common beginning are new; false if others came. */
@@ -100,10 +106,15 @@ class Live {
 
     weights(layer, head, t) {
         const heads = this.tokens[t].attention[layer - 1];
-        if (head !== MEAN) return heads[head];
-        return heads[0].map(
-            (_, j) => heads.reduce((sum, weights) => sum + weights[j], 0) / heads.length,
+        if (head !== MEAN) return heads[head].weights;
+        return heads[0].weights.map(
+            (_, j) => heads.reduce((sum, { weights }) => sum + weights[j], 0) / heads.length,
         );
+    }
+
+    /** What the softmax made weights of: q·k/√d, for one head. */
+    scores(layer, head, t) {
+        return this.tokens[t].attention[layer - 1][head].scores;
     }
 
     logits(layer, t) {
@@ -130,8 +141,8 @@ const CHECKED = 64; // tokens
 
 /** The largest differences between two sources of a text, at some of its tokens or at all. */
 function largestDifference(recorded, live) {
-    let weights = 0,
-        probabilities = 0;
+    let weights = 0;
+    let probabilities = 0;
     const T = recorded.ids.length;
     for (let t = 0; t < T; t += Math.ceil(T / CHECKED)) {
         for (let layer = 1; layer <= ABOUT.layers; layer++) {

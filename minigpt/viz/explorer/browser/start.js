@@ -85,7 +85,7 @@ function start() {
                 title: `head ${h + 1}`,
             })),
         ],
-        (head) => set({ head: Number(head) }),
+        (head) => set({ head }),
     );
     byId("texts-label").hidden = recordings.length < 2;
     byId("texts").append(
@@ -96,7 +96,7 @@ function start() {
     byId("link").hidden = location.protocol === "about:";
     byId("typing").hidden = !tokenizer;
     byId("writing").hidden = !live;
-    document.body.classList.toggle("live", Boolean(live));
+    document.body.classList.toggle("many", ABOUT.layers > MANY_LAYERS);
     setTheme("auto");
     chooseText(0)
         .then(checkItself)
