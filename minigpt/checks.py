@@ -110,6 +110,9 @@ def number(
         ...
         ValueError: lr must be a number above 0: got -1
     """
+    fits = type(value) is float and least <= value <= most and above < value < below
+    if fits and math.isfinite(value):  # type: ignore[arg-type]  # nearly always: no words needed
+        return value  # type: ignore[return-value]
     bounds = [f"of at least {least:g}"] * (least > -math.inf)
     bounds += [f"above {above:g}"] * (above > -math.inf)
     bounds += [f"of at most {most:g}"] * (most < math.inf)
@@ -245,12 +248,15 @@ def tensors(function: str, **arguments: object) -> None:
 
 def same_dtype(function: str, **arguments: Any) -> None:
     """All arguments that are not None have the dtype of the first one."""
-    present = {name: value for name, value in arguments.items() if value is not None}
-    (first, one), *others = present.items()
-    for name, other in others:
-        if other.dtype != one.dtype:
+    first = None
+    for name, other in arguments.items():
+        if other is None:
+            continue
+        if first is None:
+            first, dtype = name, other.dtype
+        elif other.dtype != dtype:
             raise TypeError(
-                f"{function}: {name} must have the dtype of {first}, {one.dtype}: got "
+                f"{function}: {name} must have the dtype of {first}, {dtype}: got "
                 f"{other.dtype}; convert one of them with .astype(…)"
             )
 

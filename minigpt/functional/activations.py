@@ -104,20 +104,26 @@ def gated_unit(gate: Tensor, up: Tensor, activation: str = "silu") -> Tensor:
         array([-2.689,  7.311], dtype=float32)
     """
     _check_gated_unit(gate, up, activation)
-    x, u = (np.asarray(tensor.data, order="C") for tensor in (gate, up))
-    y, recorded = np.empty_like(x), is_recorded((gate, up))
+    recorded = is_recorded((gate, up))
+    x, u = gate.data.reshape(-1), up.data.reshape(-1)
+    y = np.empty_like(x)
     value = np.empty_like(x) if recorded else np.empty(min(x.size, CHUNK), x.dtype)
     slope = np.empty_like(x) if recorded else None
     with np.errstate(over="ignore", invalid="ignore"):
         for block in chunk_slices(x.size):
-            x_piece, u_piece = x.reshape(-1)[block], u.reshape(-1)[block]
-            value_piece = value.reshape(-1)[block] if recorded else value[: x_piece.size]
-            slope_piece = None if slope is None else slope.reshape(-1)[block]
+            x_piece, u_piece = x[block], u[block]
+            value_piece = value[block] if recorded else value[: x_piece.size]
+            slope_piece = None if slope is None else slope[block]
             _write_block(_FORMULAS[activation], x_piece, value_piece, slope_piece)
-            np.multiply(value_piece, u_piece, out=y.reshape(-1)[block])
+            np.multiply(value_piece, u_piece, out=y[block])
             if slope_piece is not None:
                 slope_piece *= u_piece  # up∘f′(gate)
-    return record(y, (gate, up), lambda g: (g * slope, g * value))
+
+    def vjp(g: Array) -> tuple[Array, Array]:
+        assert slope is not None
+        return g * slope.reshape(g.shape), g * value.reshape(g.shape)
+
+    return record(y.reshape(gate.shape), (gate, up), vjp)
 
 
 def _elementwise(x: Tensor, value_and_slope: Formula) -> Tensor:
@@ -146,7 +152,7 @@ def _write_block(value_and_slope: Formula, x: Array, y: Array, slope: Array | No
     no larger numbers.
     """
     value_and_slope(x, y, slope)
-    if value_and_slope in _LIKE_X and np.isnan((y if slope is None else slope).max()):
+    if value_and_slope in _LIKE_X and math.isnan((y if slope is None else slope).max()):
         value_and_slope(np.clip(x, -LARGE, LARGE), y, slope)
         np.copyto(y, x, where=x > LARGE)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from minigpt import checks
@@ -55,6 +57,8 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
 
 
 def _check(x: Tensor, weight: Tensor, bias: Tensor | None) -> None:
+    if _fits(x, weight, bias):  # as nearly always, and quicker than one look after the other
+        return
     checks.tensors("linear", x=x, weight=weight)
     if x.ndim == 0:
         raise checks.wrong_value("linear: x", "of shape (..., n_in)", x)
@@ -67,3 +71,15 @@ def _check(x: Tensor, weight: Tensor, bias: Tensor | None) -> None:
         why = f", as weight is {weight.shape}"
         checks.same_shape("linear: bias", bias, weight.shape[1:], why)
         checks.same_dtype("linear", x=x, bias=bias)
+
+
+def _fits(x: Any, weight: Any, bias: Any) -> bool:
+    if not (isinstance(x, Tensor) and isinstance(weight, Tensor) and weight.data.ndim == 2):
+        return False
+    w, dtype = weight.data, weight.data.dtype
+    if bias is not None:
+        if not isinstance(bias, Tensor) or bias.data.shape != w.shape[1:]:
+            return False
+        if bias.data.dtype != dtype:
+            return False
+    return x.data.shape[-1:] == w.shape[:1] and x.data.dtype == dtype

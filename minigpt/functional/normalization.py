@@ -149,13 +149,16 @@ def qk_norm(
 
 def _root_mean_square_normal(x: Array, eps: float) -> tuple[Array, Array]:
     """x̂ = x/√(mean(x²) + ε), and 1/√(mean(x²) + ε): (..., n), (..., 1)."""
-    with np.errstate(over="ignore", invalid="ignore"):
-        mean_square = np.einsum("...i,...i->...", x, x)[..., None] / x.shape[-1]
-        inverse = (1 / np.sqrt(mean_square + eps)).astype(x.dtype, copy=False)
+    inverse = np.einsum("...i,...i->...", x, x)[..., None]  # Σ x², which becomes 1/√(mean(x²) + ε)
+    inverse /= x.shape[-1]
+    inverse += eps
+    np.sqrt(inverse, out=inverse)
+    np.divide(1, inverse, out=inverse)
+    if inverse.min(initial=1) > 0:
+        return x * inverse, inverse
+    with np.errstate(invalid="ignore"):  # ∞·0
         normal = x * inverse
-    if not np.isfinite(mean_square).all():
-        large = ~np.isfinite(mean_square[..., 0])
-        _normalise_large(x, eps, large, normal, inverse, centred=False)
+    _normalise_large(x, eps, ~(inverse[..., 0] > 0), normal, inverse, centred=False)
     return normal, inverse
 
 
@@ -196,9 +199,12 @@ def _check(function: str, x: Tensor, weight: Tensor, bias: Tensor | None, eps: f
     if x.ndim == 0 or x.shape[-1] == 0:
         raise checks.wrong_value(f"{function}: x", "of shape (..., n) with n of at least 1", x)
     for name, vector in (("weight", weight), ("bias", bias)):
-        if vector is not None:
-            checks.tensors(function, **{name: vector})
-            checks.same_shape(f"{function}: {name}", vector, x.shape[-1:], f", as x is {x.shape}")
+        if vector is None:
+            continue
+        checks.tensors(function, **{name: vector})
+        if vector.shape != x.shape[-1:] or vector.dtype != x.dtype:
+            why = f", as x is {x.shape}"
+            checks.same_shape(f"{function}: {name}", vector, x.shape[-1:], why)
             checks.same_dtype(function, x=x, **{name: vector})
 
 

@@ -194,13 +194,14 @@ def turn_heads(x: Array, rotation: Array, back: bool = False) -> None:
         rotation: (T, 2, d) or (B, T, 2, d), from :func:`rotation_at`
     """
     b, t, h, d = x.shape
-    each = np.broadcast_to(rotation, (b, t, 2, d))[:, :, :, None]  # (B, T, 2, 1, d)
-    cos, sin = each[:, :, 0], each[:, :, 1]
-    if back:
-        sin = -each[: len(each) if rotation.ndim == 4 else 1, :, 1]
-        sin = np.broadcast_to(sin, (b, t, 1, d))
+    cos, sin = rotation[..., 0, None, :], rotation[..., 1, None, :]  # (T or B, T, 1, d)
+    sin = -sin if back else sin
     places = max(1, CHUNK // (h * d))  # of a piece: of several sequences, or a part of one
-    n_rows = max(1, places // max(t, 1))
+    if b * t <= places:
+        _turn(x, cos, sin)
+        return
+    cos, sin = (np.broadcast_to(table, (b, t, 1, d)) for table in (cos, sin))
+    n_rows = max(1, places // t)
     for row in range(0, b, n_rows):
         for place in range(0, t, places):
             piece = slice(row, row + n_rows), slice(place, place + places)
@@ -210,10 +211,9 @@ def turn_heads(x: Array, rotation: Array, back: bool = False) -> None:
 def _turn(x: Array, cos: Array, sin: Array, pairing: str = "halves") -> None:
     """x ← x∘cos + swapped(x)∘sin: (..., d), in place."""
     swapped = np.empty(x.shape, x.dtype)
-    pair = swapped, x
     if pairing == "halves":  # a half is moved as one item: much faster than number by number
         half = np.dtype((np.void, x.shape[-1] // 2 * x.itemsize))
-        new, old = (array.view(half) for array in pair)  # (..., 2)
+        new, old = swapped.view(half), x.view(half)  # (..., 2)
         new[..., 0], new[..., 1] = old[..., 1], old[..., 0]
     else:
         swapped[..., 0::2], swapped[..., 1::2] = x[..., 1::2], x[..., 0::2]

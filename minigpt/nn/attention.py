@@ -11,7 +11,9 @@ from minigpt import checks
 from minigpt.autograd import Array
 from minigpt.checks import Seed
 from minigpt.functional.attention import attention_weights
-from minigpt.functional.multi_head import heads_of, turned_heads
+from minigpt.functional.attention_blocks import attend
+from minigpt.functional.attention_options import AttentionOptions
+from minigpt.functional.multi_head import heads_of, split_heads, turned_heads
 from minigpt.functional.rotary import rotation_at, turn_heads
 from minigpt.nn.cache import KeyValueCache
 from minigpt.nn.config import TransformerConfig, check_config, heads_in
@@ -182,11 +184,19 @@ def heads_over(
         returns: (B, T, h·d)
     """
     b, h, t, d = q.shape
+    mask = _check_mask(mask, q, k)
+    o = np.empty((b, t, h * d), q.dtype)
     causal = causal and t > 1  # a single new token comes last and sees all
-    heads = F.scaled_dot_product_attention(
-        Tensor(q), Tensor(k), Tensor(v), mask, causal, slopes=slopes, grouped=True
-    )
-    return heads.swapaxes(1, 2).reshape(b, t, h * d)  # (B, h, T, d) -> (B, T, h·d)
+    group = h // k.shape[1]
+    attend(q, k, v, split_heads(o, h), mask, causal, 0.0, None, False, slopes, group)
+    return Tensor(o)
+
+
+def _check_mask(mask: Array | None, q: Array, k: Array) -> Array | None:
+    if mask is None:
+        return None
+    scores = (*q.shape[:-1], k.shape[-2])
+    return AttentionOptions.checked(mask, None, q.shape, scores, causal=True).mask
 
 
 def _check(config: object) -> None:

@@ -160,7 +160,7 @@ class Identity(Module):
 
 def _check(dropout: Dropout, rng: np.random.Generator | None) -> np.random.Generator | None:
     """The generator to drop with, or None where nothing is dropped."""
-    if not dropout.training or dropout.p == 0:
+    if dropout.p == 0 or not dropout.training:
         return None
     mend = "pass rng=np.random.default_rng(seed), or switch dropout off with model.eval()"
     return checks.instance("rng of dropout in training", rng, np.random.Generator, mend)
