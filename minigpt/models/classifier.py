@@ -314,8 +314,8 @@ def _check_same_architecture(source: Encoder | GPT | TextClassifier, own: Classi
             f"model must be of the backbone's kind, {own.backbone_model}: got {kind}; make the "
             "classifier with TextClassifier.from_model(model, n_classes)"
         )
-    for name, here in dataclasses.asdict(own.backbone).items():
-        there = getattr(config, name)
+    for name in (field.name for field in dataclasses.fields(own.backbone)):
+        here, there = getattr(own.backbone, name), getattr(config, name)
         if name not in _WITHOUT_EFFECT and there != here:
             raise ValueError(
                 f"model must have {name}={here!r}, like the classifier's backbone: got {there!r}; "

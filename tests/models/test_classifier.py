@@ -13,7 +13,7 @@ import minigpt.functional as F
 from minigpt import GPT, GPTConfig, Tensor, gradcheck
 from minigpt.datasets import LabelledBatches
 from minigpt.models import ClassifierConfig, Encoder, EncoderConfig, TextClassifier, build_model
-from minigpt.nn import Linear, add_lora, freeze
+from minigpt.nn import Linear, RotaryScaling, add_lora, freeze
 
 SIZES = {
     "vocab_size": 13, "block_size": 12, "n_layer": 2, "n_head": 2, "n_embd": 16, "init_std": 0.3
@@ -27,6 +27,12 @@ KINDS = {
     "gpt, last": (DECODER, "last"),
     "gpt, mean": (DECODER, "mean"),
     "gpt-1, last": (GPTConfig(**SIZES, norm="post", tie_head=False), "last"),
+    "llama, last": (
+        GPTConfig.llama(
+            13, 12, 2, 2, 16, n_kv_head=1, init_std=0.3, rotary_scaling=RotaryScaling("linear", 2.0)
+        ),
+        "last",
+    ),
     "gpt without a causal mask, first": (GPTConfig(**SIZES, causal=False), "first"),
 }
 

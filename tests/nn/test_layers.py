@@ -8,19 +8,26 @@ import numpy as np
 import pytest
 
 import minigpt.functional as F
-from minigpt import Tensor, gradcheck
-from minigpt.functional import plain
+from minigpt import Tensor, gradcheck, no_grad
+from minigpt.functional import plain, plain_llama
 from minigpt.nn import (
     MLP,
     Block,
     BlockConfig,
     CausalSelfAttention,
+    CrossAttention,
+    DecoderBlock,
     Dropout,
     Embedding,
+    GatedMLP,
+    Identity,
+    KeyValueCache,
     LayerNorm,
     LearnedPositions,
     Linear,
     Module,
+    RMSNorm,
+    RotaryScaling,
     SinusoidalPositions,
 )
 
@@ -240,6 +247,92 @@ def test_a_block_is_made_from_any_object_that_has_what_it_reads():
         Block(own, seed=0)
 
 
+# ── the parts of a modern block ───────────────────────────────────────────────────────────────
+
+LLAMA = {
+    "normalization": "rms", "mlp": "gated", "activation": "silu", "bias": False,
+    "rotary_base": 10_000.0,
+}  # fmt: skip
+
+
+def test_rms_norm():
+    norm, x = randomised(RMSNorm(5, eps=0.1)), inputs(2, 3, 5, dtype=np.float64)
+    expected = plain_llama.rms_norm(x, norm.weight, 0.1)
+    np.testing.assert_allclose(norm(x).data, expected.data, rtol=1e-12)
+    np.testing.assert_array_equal(RMSNorm(5).weight.data, 1)
+
+
+@pytest.mark.parametrize("bias", [True, False])
+def test_a_gated_mlp(bias):
+    mlp = randomised(GatedMLP(BlockConfig(4, 2, n_inner=6, activation="silu", bias=bias), seed=0))
+    x = inputs(2, 3, 4, dtype=np.float64)
+    gate, up, down = ((p.weight, p.bias) for p in (mlp.gate_proj, mlp.up_proj, mlp.down_proj))
+    expected = plain_llama.gated_feed_forward(x, gate, up, down)
+    np.testing.assert_allclose(mlp(x).data, expected.data, rtol=1e-12)
+
+
+@pytest.mark.parametrize("n_kv_head", [1, 2, 4])
+@pytest.mark.parametrize("qk_norm", [True, False])
+def test_a_block_with_the_parts_of_llama_is_the_plain_one(n_kv_head, qk_norm):
+    config = BlockConfig(8, 4, n_kv_head=n_kv_head, qk_norm=qk_norm, **LLAMA)
+    block, x = randomised(Block(config, seed=0)), inputs(2, 5, 8, dtype=np.float64)
+    mask = np.random.default_rng(1).random((2, 1, 1, 5)) < 0.7
+    mask[..., 0] = True
+    expected = plain_llama.llama_block(x, dict(block.named_parameters()), 4, n_kv_head, mask)
+    np.testing.assert_allclose(block(x, mask).data, expected.data, rtol=1e-10)
+
+
+def test_places_go_on_after_a_cache_and_may_be_given():
+    block = randomised(Block(BlockConfig(8, 2, n_kv_head=1, **LLAMA), seed=0))
+    x = inputs(1, 6, 8, dtype=np.float64)
+    whole = block(x).data
+    np.testing.assert_array_equal(block(x, positions=np.arange(6)).data, whole)
+    np.testing.assert_allclose(block(x, positions=np.arange(6) + 9).data, whole, rtol=1e-10)
+    assert abs(block(x, positions=2 * np.arange(6)).data - whole).max() > 1e-3
+    cache = KeyValueCache(1, 1, 1, 6, 4, np.float64)
+    with no_grad():
+        for here in (slice(0, 4), slice(4, 5), slice(5, 6)):
+            part = block(x[:, here], cache=cache).data
+            cache.advance(part.shape[1])
+            np.testing.assert_allclose(part, whole[:, here], rtol=1e-10)
+
+
+def test_what_a_replaced_projection_gives_is_not_written_to():
+    attention = CausalSelfAttention(BlockConfig(6, 1, rotary_base=10.0), seed=0)
+    attention.qkv_proj = Identity()
+    x = inputs(1, 4, 18)
+    before = x.data.copy()
+    attention(x)
+    np.testing.assert_array_equal(x.data, before)
+
+
+def test_biases_of_queries_keys_and_values_only():
+    attention = CausalSelfAttention(BlockConfig(8, 2, bias=False, qkv_bias=True), seed=0)
+    assert attention.qkv_proj.bias is not None and attention.out_proj.bias is None
+    attention = CausalSelfAttention(BlockConfig(8, 2, bias=True, qkv_bias=False), seed=0)
+    assert attention.qkv_proj.bias is None and attention.out_proj.bias is not None
+
+
+def test_a_block_says_what_its_attention_is():
+    config = BlockConfig(12, 4, n_kv_head=2, head_width=6, rotary_base=5e5)
+    attention = CausalSelfAttention(config, seed=0)
+    assert attention.extra_repr() == "n_head=4, n_kv_head=2, rotary_base=500000"
+    assert attention.qkv_proj.weight.shape == (12, 8 * 6)
+    assert attention.out_proj.weight.shape == (24, 12)
+
+
+@pytest.mark.parametrize("make", [DecoderBlock, CrossAttention])
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("n_kv_head", 1), ("head_width", 3), ("qk_norm", True), ("qkv_bias", False), ("mlp", "gated"),
+     ("normalization", "rms"), ("rotary_base", 10.0)],
+)  # fmt: skip
+def test_an_encoder_decoder_refuses_what_only_a_gpt_has(make, name, value):
+    said = "rotary" if name == "rotary_base" else name
+    with pytest.raises(ValueError, match=f"^{said}=.* is for the blocks of a GPT: an encoder–dec"):
+        make(BlockConfig(4, 2, **{name: value}), seed=0)
+
+
 def test_dropout_in_a_block_is_everywhere_and_ends_with_eval():
     block, x = Block(BlockConfig(8, 2, dropout=0.5), seed=0), inputs(1, 6, 8)
     runs = [block(x, rng=np.random.default_rng(seed)).data for seed in (0, 0, 1)]
@@ -285,6 +378,14 @@ def test_dropout_in_a_block_is_everywhere_and_ends_with_eval():
          "causal must be True with an alibi_scale: got False; distances count back in time"),
         (lambda: BlockConfig(8, 4, alibi_scale=-1), ValueError,
          "alibi_scale must be a number above 0"),
+        (lambda: RMSNorm(4, eps=0), ValueError, "eps must be a number above 0: got 0"),
+        (lambda: RMSNorm(0), ValueError, "n must be an integer of at least 1: got 0"),
+        (lambda: BlockConfig(8, 4, alibi_scale=1, rotary_base=10.0), ValueError,
+         "alibi_scale and rotary_base are two kinds of positions: choose one"),
+        (lambda: BlockConfig(8, 4, rotary_scaling=RotaryScaling("linear", 2.0)), ValueError,
+         "rotary_scaling is for rotary positions: pass rotary_base too"),
+        (lambda: BlockConfig(8, 8, rotary_base=10.0), ValueError,
+         "head_width must be even, got n_embd / n_head = 1; choose head_width=2"),
         (lambda: BlockConfig(130, 4), ValueError,
          "n_embd=130 is not divisible by n_head=4: choose n_embd=128 or n_head=5"),
         (lambda: BlockConfig(7, 2), ValueError, "choose n_embd=6 or n_head=7"),

@@ -357,7 +357,7 @@ def test_a_number_that_would_fail_later_is_refused_at_once(saved, part, name, va
     "claim",
     [
         {"n_embd": 10**6}, {"vocab_size": 10**9}, {"n_layer": 10**6}, {"n_inner": 10**8},
-        {"block_size": 10**9},
+        {"block_size": 10**9}, {"head_width": 10**8}, {"head_width": 2, "n_head": 10**9},
     ],
 )  # fmt: skip
 def test_a_configuration_that_claims_too_much_takes_no_memory(saved: Path, claim) -> None:
