@@ -102,8 +102,8 @@ def same_ids(form: Any, theirs: Any, turns: list[Any]) -> None:
 def test_conversations(both: Any, system: str | None, said: list[str]) -> None:
     ours, theirs = both
     said = said[: len(said) - 1 + len(said) % 2]
-    turns = [(("user", "assistant")[i % 2], text) for i, text in enumerate(said)]
-    turns = [("system", system)] * (system is not None) + turns
+    turns = [] if system is None else [("system", system)]
+    turns += [(("user", "assistant")[i % 2], text) for i, text in enumerate(said)]
     same_ids(ChatTemplate(ours), theirs, turns)
     same_ids(chat_format_of(ours), theirs, turns)
 

@@ -25,9 +25,13 @@ class Read:
     """A model that counts what it reads, and writes given answers; None to write as it likes."""
 
     def __init__(
-        self, *answers: list[int] | None, block_size: int = 400, keeps: bool = True
+        self,
+        *answers: list[int] | None,
+        block_size: int = 400,
+        keeps: bool = True,
+        family: Any = mg.GPTConfig.gpt2,
     ) -> None:
-        config = mg.GPTConfig(TOKENIZER.vocab_size, block_size, n_layer=2, n_head=2, n_embd=8)
+        config = family(TOKENIZER.vocab_size, block_size, n_layer=2, n_head=2, n_embd=8)
         self.model = mg.GPT(config, seed=3)
         self.config, self.answers = config, list(answers)
         self.read: list[list[int]] = []  # of every call
@@ -86,9 +90,10 @@ def test_no_turn_reads_what_was_read_before() -> None:
     assert isinstance(chat.format, ChatML)
 
 
-def test_the_logits_are_those_of_reading_it_all_at_once() -> None:
+@pytest.mark.parametrize("family", [mg.GPTConfig.gpt2, mg.GPTConfig.llama])
+def test_the_logits_are_those_of_reading_it_all_at_once(family: Any) -> None:
     """The model writes as it likes, and each of its tokens is what a fresh reading would give."""
-    model = Read()
+    model = Read(family=family)
     chat = chat_with(model, max_new_tokens=5)
     for text in TURNS[:3]:
         chat.reply(text)
