@@ -25,12 +25,17 @@ class Read:
     """A model that counts what it reads, and writes given answers; None to write as it likes."""
 
     def __init__(
-        self, *answers: list[int] | None, block_size: int = 400, keeps: bool = True
+        self,
+        *answers: list[int] | None,
+        block_size: int = 400,
+        keeps: bool = True,
+        family: Any = mg.GPTConfig.gpt2,
     ) -> None:
-        config = mg.GPTConfig(TOKENIZER.vocab_size, block_size, n_layer=2, n_head=2, n_embd=8)
+        config = family(TOKENIZER.vocab_size, block_size, n_layer=2, n_head=2, n_embd=8)
         self.model = mg.GPT(config, seed=3)
         self.config, self.answers = config, list(answers)
         self.read: list[list[int]] = []  # of every call
+        self.contexts: list[list[int]] = []  # with what is on the cache
         self.step = 0
         self.logits: list[Any] = []
         self.stop_at: int | None = None
@@ -39,6 +44,8 @@ class Read:
 
     def __call__(self, ids: Any, **options: Any) -> Any:
         self.read.append(ids[0].tolist())
+        n_kept = options["cache"].length if "cache" in options else 0
+        self.contexts.append([*(self.contexts or [[]])[-1][:n_kept], *self.read[-1]])
         logits = self.model(ids, **options)
         if len(self.read) == self.stop_at:
             raise KeyboardInterrupt
@@ -86,17 +93,20 @@ def test_no_turn_reads_what_was_read_before() -> None:
     assert isinstance(chat.format, ChatML)
 
 
-def test_the_logits_are_those_of_reading_it_all_at_once() -> None:
+@pytest.mark.parametrize("family", [mg.GPTConfig.gpt2, mg.GPTConfig.llama])
+def test_the_logits_are_those_of_reading_it_all_at_once(family: Any) -> None:
     """The model writes as it likes, and each of its tokens is what a fresh reading would give."""
-    model = Read()
+    model = Read(family=family)
     chat = chat_with(model, max_new_tokens=5)
     for text in TURNS[:3]:
         chat.reply(text)
-    whole = np.array([model.all_read])
+    assert len(model.contexts) == len(model.logits) > 10
     with mg.no_grad():
-        at_once = model.model.eval()(whole).data[0]
-    ends = np.cumsum([len(call) for call in model.read]) - 1
-    np.testing.assert_allclose(at_once[ends], model.logits, atol=1e-5)
+        for context, logits in zip(model.contexts, model.logits, strict=True):
+            at_once = model.model.eval()(np.array([context])).data[0, -1]
+            np.testing.assert_allclose(logits, at_once, atol=1e-5)
+    last = chat.format.prompt(chat.turns[:5])
+    assert TOKENIZER.decode(model.contexts[-1]).startswith(TOKENIZER.decode(last))
 
 
 @pytest.mark.parametrize("keeps", [True, False])
