@@ -88,7 +88,7 @@ function showSentence(t) {
         ...most.flatMap((j, n) => [
             n ? ", " : "",
             tokenElement(source.ids[j]),
-            ` ${percent(weights[j])}`,
+            element("span", { className: "number" }, ` ${percent(weights[j])}`),
         ]),
         ".",
     );

@@ -4,7 +4,8 @@
 const LABEL = 84; // pixels for the tokens at the left and above
 const LONGEST_LABEL = 11;
 const LEAST_FOR_LABELS = 9; // pixels of a cell
-const LONG = 24; // tokens, from where the map takes the whole width
+const LONG = 24; // tokens; with more, or
+const MANY_LAYERS = 12; // with more of these, the maps take the whole width
 
 class MapView {
     constructor(look, choose) {
@@ -47,7 +48,7 @@ class MapView {
     show(source, layer, head, t) {
         Object.assign(this, { source, layer, head });
         const T = source.ids.length;
-        byId("maps").classList.toggle("long", T > LONG);
+        byId("maps").classList.toggle("long", T > LONG || ABOUT.layers > MANY_LAYERS);
         const room = Math.min(this.canvas.parentElement.clientWidth, 820);
         this.margin = LABEL;
         this.cell = Math.min(26, (room - this.margin) / T);

@@ -96,7 +96,7 @@ function start() {
     byId("link").hidden = location.protocol === "about:";
     byId("typing").hidden = !tokenizer;
     byId("writing").hidden = !live;
-    document.body.classList.toggle("live", Boolean(live));
+    document.body.classList.toggle("many", ABOUT.layers > MANY_LAYERS);
     setTheme("auto");
     chooseText(0)
         .then(checkItself)

@@ -26,6 +26,7 @@ function buildTokens(ids, look, choose) {
     });
     frame.replaceChildren(...chips);
     frame.dir = direction(ids);
+    document.body.classList.toggle("rtl", frame.dir === "rtl");
     return chips;
 }
 
