@@ -13,7 +13,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from command_line import Parser, one_line_errors
-from inputs import load
+from inputs import load_trained
 from minigpt.viz import explore
 
 TEXT = "When a function is called, the local variables of the class are bound to a new"
@@ -22,14 +22,18 @@ TEXT = "When a function is called, the local variables of the class are bound to
 @one_line_errors()
 def main() -> None:
     parser = Parser(__doc__)
-    parser.add_argument("--checkpoint", type=Path, required=True, help="a file, or a run's folder")
+    parser.add_argument(
+        "--checkpoint",
+        required=True,
+        help="a checkpoint, a run's folder, a published model's folder or name, or a .gguf file",
+    )
     parser.add_argument(
         "--text", nargs="+", default=[TEXT], help="what the model reads; or several, to choose from"
     )
     parser.add_argument("--output", type=Path, default=Path("explorer.html"), help="the page")
     args = parser.parse_args()
 
-    model, tokenizer = load(args.checkpoint)
+    model, tokenizer = load_trained(args.checkpoint)
     explorer = explore(model, tokenizer, args.text, args.output)
     print(f"{args.output}: {explorer}")
     print(f"Open it in a browser: {args.output.resolve().as_uri()}")

@@ -79,7 +79,8 @@ def test_the_readme_fits():
 
 def test_the_answers_of_howto_run_as_pasted_in_a_session_each(tmp_path):
     blocks = code("examples/HOWTO.md")
-    assert len(blocks) == 12
+    page = (ROOT / "examples/HOWTO.md").read_text(encoding="utf-8")
+    assert len(blocks) == len(re.findall(r"^## ", page, re.MULTILINE)) >= 13
     if importlib.util.find_spec("matplotlib") is None:
         blocks = [block for block in blocks if "import viz" not in block]
     said = [run(block, tmp_path) for block in blocks]
@@ -87,6 +88,7 @@ def test_the_answers_of_howto_run_as_pasted_in_a_session_each(tmp_path):
     assert re.search(r"^step 20: [12]\.\d{3}$", said[2], re.MULTILINE)
     assert "of 113" in said[6] or " parameters learn" in said[6]
     assert len(said[9].splitlines()) == 5 and "%" in said[9]
+    assert said[-1].startswith("Explorer(19 tokens, 2 layers of 4 heads, computed in the page")
 
 
 def test_the_code_of_the_readme_runs(tmp_path):
