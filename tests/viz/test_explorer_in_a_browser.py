@@ -729,6 +729,28 @@ def test_the_map_says_what_is_pointed_at(browser, show):
     assert re.search(r" looks at .+: \d+\.\d\d %$| cannot see ", said)
 
 
+def test_the_map_says_which_score_became_a_weight(browser, show):
+    model = tiny_gpt()
+    show(model, text=TEXT[:12], fragment="#layer=2&head=2")
+    ids = CHARACTERS.encode(TEXT[:12])
+    x = model.hidden_states(np.array([ids]))[1]
+    block = model.blocks[1]
+    q, k, _ = (
+        block.attention.qkv_proj(block.attention_norm(Tensor(x)))
+        .data[0]
+        .reshape(12, 3, 2, 8)
+        .swapaxes(0, 1)
+    )
+    score = q[9, 1] @ k[4, 1] / np.sqrt(8)
+    said = browser.run(
+        "const at = i => map.margin + (i + 0.5) * map.cell;"
+        "map.point({ offsetX: at(4), offsetY: at(9) });"
+        "return document.getElementById('map-value').textContent"
+    )
+    weight = model.attention_weights(np.array([ids]))[1][0, 1, 9, 4]
+    assert f": q·k/√d = {score:.2f}, and after" in said and said.endswith(f" {100 * weight:.2f} %")
+
+
 def test_a_notebook_shows_it_and_it_runs_there(browser, tmp_path):
     model = tiny_gpt()
     cell = explore(model, CHARACTERS, TEXT)._repr_html_()

@@ -17,6 +17,7 @@ from minigpt.viz.explorer.packing import packed
 
 SHOWN = 10  # of the likeliest next tokens, after each layer and for each place
 ONE = 10_000  # attention is kept in units of 0.01 %
+TOKENS_AT_A_TIME = 32
 BYTES_OF_A_WEIGHT = np.dtype(np.uint16).itemsize
 
 
@@ -78,7 +79,7 @@ def record(model: GPT, ids: list[int], done: Callable[[], object] = lambda: None
     attention = [_rounded(maps[0], model.config.causal) for maps in model.attention_weights(batch)]
     expected = []
     for x in model.hidden_states(batch):  # n_layer + 1 times (1, T, C)
-        expected.append(_expected(model.unembed(Tensor(x)).data[0], ids))  # (1, T, C) -> (T, V)
+        expected.append(_expected(model, x[0], ids))
         done()
     return Recording(ids, np.stack(attention), *map(np.stack, zip(*expected, strict=True)))
 
@@ -98,26 +99,43 @@ def _rounded(maps: Array, causal: bool) -> Array:
     return np.rint(maps[:, seen] * ONE).astype(np.uint16)
 
 
-def _expected(logits: Array, ids: list[int]) -> tuple[Array, Array, Array, Array]:
+def _expected(model: GPT, x: Array, ids: list[int]) -> tuple[Array, Array, Array, Array]:
     """The likeliest tokens with their probabilities, and probability and rank of the true one.
 
+    A few tokens at a time: a large vocabulary has many logits.
+
     Shapes:
-        logits: (T, V)
+        x: (T, C)
         returns: (T, k), (T, k), (T − 1,), (T − 1,)
     """
-    _check_finite(logits)
-    p = softmax(logits)  # (T, V)
+    following = np.array([*ids[1:], ids[0]])  # of the last token, nobody knows: it is dropped
+    parts = []
+    for start in range(0, len(x), TOKENS_AT_A_TIME):
+        some = slice(start, start + TOKENS_AT_A_TIME)
+        logits = model.unembed(Tensor(x[None, some])).data[0]  # (t, C) -> (t, V)
+        _check_finite(logits)
+        parts.append(_likeliest(softmax(logits), following[some]))
+    likeliest, p, true, rank = map(np.concatenate, zip(*parts, strict=True))
+    return likeliest, p, true[:-1], rank[:-1]
+
+
+def _likeliest(p: Array, true: Array) -> tuple[Array, Array, Array, Array]:
+    """The k largest of each row, the largest first, and where the true one stands.
+
+    Shapes:
+        p: (t, V);  true: (t,)
+        returns: (t, k), (t, k), (t,), (t,)
+    """
     k = min(SHOWN, p.shape[-1])
     likeliest = np.argpartition(-p, k - 1, axis=-1)[:, :k]  # in no order
     order = np.lexsort((likeliest, -np.take_along_axis(p, likeliest, -1)), axis=-1)
     likeliest = np.take_along_axis(likeliest, order, -1)
-    true = p[np.arange(len(ids) - 1), ids[1:]]  # (T − 1,)
-    rank = 1 + (p[:-1] > true[:, None]).sum(axis=-1)
+    p_true = np.take_along_axis(p, true[:, None], -1)  # (t, 1)
     return (
         likeliest.astype(np.int32),
         np.take_along_axis(p, likeliest, -1).astype(np.float32),
-        true.astype(np.float32),
-        rank.astype(np.int32),
+        p_true[:, 0].astype(np.float32),
+        1 + (p > p_true).sum(axis=-1, dtype=np.int32),
     )
 
 

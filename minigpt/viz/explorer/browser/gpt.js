@@ -33,7 +33,8 @@ class GPT {
 
     /**
      * Read one more token. Returns the residual stream x as the embeddings give it and after each
-     * block, n_layer + 1 times (C,), and where the heads look: for each layer and head (S,).
+     * block, n_layer + 1 times (C,), and where the heads look: for each layer and head the scores
+     * of the tokens so far, and their softmax, both (S,).
      */
     read(id, cache) {
         const position = cache.keys[0].length; // how many tokens came before
@@ -102,7 +103,7 @@ class GPT {
                 const v = cache.values[layer][j][shared];
                 for (let i = 0; i < d; i++) concat[head * d + i] += a * v[i];
             });
-            looks.push(weights);
+            looks.push({ scores, weights });
         });
         return this.project(`${name}.out_proj`, concat); // (h·d,) -> (C,)
     }

@@ -37,12 +37,20 @@ class MapView {
         this.isPointed = true;
         this.look(row);
         const weight = this.source.weights(this.layer, this.head, row)[column];
-        byId("map-value").replaceChildren(
-            tokenElement(this.source.ids[row]),
-            weight === undefined ? " cannot see " : " looks at ",
-            tokenElement(this.source.ids[column]),
-            weight === undefined ? ": it comes later" : `: ${percent(weight)}`,
-        );
+        const [asking, seen] = [row, column].map((t) => tokenElement(this.source.ids[t]));
+        const said =
+            weight === undefined
+                ? [asking, " cannot see ", seen, ": it comes later"]
+                : [asking, " looks at ", seen, `: ${this.scoreOf(row, column)}${percent(weight)}`];
+        byId("map-value").replaceChildren(...said);
+    }
+
+    /** "q·k/√d = 2.31, and after the softmax ", where a head's scores are known. */
+    scoreOf(t, j) {
+        const isKnown = this.head !== MEAN && live?.hasRead(this.source.ids);
+        if (!isKnown) return "";
+        const score = live.scores(this.layer, this.head, t)[j];
+        return `q·k/√d = ${score.toFixed(2)}, and after the softmax over its row `;
     }
 
     show(source, layer, head, t) {

@@ -67,6 +67,7 @@ class Live {
         this.readIds = [];
         this.readTokens = [];
         this.turn = 0;
+        this.isWrong = false; // computes something else than Python recorded
     }
 
     /** How many tokens at the beginning were read already: later ones change nothing there. */
@@ -74,6 +75,11 @@ class Live {
         let n = 0;
         while (n < Math.min(ids.length, this.readIds.length) && ids[n] === this.readIds[n]) n++;
         return n;
+    }
+
+    /** Whether just these tokens were read, and may be asked about. */
+    hasRead(ids) {
+        return !this.isWrong && ids.length === this.ids.length && this.common(ids) === ids.length;
     }
 
     /** Read ids, of which only those after the common beginning are new; false if others came. */
@@ -100,10 +106,15 @@ class Live {
 
     weights(layer, head, t) {
         const heads = this.tokens[t].attention[layer - 1];
-        if (head !== MEAN) return heads[head];
-        return heads[0].map(
-            (_, j) => heads.reduce((sum, weights) => sum + weights[j], 0) / heads.length,
+        if (head !== MEAN) return heads[head].weights;
+        return heads[0].weights.map(
+            (_, j) => heads.reduce((sum, { weights }) => sum + weights[j], 0) / heads.length,
         );
+    }
+
+    /** What the softmax made weights of: q·k/√d, for one head. */
+    scores(layer, head, t) {
+        return this.tokens[t].attention[layer - 1][head].scores;
     }
 
     logits(layer, t) {
