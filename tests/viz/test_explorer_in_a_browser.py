@@ -478,6 +478,20 @@ def test_keys_choose_tokens_layers_and_heads(browser, show):
     assert pressed == "1"
 
 
+def test_a_head_or_a_next_token_is_chosen_by_keys_and_the_focus_stays(browser, show):
+    show(tiny_gpt())
+    browser.run("document.querySelector('.head-row').focus()")
+    browser.press("tab", "enter")
+    drawn(browser)
+    assert browser.run("return state.head") == 1
+    assert browser.run("return document.activeElement.dataset.head") == "1"
+    third = shown_bars(browser, "#candidates")[2][0]
+    browser.run("document.querySelectorAll('#candidates .bar')[2].focus()")
+    browser.press("enter")
+    browser.until(f"return state.source.ids.length === {len(TEXT) + 1}")
+    assert tokens_of(browser)[-1] == third
+
+
 def test_every_control_is_reached_by_tab_in_order_and_shows_its_focus(browser, show):
     show(tiny_gpt())
     browser.run("document.getElementById('theme').focus()")
@@ -491,7 +505,7 @@ def test_every_control_is_reached_by_tab_in_order_and_shows_its_focus(browser, s
         if reached[-1] == "save-map":
             break
     order = [
-        "prompt", "layer-before", "layers", "layer-after", "heads", "token", "head-row", "save-map",
+        "prompt", "layer-before", "layer-after", "layers", "heads", "token", "head-row", "save-map",
     ]  # fmt: skip
     places = [reached.index(name) for name in order]
     assert places == sorted(places)

@@ -31,8 +31,8 @@ from minigpt.viz.explorer.recording import BYTES_OF_A_WEIGHT, Recording, places,
 # The scripts of a page, in the order in which they use each other.
 SCRIPTS = (
     "payload.js", "equations.js", "gpt.js", "tokenizer.js", "sampling.js", "sources.js",
-    "elements.js", "tokens_view.js", "heads_view.js", "map_view.js", "predictions_view.js",
-    "writer_view.js", "app.js", "links.js", "start.js",
+    "elements.js", "heat_maps.js", "tokens_view.js", "heads_view.js", "map_view.js",
+    "all_heads_view.js", "predictions_view.js", "writer_view.js", "app.js", "links.js", "start.js",
 )  # fmt: skip
 MOST_BYTES = 32_000_000  # of the attention in a page: beyond, browsers become slow
 MANY_PARAMETERS = 10_000_000  # from where recording takes seconds, and shows a bar

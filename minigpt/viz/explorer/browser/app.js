@@ -17,7 +17,7 @@ const state = {
 };
 let chips = [];
 
-const map = new MapView(hover, chooseToken);
+const map = new MapView(hover, (t) => set({ token: t, hovered: null }));
 const all = new AllHeads((layer, head) => set({ layer, head }));
 const writer = live ? new Writer({ write, takeBack, changed: () => writer.show(live) }) : null;
 
@@ -41,11 +41,11 @@ function render() {
 }
 
 function drawAll() {
-    const { source, layer, head } = state,
-        T = source.ids.length;
+    const { source, layer, head } = state;
+    const T = source.ids.length;
     if (T === 0) return;
-    const t = Math.min(state.hovered ?? state.token, T - 1),
-        looking = Math.max(layer, 1);
+    const t = Math.min(state.hovered ?? state.token, T - 1);
+    const looking = Math.max(layer, 1);
     showLooks(chips, t, layer === 0 ? null : source.weights(layer, head, t));
     showSentence(t);
     chooseRadio(byId("layers"), layer);
@@ -63,8 +63,8 @@ function drawAll() {
 
 /** In words: what the chosen token looks at most. */
 function showSentence(t) {
-    const { source, layer, head } = state,
-        id = source.ids[t];
+    const { source, layer, head } = state;
+    const id = source.ids[t];
     if (layer === 0) {
         byId("sentence").replaceChildren(
             "Before the first layer, ",
@@ -150,9 +150,9 @@ function chooseText(n) {
 async function follow(ids, recorded = null) {
     state.ids = ids;
     if (!live || ids.length === 0) return false;
-    const seen = ids.slice(-ABOUT.context),
-        started = performance.now(),
-        kept = live.common(seen);
+    const seen = ids.slice(-ABOUT.context);
+    const started = performance.now();
+    const kept = live.common(seen);
     if (!(await live.read(seen))) return false;
     writer.show(live);
     if (recorded) return true;
@@ -163,8 +163,8 @@ async function follow(ids, recorded = null) {
             ? `The model sees the last ${ABOUT.context} tokens, not the ${dropped} before.`
             : "",
     );
-    const read = seen.length - kept,
-        ms = Math.max(1, Math.round(performance.now() - started));
+    const read = seen.length - kept;
+    const ms = Math.max(1, Math.round(performance.now() - started));
     byId("check").textContent =
         `Computed in this page: ${read} new token${read === 1 ? "" : "s"} in ${ms} ms; ` +
         `what the ${kept} before left behind (keys and values) was kept.`;

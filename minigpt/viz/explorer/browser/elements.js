@@ -16,10 +16,10 @@ function element(tag, properties = {}, ...children) {
 
 /** A token in a sentence or a list; its direction is its own. */
 function tokenElement(id) {
-    const { text, isPart } = label(id);
+    const { text, isPart, note } = label(id);
     return element(
         "bdi",
-        { className: isPart ? "word part" : "word", title: describe(id) },
+        { className: isPart ? "word part" : "word", title: note },
         ...signs(text),
     );
 }
@@ -32,11 +32,6 @@ function signs(text) {
         .map((piece) =>
             /^[␣⏎⇥␍]/u.test(piece) ? element("span", { className: "sign" }, piece) : piece,
         );
-}
-
-function describe(id) {
-    const { text, isPart } = label(id);
-    return isPart ? `${text}: bytes that are part of a character · id ${id}` : `id ${id}`;
 }
 
 /** 0.4251 -> "42.51 %" */

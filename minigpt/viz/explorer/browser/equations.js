@@ -3,12 +3,12 @@
 
 /** y = x W + b, one row of W after the other:  (n,) @ (n, m) -> (m,) */
 function linear(x, weight, bias) {
-    const W = weight.data,
-        [n, m] = weight.shape;
+    const W = weight.data;
+    const [n, m] = weight.shape;
     const y = bias ? Float64Array.from(bias.data) : new Float64Array(m);
     for (let i = 0; i < n; i++) {
-        const xi = x[i],
-            row = i * m;
+        const xi = x[i];
+        const row = i * m;
         for (let j = 0; j < m; j++) y[j] += xi * W[row + j];
     }
     return y;
@@ -23,8 +23,8 @@ function dot(a, b, start = 0) {
 
 /** pᵢ = exp(zᵢ) / Σⱼ exp(zⱼ); minus the largest, none overflows */
 function softmax(z) {
-    let largest = -Infinity,
-        sum = 0;
+    let largest = -Infinity;
+    let sum = 0;
     for (const zi of z) largest = Math.max(largest, zi);
     const p = Float64Array.from(z, (zi) => Math.exp(zi - largest));
     for (const pi of p) sum += pi;
@@ -33,8 +33,8 @@ function softmax(z) {
 
 /** y = γ ∘ (x − μ)/√(σ² + ε) + β   (Ba et al. 2016) */
 function layerNorm(x, gain, bias, eps) {
-    let mean = 0,
-        variance = 0;
+    let mean = 0;
+    let variance = 0;
     for (const xi of x) mean += xi / x.length;
     for (const xi of x) variance += (xi - mean) ** 2 / x.length;
     const scale = 1 / Math.sqrt(variance + eps);
@@ -95,10 +95,10 @@ function rotaryAngles(width, base, scaling) {
 function rotate(head, position, angles) {
     const half = angles.length;
     for (let i = 0; i < half; i++) {
-        const cos = Math.cos(position * angles[i]),
-            sin = Math.sin(position * angles[i]);
-        const a = head[i],
-            b = head[i + half];
+        const cos = Math.cos(position * angles[i]);
+        const sin = Math.sin(position * angles[i]);
+        const a = head[i];
+        const b = head[i + half];
         head[i] = a * cos - b * sin;
         head[i + half] = b * cos + a * sin;
     }

@@ -39,11 +39,11 @@ class GPT {
     read(id, cache) {
         const position = cache.keys[0].length; // how many tokens came before
         let x = this.embed(id, position);
-        const stream = [x],
-            attention = [];
+        const stream = [x];
+        const attention = [];
         for (let layer = 0; layer < this.config.n_layer; layer++) {
-            const block = `blocks.${layer}`,
-                looks = [];
+            const block = `blocks.${layer}`;
+            const looks = [];
             x = this.around(`${block}.attention_norm`, x, (h) =>
                 this.attend(h, layer, position, cache, looks),
             );
@@ -73,9 +73,9 @@ class GPT {
 
     /** Concat(head₁, …, head_h) W_out, headᵢ = softmax(qᵢ·K/√d) V over the tokens so far (E9) */
     attend(x, layer, position, cache, looks) {
-        const { n_head: h, n_embd: C, scale_attention, scale_attention_by_layer } = this.config;
-        const d = this.headWidth,
-            name = `blocks.${layer}.attention`;
+        const { n_head: h, scale_attention, scale_attention_by_layer } = this.config;
+        const d = this.headWidth;
+        const name = `blocks.${layer}.attention`;
         const qkv = this.project(`${name}.qkv_proj`, x); // (C,) -> ((h + 2·h_kv)·d,): Q, K, V
         const heads = Array.from({ length: h + 2 * this.keyHeads }, (_, i) =>
             qkv.slice(i * d, (i + 1) * d),
@@ -110,7 +110,7 @@ class GPT {
 
     /** A query or key as attention compares it: normed with qk_norm, turned by its position. */
     placed(head, norm, position) {
-        const normed = this.weights[`${norm}.weight`] ? this.normed(norm, head, "rms") : head;
+        const normed = this.normed(norm, head, "rms");
         if (this.angles) rotate(normed, position, this.angles);
         return normed;
     }
@@ -135,7 +135,7 @@ class GPT {
 
     /** From the residual stream, after any layer, to logits: (C,) -> (V,) */
     unembed(x) {
-        const normed = this.weights["final_norm.weight"] ? this.normed("final_norm", x) : x;
+        const normed = this.normed("final_norm", x); // none where blocks end with their own
         if (this.weights["head.weight"]) return this.project("head", normed);
         const {
             data,
@@ -145,9 +145,9 @@ class GPT {
     }
 
     normed(name, x, kind = this.config.normalization) {
-        if (this.config.norm === "none" && !this.weights[`${name}.weight`]) return x;
-        const gain = this.weights[`${name}.weight`],
-            eps = this.config.layer_norm_eps;
+        const gain = this.weights[`${name}.weight`];
+        if (!gain) return x; // norm="none", and qk_norm=False
+        const eps = this.config.layer_norm_eps;
         return kind === "rms"
             ? rmsNorm(x, gain, eps)
             : layerNorm(x, gain, this.weights[`${name}.bias`], eps);

@@ -39,8 +39,8 @@ function findKind(source, layer, head) {
     const n = Math.min(source.ids.length, 256); // enough to know a head by
     let best = { name: "", share: 0 };
     for (const { name, where, from } of KINDS) {
-        let sum = 0,
-            count = 0;
+        let sum = 0;
+        let count = 0;
         for (let t = from; t < n; t++) {
             const places = where(source.ids, t);
             if (places.length === 0) continue;
@@ -91,137 +91,7 @@ function showHeads(source, t, layer, head, choose) {
         row.dataset.head = h;
         return row;
     });
+    const focused = document.activeElement.dataset.head; // the new row is to have it again
     byId("head-rows").replaceChildren(...rows);
-}
-
-/** The weights side by side, as wide as the text is long: a token is a column. */
-function stripOf(weights, length) {
-    const canvas = element("canvas", { width: length, height: 1 });
-    const image = new ImageData(length, 1);
-    paint(image, (x) => (x < weights.length ? weights[x] : null));
-    canvas.getContext("2d").putImageData(image, 0, 0);
-    return canvas;
-}
-
-/** Colour every point of an image by its share; null is a place that cannot be seen. */
-function paint(image, shareAt) {
-    const [ink, paper, unseen] = ["--accent-rgb", "--paper-rgb", "--unseen-rgb"].map((name) =>
-        color(name).split(" ").map(Number),
-    );
-    for (let y = 0, i = 0; y < image.height; y++) {
-        for (let x = 0; x < image.width; x++, i += 4) {
-            const share = shareAt(x, y),
-                d = share === null ? 0 : depth(share);
-            const under = share === null ? unseen : paper;
-            for (let c = 0; c < 3; c++) image.data[i + c] = under[c] + d * (ink[c] - under[c]);
-            image.data[i + 3] = 255;
-        }
-    }
-}
-
-// ── all heads of all layers ──────────────────────────────────────────────────────────────────────
-
-const GAP = 3;
-
-/** Every head's whole map, small: a column for each layer, a row for each head. */
-class AllHeads {
-    constructor(choose) {
-        this.canvas = byId("all");
-        this.maps = new Map(); // (layer, head) -> a small canvas, drawn when there is time
-        this.canvas.onclick = (event) => {
-            const [layer, head] = this.at(event);
-            if (layer >= 1 && layer <= ABOUT.layers && head >= 0 && head < ABOUT.heads)
-                choose(layer, head);
-        };
-    }
-
-    at(event) {
-        const step = this.side + GAP;
-        return [
-            Math.floor((event.offsetX - this.left) / step) + 1,
-            Math.floor((event.offsetY - this.top) / step),
-        ];
-    }
-
-    /** Forget the maps of another text, or of other colours. */
-    reset(source) {
-        this.source = source;
-        this.maps.clear();
-        clearTimeout(this.later);
-    }
-
-    show(layer, head) {
-        this.left = 26;
-        this.top = 20;
-        const room = byId("all-frame").clientWidth - this.left;
-        this.side = Math.max(14, Math.min(72, Math.floor(room / ABOUT.layers) - GAP));
-        const step = this.side + GAP;
-        this.context = prepared(
-            this.canvas,
-            this.left + step * ABOUT.layers,
-            this.top + step * ABOUT.heads,
-        );
-        this.chosen = [layer, head];
-        this.context.font = "11px system-ui, sans-serif";
-        this.context.fillStyle = color("--muted");
-        this.context.textAlign = "center";
-        const every = this.side < 16 ? 2 : 1;
-        for (let l = 1; l <= ABOUT.layers; l += every)
-            this.context.fillText(l, this.left + (l - 1) * step + this.side / 2, 13);
-        this.context.textAlign = "right";
-        for (let h = 0; h < ABOUT.heads; h++)
-            this.context.fillText(h + 1, this.left - 6, this.top + h * step + this.side / 2 + 4);
-        this.drawSome();
-    }
-
-    /** Draw what fits into a few milliseconds, and go on when the page has had its turn. */
-    drawSome() {
-        clearTimeout(this.later);
-        const step = this.side + GAP,
-            until = performance.now() + 12;
-        for (let l = 1; l <= ABOUT.layers; l++) {
-            for (let h = 0; h < ABOUT.heads; h++) {
-                const key = `${l} ${h}`;
-                if (!this.maps.has(key)) {
-                    if (performance.now() > until) {
-                        this.later = setTimeout(() => this.drawSome());
-                        return;
-                    }
-                    this.maps.set(key, mapImage(this.source, l, h, 96));
-                }
-                const [x, y] = [this.left + (l - 1) * step, this.top + h * step];
-                this.context.drawImage(this.maps.get(key), x, y, this.side, this.side);
-            }
-        }
-        this.frame(...this.chosen);
-    }
-
-    /** A line around the chosen head, or around all heads of the layer. */
-    frame(layer, head) {
-        const step = this.side + GAP,
-            [first, count] = head === MEAN ? [0, ABOUT.heads] : [head, 1];
-        this.context.strokeStyle = color("--ink");
-        this.context.lineWidth = 2;
-        this.context.strokeRect(
-            this.left + (layer - 1) * step - 1,
-            this.top + first * step - 1,
-            this.side + 2,
-            count * step - GAP + 2,
-        );
-    }
-}
-
-/** One head's map as a canvas of a point for each weight, or at most so many in each direction. */
-function mapImage(source, layer, head, most = Infinity) {
-    const T = source.ids.length,
-        n = Math.min(T, most),
-        every = T / n;
-    const rows = Array.from({ length: n }, (_, y) =>
-        source.weights(layer, head, Math.floor(y * every)),
-    );
-    const image = new ImageData(n, n);
-    paint(image, (x, y) => rows[y][Math.floor(x * every)] ?? null);
-    const canvas = element("canvas", { width: n, height: n });
-    canvas.getContext("2d").putImageData(image, 0, 0);
-    return canvas;
+    rows[focused]?.focus({ preventScroll: true });
 }

@@ -31,7 +31,9 @@ async function readHash() {
     if (tokenizer && !live.isWrong && view.has("say")) {
         byId("prompt").value = view.get("say");
         await typed();
-    } else if (text !== state.text) chooseText(text);
+    } else if (text !== state.text || state.source.isLive) {
+        await chooseText(text);
+    }
     state.token = number("token", 1, state.source.ids.length, state.token + 1) - 1;
     render();
 }

@@ -64,8 +64,8 @@ class MapView {
             this.margin = 0;
             this.cell = room / T;
         }
-        const side = this.cell * T,
-            context = prepared(this.canvas, this.margin + side, this.margin + side);
+        const side = this.cell * T;
+        const context = prepared(this.canvas, this.margin + side, this.margin + side);
         context.imageSmoothingEnabled = false;
         const key = `${layer} ${head}`;
         if (
@@ -101,8 +101,8 @@ class MapView {
         context.font = `${Math.min(12, this.cell)}px system-ui, sans-serif`;
         context.textBaseline = "middle";
         this.source.ids.forEach((id, i) => {
-            const text = shortened(label(id).text),
-                middle = this.margin + (i + 0.5) * this.cell;
+            const text = shortened(label(id).text);
+            const middle = this.margin + (i + 0.5) * this.cell;
             context.fillStyle = color(i === t ? "--ink" : "--muted");
             context.textAlign = "right";
             context.fillText(text, this.margin - 5, middle);

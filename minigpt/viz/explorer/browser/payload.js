@@ -35,25 +35,28 @@ function decode(ids) {
 
 const labels = new Map();
 
-/** How a token is shown: {text, isPart}; a part of a character is shown as its bytes, E7 B1. */
+/** How a token is shown: {text, isPart, note}; a part of a character as its bytes, E7 B1. */
 function label(id) {
     if (!labels.has(id)) labels.set(id, makeLabel(PAYLOAD.vocabulary[id], id));
     return labels.get(id);
 }
 
 function makeLabel(byteString, id) {
-    if (byteString === undefined) return { text: `#${id}`, isPart: true }; // the tokenizer lacks it
-    if (byteString === "") return { text: "∅", isPart: true };
+    if (byteString === undefined) {
+        return { text: `#${id}`, isPart: true, note: "the tokenizer has no such token" };
+    }
+    if (byteString === "") return { text: "∅", isPart: true, note: `an empty token · id ${id}` };
     try {
         const text = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(
             bytesOf(byteString),
         );
-        return { text: visible(text), isPart: false };
+        return { text: visible(text), isPart: false, note: `id ${id}` };
     } catch {
         const hex = [...bytesOf(byteString)].map((b) =>
             b.toString(16).toUpperCase().padStart(2, "0"),
         );
-        return { text: hex.join(" "), isPart: true };
+        const note = `${hex.length === 1 ? "a byte" : "bytes"} of a character · id ${id}`;
+        return { text: hex.join(" "), isPart: true, note };
     }
 }
 

@@ -18,8 +18,8 @@ function topK(z, k) {
 /** Only the likeliest tokens that together hold the mass p (Holtzman et al. 2020, §3.1). */
 function topP(z, mass) {
     if (mass >= 1) return z;
-    const p = softmax(z),
-        kept = new Set();
+    const p = softmax(z);
+    const kept = new Set();
     let before = 0; // what the likelier ones hold: a token stays where that is less than the mass
     for (const i of falling(p)) {
         if (before >= mass) break;
@@ -36,8 +36,8 @@ function falling(p) {
 
 /** The token i with p₁ + … + pᵢ₋₁ ≤ u < p₁ + … + pᵢ: it is as likely as its interval is long. */
 function draw(p, u) {
-    let sum = 0,
-        last = 0;
+    let sum = 0;
+    let last = 0;
     for (let i = 0; i < p.length; i++) {
         if (p[i] === 0) continue;
         sum += p[i];

@@ -37,8 +37,8 @@ class Recorded {
 
     /** What should follow token t, after a layer: {likeliest: [{id, p}], truth: {id, p, rank}}. */
     expected(layer, t) {
-        const T = this.ids.length,
-            start = (layer * T + t) * this.shown;
+        const T = this.ids.length;
+        const start = (layer * T + t) * this.shown;
         const likeliest = Array.from({ length: this.shown }, (_, i) => ({
             id: this.likeliest[start + i],
             p: this.probabilities[start + i],
@@ -141,8 +141,8 @@ const CHECKED = 64; // tokens
 
 /** The largest differences between two sources of a text, at some of its tokens or at all. */
 function largestDifference(recorded, live) {
-    let weights = 0,
-        probabilities = 0;
+    let weights = 0;
+    let probabilities = 0;
     const T = recorded.ids.length;
     for (let t = 0; t < T; t += Math.ceil(T / CHECKED)) {
         for (let layer = 1; layer <= ABOUT.layers; layer++) {

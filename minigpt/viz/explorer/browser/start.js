@@ -85,7 +85,7 @@ function start() {
                 title: `head ${h + 1}`,
             })),
         ],
-        (head) => set({ head: Number(head) }),
+        (head) => set({ head }),
     );
     byId("texts-label").hidden = recordings.length < 2;
     byId("texts").append(

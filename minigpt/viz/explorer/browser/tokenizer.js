@@ -11,8 +11,8 @@ class CharTokenizer {
     }
 
     encode(text) {
-        const ids = [],
-            unknown = new Set();
+        const ids = [];
+        const unknown = new Set();
         for (const character of text) {
             const id = this.idOf.get(character) ?? this.unknownId;
             if (id === null) unknown.add(character);

@@ -8,13 +8,13 @@ const NUMBER_FROM = 0.005; // and below this no number
 function buildTokens(ids, look, choose) {
     const frame = byId("tokens");
     const chips = ids.map((id, t) => {
-        const { text, isPart } = label(id);
+        const { text, isPart, note } = label(id);
         return element(
             "button",
             {
                 type: "button",
                 className: "token",
-                title: `token ${t + 1}: ${describe(id)}`,
+                title: `token ${t + 1}: ${note}`,
                 tabIndex: -1,
                 onclick: () => choose(t),
                 onmouseenter: () => look(t),

@@ -33,12 +33,12 @@ class Writer {
 
     show(source) {
         this.source = source;
-        const z = source.logits(ABOUT.layers, source.ids.length - 1),
-            { temperature, k, p } = this.options;
+        const z = source.logits(ABOUT.layers, source.ids.length - 1);
+        const { temperature, k, p } = this.options;
         const before = softmax(z);
         this.after = softmax(topP(topK(applyTemperature(z, temperature), k), p));
-        const order = falling(before).slice(0, CANDIDATES),
-            kept = this.after.reduce((n, pi) => n + (pi > 0 ? 1 : 0), 0);
+        const order = falling(before).slice(0, CANDIDATES);
+        const kept = this.after.reduce((n, pi) => n + (pi > 0 ? 1 : 0), 0);
         byId("candidates").replaceChildren(
             ...order.map((id) => {
                 const item = bar({
@@ -48,7 +48,9 @@ class Writer {
                     isOut: this.after[id] === 0,
                     title: `${percent(before[id])} before the filters: write this one`,
                 });
-                item.onclick = () => this.put(id, `You chose `);
+                item.onclick = () => this.put(id, "You chose ");
+                item.onkeydown = ({ key }) => key === "Enter" && item.click();
+                item.tabIndex = 0;
                 return item;
             }),
         );
@@ -92,8 +94,8 @@ class Writer {
     async drawOne(ms = 350) {
         if (this.isDrawing) return;
         this.isDrawing = true;
-        const u = this.random(),
-            id = draw(this.after, u);
+        const u = this.random();
+        const id = draw(this.after, u);
         this.showWheel(u);
         await new Promise((resolve) => setTimeout(resolve, ms));
         await this.put(
