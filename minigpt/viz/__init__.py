@@ -1,7 +1,8 @@
 """Pictures of models, of what they do, and of how they learn; and a page to explore a model with.
 
-Each picture is a matplotlib figure. It shows itself in a notebook, and ``figure.savefig("picture.svg")``
-writes it. Every one takes ``ax``, the axes of a figure of one's own to draw on, and ``theme``, "light" or "dark".
+Each picture is a matplotlib figure. It shows itself in a notebook, and
+``figure.savefig("picture.svg")`` writes it. Every one takes ``ax``, the axes of a figure of one's
+own to draw on, and ``theme``, "light" or "dark".
 """
 
 from minigpt.drawing import new_figure
