@@ -1,7 +1,7 @@
 "use strict";
-// The view as an address: what stands behind its # leads to just this token, layer, head and text.
+// The view as an address: what stands after its # leads to just this token, layer, head and text.
 
-/** The view as it stands behind the # of an address. */
+/** Put the view into the address, after its #. */
 function writeHash() {
     const view = new URLSearchParams({
         token: state.token + 1,
