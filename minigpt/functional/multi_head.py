@@ -133,10 +133,9 @@ def heads_of(x: Array, *heads: int) -> tuple[Array, ...]:
     Shapes:
         x: (B, T, Σh·d) -> (B, h, T, d) for each number h
     """
-    b, t, width = x.shape
-    every = x.reshape(b, t, sum(heads), width // sum(heads)).transpose(0, 2, 1, 3)
-    ends = list(accumulate(heads))
-    return tuple(every[:, end - h : end] for h, end in zip(heads, ends, strict=True))
+    every = split_heads(x, sum(heads))
+    ends = accumulate(heads)
+    return tuple([every[:, end - h : end] for h, end in zip(heads, ends, strict=True)])
 
 
 def turned_heads(qkv: Array, n_head: int, n_kv_head: int) -> Array:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from minigpt import checks
@@ -149,11 +151,11 @@ def qk_norm(
 
 def _root_mean_square_normal(x: Array, eps: float) -> tuple[Array, Array]:
     """x̂ = x/√(mean(x²) + ε), and 1/√(mean(x²) + ε): (..., n), (..., 1)."""
-    inverse = np.einsum("...i,...i->...", x, x)[..., None]  # Σ x², which becomes 1/√(mean(x²) + ε)
-    inverse /= x.shape[-1]
-    inverse += eps
+    n = x.shape[-1]
+    inverse = np.einsum("...i,...i->...", x, x)[..., None]  # Σ x², which becomes
+    inverse += n * eps
     np.sqrt(inverse, out=inverse)
-    np.divide(1, inverse, out=inverse)
+    np.divide(math.sqrt(n), inverse, out=inverse)  # √n/√(Σ x² + n·ε)
     if inverse.min(initial=1) > 0:
         return x * inverse, inverse
     with np.errstate(invalid="ignore"):  # ∞·0
