@@ -98,13 +98,7 @@ def gpt2_config(
     Raises:
         ValueError: names an option that GPT-2 does not have.
     """
-    implied = {  # what None means
-        "n_kv_head": fields["n_head"],
-        "head_width": fields["n_embd"] / fields["n_head"],
-        "qkv_bias": fields["bias"],
-    }
-    left_out = {name: None for name, meant in implied.items() if fields[name] == meant}
-    refuse_option({**fields, **left_out}, GPT2_OPTIONS, "GPT-2")
+    refuse_option(fields, GPT2_OPTIONS, "GPT-2")
     return {
         "architectures": [ARCHITECTURES[0]],
         "model_type": "gpt2",
