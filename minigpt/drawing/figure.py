@@ -62,6 +62,8 @@ def _picture(figure_class: Any) -> Any:
             dated = {"svg": "Date", "pdf": "CreationDate", "ps": "CreationDate"}.get(kind)
             if dated:
                 options["metadata"] = {dated: None, **(options.get("metadata") or {})}
+            if (engine := self.get_layout_engine()) is not None:
+                engine.execute(self)  # squares need room to be found twice: saving does it again
             with matplotlib.rc_context({"svg.hashsalt": "minigpt"}):
                 super().savefig(fname, **{"dpi": 150, **options})
 

@@ -123,7 +123,8 @@ def attention_weights(
         axes, colors = _one(seen[0][0], rows, columns, ax, theme)
     else:
         axes, colors = _several(seen, rows, columns, ax, theme)
-    axes.set_title(title, fontsize=10, color=colors.ink, parse_math=False)
+    above = 6 if one else 16  # points: the names of heads stand below it
+    axes.set_title(title, fontsize=10, color=colors.ink, parse_math=False, pad=above)
     return figure_of(axes)
 
 

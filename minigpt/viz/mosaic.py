@@ -13,7 +13,7 @@ from minigpt.viz.heat_map import draw_matrix, letters, width_of
 
 LABELLED = 0.1  # inches of a token from which on it gets a label
 SMALLEST, LARGEST = 0.75, 2.4  # inches of a map
-WIDEST = 15.0  # inches of the whole, where maps would be larger than the smallest
+WIDEST, HIGHEST = 15.0, 24.0  # inches of the whole, where maps are not the smallest
 GAP, NAME = 0.08, 0.17  # inches between two maps, and of a name between them
 
 
@@ -51,7 +51,7 @@ class Mosaic:
         t, s = self.maps[0][0].shape
         n_rows, n_columns = len(self.maps), max(map(len, self.maps))
         side = min(max(max(t, s) * LABELLED, 1.5), LARGEST)  # inches of a map
-        side = max(min(side, WIDEST / n_columns), SMALLEST)
+        side = max(min(side, WIDEST / n_columns, HIGHEST / n_rows), SMALLEST)
         cell = side / max(t, s)
         # From one map to the next, in cells: the axes count cells.
         step = t + (GAP + NAME * bool(self.names)) / cell, s + GAP / cell

@@ -11,6 +11,8 @@ import minigpt.functional as F
 from minigpt import checks
 from minigpt.autograd import Array
 from minigpt.drawing import Theme, ThemeName, axes_for, dress, figure_of
+from minigpt.functional import RotaryScaling
+from minigpt.nn.config import heads_in
 from minigpt.viz.heat_map import color_bar, draw_matrix
 
 WIDTH, HEIGHT = 6.4, 4.4  # inches
@@ -69,24 +71,26 @@ def positions(
 
 
 def rotary_angles(
-    head_width: int,
+    source: Any,
     *,
     length: int = 64,
     base: float = 10_000.0,
+    scaling: RotaryScaling | None = None,
     ax: Any = None,
     theme: ThemeName | None = None,
 ) -> Any:
     """The angle by which rotary positions turn pair i of a query or key at place m.
 
-        m θᵢ,  θᵢ = base^(−2i/d)        (Su et al. 2021, "RoFormer", §3.2.2)
+        m·θᵢ,  θᵢ = base^(−2i/d)        (Su et al. 2021, "RoFormer", §3.2.2)
 
     Each pair is the hand of a clock: the first goes round in 2π ≈ 6.3 tokens, the last hardly moves
     in a whole text. The score of a query at m and a key at n depends on m − n only.
 
     Args:
-        head_width: d, the features of a head, even.
+        source: d, the features of a head, even; or a model with rotary positions, which says its
+            base and scaling too.
         length: how many places.
-        base: of the angles; 10,000 in the paper, larger in models of long texts.
+        base, scaling: as in :func:`~minigpt.functional.rotary_frequencies`.
         ax: the axes of a matplotlib figure to draw on; None: those of a new one.
         theme: "light" or "dark"; None: as the figure of ``ax``, else light.
 
@@ -95,10 +99,10 @@ def rotary_angles(
 
     Raises:
         ImportError: matplotlib is missing; says how to install it.
-        ValueError: a width that is odd, or a number out of range.
+        ValueError, TypeError: a width that is odd, a number out of range, or a model without
+            rotary positions.
     """
-    _check_rotary(head_width, length, base)
-    theta = base ** (-np.arange(0, head_width, 2) / head_width)  # (d/2,)
+    theta, base = _check_rotary(source, length, base, scaling)
     angles = np.arange(length)[:, None] * theta % (2 * math.pi)  # (length, d/2)
     axes, colors = axes_for(ax, theme, WIDTH, HEIGHT)
     image = draw_matrix(axes, angles, colors.round_map(), 0, 2 * math.pi)
@@ -146,13 +150,21 @@ def _check(source: Any, similarity: object, length: object) -> tuple[Array, str]
     if kind == "learned":
         weight = source.position_embedding.weight.data
         return weight[:n].astype(np.float64), "learned positions"
-    mend = "rotary_angles(head_width) draws rotary ones" if kind == "rotary" else ""
+    mend = "viz.rotary_angles(model) draws rotary ones" if kind == "rotary" else ""
     expected = "a model that adds learned or sinusoidal positions"
     raise checks.wrong_value("source", expected, kind, mend)
 
 
-def _check_rotary(head_width: int, length: int, base: float) -> None:
-    if checks.integer("head_width", head_width, least=2) % 2:
-        raise checks.wrong_value("head_width", "an even number", head_width, "pairs are turned")
+def _check_rotary(
+    source: Any, length: object, base: float, scaling: RotaryScaling | None
+) -> tuple[Array, float]:
+    """The frequencies (d/2,), and their base."""
     checks.integer("length", length, least=1)
-    checks.number("base", base, above=1)
+    if (config := getattr(source, "config", None)) is not None:
+        if getattr(config, "rotary", None) is None:
+            kind = getattr(config, "positions", None)
+            raise checks.wrong_value("source", "a model with rotary positions", kind)
+        base, scaling = config.rotary
+        return F.rotary_frequencies(heads_in(config).width, base, scaling), base
+    checks.integer("source", source, least=2)
+    return F.rotary_frequencies(source, base, scaling), base

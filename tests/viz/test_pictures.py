@@ -45,7 +45,7 @@ every_picture = pytest.mark.parametrize("picture", PICTURES.values(), ids=PICTUR
 
 
 def test_every_picture_is_here():
-    others = {"Recorder", "new_figure", "token_labels"}
+    others = {"Explorer", "Recorder", "explore", "new_figure", "token_labels"}
     assert set(viz.__all__) == set(PICTURES) | others
 
 

@@ -49,16 +49,34 @@ def test_rotary_angles_turn_a_pair_by_the_distance():
             assert math.sin(angles[place, pair]) == pytest.approx(math.sin(expected))
 
 
-def test_positions_that_are_not_added_are_refused(english):
+def test_rotary_angles_of_a_model(english):
     _, tokenizer = english
+    scaling = mg.nn.RotaryScaling("linear", factor=4.0)
+    config = mg.GPTConfig.llama(
+        tokenizer.vocab_size, 8, 1, 2, 12, rotary_base=500.0, rotary_scaling=scaling
+    )
+    model = mg.GPT(config)
+    angles = drawn(viz.rotary_angles(model, length=4))
+    np.testing.assert_allclose(angles, np.outer(np.arange(4), 500.0 ** -(np.arange(3) / 3)) / 4)
+    np.testing.assert_array_equal(
+        angles, drawn(viz.rotary_angles(6, length=4, base=500.0, scaling=scaling))
+    )
+    with pytest.raises(ValueError, match=r"got 'rotary'; viz.rotary_angles\(model\) draws"):
+        viz.positions(model)
+
+
+def test_positions_that_are_not_added_are_refused(english):
+    english_model, tokenizer = english
+    with pytest.raises(ValueError, match="a model with rotary positions: got 'learned'"):
+        viz.rotary_angles(english_model)
     model = mg.GPT(mg.GPTConfig(tokenizer.vocab_size, 8, 1, 1, 4, positions="alibi"))
     with pytest.raises(ValueError, match="adds learned or sinusoidal positions: got 'alibi'"):
         viz.positions(model)
     with pytest.raises(ValueError, match=r"a model, or a table \(places, features\)"):
         viz.positions(np.zeros(3))
-    with pytest.raises(ValueError, match="head_width must be an even number: got 7"):
+    with pytest.raises(ValueError, match="must be an even number: got 7"):
         viz.rotary_angles(7)
-    with pytest.raises(ValueError, match="base must be a number above 1"):
+    with pytest.raises(ValueError, match="base must be"):
         viz.rotary_angles(8, base=0)
 
 
