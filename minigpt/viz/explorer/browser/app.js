@@ -198,6 +198,7 @@ async function typed() {
 function write(id) {
     const ids = [...state.ids, id];
     byId("prompt").value = textShown(ids);
+    byId("prompt").scrollTop = byId("prompt").scrollHeight;
     return follow(ids);
 }
 
