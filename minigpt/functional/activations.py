@@ -105,25 +105,21 @@ def gated_unit(gate: Tensor, up: Tensor, activation: str = "silu") -> Tensor:
     """
     _check_gated_unit(gate, up, activation)
     recorded = is_recorded((gate, up))
-    x, u = gate.data.reshape(-1), up.data.reshape(-1)
-    y = np.empty_like(x)
-    value = np.empty_like(x) if recorded else np.empty(min(x.size, CHUNK), x.dtype)
-    slope = np.empty_like(x) if recorded else None
+    x, u, shape = gate.data.reshape(-1), up.data.reshape(-1), gate.shape
+    y = np.empty(shape, x.dtype)
+    value = np.empty(shape if recorded else min(x.size, CHUNK), x.dtype)
+    slope = np.empty(shape, x.dtype) if recorded else None
     with np.errstate(over="ignore", invalid="ignore"):
         for block in chunk_slices(x.size):
             x_piece, u_piece = x[block], u[block]
-            value_piece = value[block] if recorded else value[: x_piece.size]
-            slope_piece = None if slope is None else slope[block]
+            value_piece = value.reshape(-1)[block] if recorded else value[: x_piece.size]
+            slope_piece = None if slope is None else slope.reshape(-1)[block]
             _write_block(_FORMULAS[activation], x_piece, value_piece, slope_piece)
-            np.multiply(value_piece, u_piece, out=y[block])
+            np.multiply(value_piece, u_piece, out=y.reshape(-1)[block])
             if slope_piece is not None:
                 slope_piece *= u_piece  # up∘f′(gate)
 
-    def vjp(g: Array) -> tuple[Array, Array]:
-        assert slope is not None
-        return g * slope.reshape(g.shape), g * value.reshape(g.shape)
-
-    return record(y.reshape(gate.shape), (gate, up), vjp)
+    return record(y, (gate, up), lambda g: (g * slope, g * value))
 
 
 def _elementwise(x: Tensor, value_and_slope: Formula) -> Tensor:
