@@ -24,12 +24,15 @@ def serve(prepare: Callable[[], Work]) -> None:
     work = prepare()
     print(json.dumps({"ready": resident_memory()}), flush=True)
     for line in sys.stdin:
-        times = []
+        times, result = [], None
         for _ in range(int(line)):
             start = time.perf_counter()
-            work()
+            result = work()
             times.append(time.perf_counter() - start)
-        print(json.dumps({"times": times, "peak": peak_memory()}), flush=True)
+        told = {"times": times, "peak": peak_memory()}
+        if isinstance(result, list):
+            told["result"] = result
+        print(json.dumps(told), flush=True)
 
 
 @dataclass
@@ -38,14 +41,16 @@ class Contender:
 
     name: str
     arguments: list[str]
+    python: str = sys.executable
     times: list[float] = field(default_factory=list)
     prepared: float = 0.0  # MB resident with everything imported and made, before any work
     peak: float = 0.0  # MB resident at most
+    result: list | None = None  # of the last work, where that is a list of what JSON can carry
 
     def start(self) -> None:
         """Start the process and wait until it is ready to work."""
         self._process = subprocess.Popen(
-            [sys.executable, *self.arguments],
+            [self.python, *self.arguments],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -58,7 +63,7 @@ class Contender:
         self._process.stdin.write(f"{count}\n")
         self._process.stdin.flush()
         answer = self._answer()
-        self.peak = answer["peak"]
+        self.peak, self.result = answer["peak"], answer.get("result")
         if counted:
             self.times += answer["times"]
 
