@@ -16,7 +16,7 @@ from minigpt.functional.rotary import RotaryScaling, rotary_frequencies
 from minigpt.interop.config_json import check_own_context
 from minigpt.interop.errors import PretrainedError, refusing
 from minigpt.interop.gguf import GGUFFile
-from minigpt.interop.llama_config import OPTIONS, check_window, shorter
+from minigpt.interop.llama_config import OPTIONS, check_window, shorter, without_repetition
 from minigpt.interop.names import GGUF, GGUF_BY_ARCHITECTURE
 from minigpt.interop.rotary_config import ROTARY_BASE
 
@@ -95,14 +95,15 @@ def gguf_fields(
         fields["block_size"] = shorter(file.path, context, block_size)
     embedding = file.tensors.get(f"{GGUF.token_embedding}.weight")
     rows = embedding.shape if embedding else ()
-    return {
-        **fields,
+    fields |= {
         "vocab_size": said.get("vocab_size", rows[0] if rows else None),
         "tie_head": f"{GGUF.head}.weight" not in file.tensors,
         "bias": "blk.0.attn_output.bias" in file.tensors,
         "dropout": 0.0 if dropout is None else dropout,
-        **({} if is_gpt2 else _fields_of_llama(file, said, fields, architecture)),
     }
+    if is_gpt2:
+        return fields
+    return without_repetition(fields | _fields_of_llama(file, said, fields, architecture))
 
 
 def _said(file: GGUFFile, prefix: str, read: set[str]) -> dict[str, Any]:

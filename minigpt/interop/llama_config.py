@@ -113,22 +113,22 @@ def llama_fields(
     check_architectures(path, keys, known)
     said = {key: keys.get(key, default) for key, default in FAMILIES[family].items()}
     fields = {field: said[key] for field, key in FIELDS.items()}
-    if fields["n_kv_head"] == fields["n_head"]:
-        fields["n_kv_head"] = None
     if block_size is not None:
         fields["block_size"] = shorter(path, said["max_position_embeddings"], block_size)
     check_window(path, _window(path, said), fields["block_size"])
     bias, qkv_bias = _biases(path, family, said)
-    return {
-        **fields,
-        **OPTIONS,
-        "activation": activation(path, "hidden_act", said["hidden_act"]),
-        "bias": bias,
-        "qkv_bias": qkv_bias,
-        "qk_norm": family == "qwen3",
-        "dropout": _dropout(path, said) if dropout is None else dropout,
-        **rotary_fields(path, keys, said["max_position_embeddings"]),
-    }
+    return without_repetition(
+        {
+            **fields,
+            **OPTIONS,
+            "activation": activation(path, "hidden_act", said["hidden_act"]),
+            "bias": bias,
+            "qkv_bias": qkv_bias,
+            "qk_norm": family == "qwen3",
+            "dropout": _dropout(path, said) if dropout is None else dropout,
+            **rotary_fields(path, keys, said["max_position_embeddings"]),
+        }
+    )
 
 
 def llama_config(
@@ -167,6 +167,17 @@ def llama_config(
         "bos_token_id": end_of_text,
         "eos_token_id": end_of_text,
     }
+
+
+def without_repetition(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """The same fields of a GPTConfig, with None for each that says what None would."""
+    h, width = fields["n_head"], fields["head_width"]
+    said_by_others = {
+        "n_kv_head": fields["n_kv_head"] == h,
+        "head_width": type(h) is type(width) is int and h * width == fields["n_embd"],
+        "qkv_bias": fields["qkv_bias"] == fields["bias"],
+    }
+    return {name: None if said_by_others.get(name) else value for name, value in fields.items()}
 
 
 def shorter(path: Path, context: Any, wanted: int) -> int:

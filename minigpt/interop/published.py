@@ -17,7 +17,13 @@ from minigpt.interop.gguf import GGUFFile
 from minigpt.interop.gguf_config import ARCHITECTURE, ROTARY_FACTORS, gguf_fields
 from minigpt.interop.gpt2_config import gpt2_config, gpt2_fields
 from minigpt.interop.hub import CONFIG, pretrained_folder
-from minigpt.interop.llama_config import FAMILIES, OPTIONS, llama_config, llama_fields
+from minigpt.interop.llama_config import (
+    FAMILIES,
+    OPTIONS,
+    llama_config,
+    llama_fields,
+    without_repetition,
+)
 from minigpt.interop.names import GGUF_BY_ARCHITECTURE, GPT2, LLAMA, Names
 from minigpt.interop.sharded import open_weights
 from minigpt.interop.weights import stored_tensors
@@ -59,7 +65,7 @@ def open_published(
         FileNotFoundError, PretrainedError, ImportError, HubError: as ``from_pretrained``.
     """
     path = checks.path("folder_or_name", folder_or_file)
-    if path.suffix == ".gguf" and not path.is_dir():
+    if path.suffix.lower() == ".gguf" and not path.is_dir():
         return _open_gguf(path, dropout, block_size, memory_map)
     return _open_folder(pretrained_folder(folder_or_file), dropout, block_size, memory_map)
 
@@ -115,20 +121,10 @@ def as_published(
             such a model.
     """
     dtype = arrays["token_embedding.weight"].dtype.name
-    fields = {**fields, **_without_repetition(fields)}
+    fields = without_repetition(fields)
     of_llama = [fields[name] == OPTIONS[name] for name in ("normalization", "positions", "mlp")]
     if sum(of_llama) < 2:
         return gpt2_config(fields, dtype, end_of_text), stored_tensors(arrays, fields, GPT2)
     inner = arrays["blocks.0.mlp.down_proj.weight"].shape[0]
     fields = {**fields, "n_inner": inner}  # which may stand there as None
     return llama_config(fields, dtype, end_of_text), stored_tensors(arrays, fields, LLAMA)
-
-
-def _without_repetition(fields: Mapping[str, Any]) -> dict[str, None]:
-    """None for each field that says what None would."""
-    spelt_out = {
-        "n_kv_head": fields["n_head"],
-        "head_width": fields["n_embd"] / fields["n_head"],
-        "qkv_bias": fields["bias"],
-    }
-    return {name: None for name, value in spelt_out.items() if fields[name] == value}

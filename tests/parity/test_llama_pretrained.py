@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from minigpt import GPT, Sampler, Tensor
+from minigpt.interop import llama_config
 from tests.interop.gguf_files import write
 from tests.interop.gguf_models import gpt2, model_file
 
@@ -176,6 +177,16 @@ def test_the_way_back_out(models, tmp_path):
     assert ours_again.config == ours.config
     for name, array in ours.state_dict().items():
         np.testing.assert_array_equal(ours_again.state_dict()[name], array, strict=True)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_the_defaults_are_those_of_transformers(family):
+    config = CONFIGS[family]()
+    derived = {"sliding_window", "layer_types"}  # in Transformers, from other keys
+    derived |= {"head_dim"} if family != "qwen3" else set()
+    derived |= {"num_key_value_heads"} if family == "llama" else set()
+    for key in llama_config.FAMILIES[family].keys() - derived:
+        assert getattr(config, key) == llama_config.FAMILIES[family][key], key
 
 
 # ── ways to store the same model ──────────────────────────────────────────────────────────────────

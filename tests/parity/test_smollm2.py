@@ -8,11 +8,6 @@ of the rotary positions, which are always float32.
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
-
 import numpy as np
 import pytest
 
