@@ -10,13 +10,12 @@ request is kept from training. The loss runs over the assistant's answers only. 
 model reads a conversation as it was up to a user's turn, and its answer is right if it is one of
 the right ones to that request, letter for letter.
 
---talk loads what was trained and saved in --output. An empty line begins a new conversation; Ctrl-D
-or Ctrl-C ends it.
+--talk loads what was trained and saved in --output. An empty line begins a new conversation; Ctrl-C
+leaves an answer; Ctrl-D, or Ctrl-C instead of a question, ends it.
 """
 
 from __future__ import annotations
 
-import sys
 import time
 from collections import Counter
 from collections.abc import Sequence
@@ -29,6 +28,7 @@ from minigpt.datasets import CompletionBatches
 from minigpt.tasks import CHAT_TOKENS, Chat, ChatFormat
 from minigpt.tasks.answering import complete
 from runs import new_gpt, train_as_asked
+from talking import talk
 from task_data import dialogue_requests, dialogues
 
 MAX_ANSWER = 32  # tokens
@@ -113,37 +113,6 @@ def answered_rightly(
         dialogue_requests.kind_of_answer(decode(ids), request)
         for ids, (_, request, _) in zip(answers, requests, strict=True)
     ]
-
-
-def talk(chat: Chat) -> None:
-    piped = not sys.stdin.isatty()
-    try:
-        while True:
-            text = input("you: ")
-            if piped:
-                print(text)
-            if not text.strip():
-                chat.reset()
-                print("(a new conversation)")
-                continue
-            answer(chat, text)
-    except (EOFError, KeyboardInterrupt):
-        print()
-
-
-def answer(chat: Chat, text: str) -> None:
-    before = chat.forgotten
-    try:
-        pieces = chat.stream(text)
-    except ValueError as error:  # a special token, or more words than the context holds
-        print(f"({error})")
-        return
-    print("assistant: ", end="")
-    for piece in pieces:
-        print(piece, end="", flush=True)
-    print("…" if chat.cut_off else "")
-    if chat.forgotten > before:
-        print(f"(it no longer sees the first {count(chat.forgotten, 'turn')}: its context is full)")
 
 
 if __name__ == "__main__":

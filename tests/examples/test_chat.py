@@ -53,7 +53,7 @@ def test_it_is_measured_and_saved_and_talked_to(run):
 
 def test_what_is_said_of_the_context_and_of_a_cut(capsys):
     """The user is told when turns are left out, once for each time that more of them are."""
-    answer = runpy.run_path(str(EXAMPLES / "chat.py"), run_name="chat")["answer"]
+    answer = runpy.run_path(str(EXAMPLES / "talking.py"))["answer"]
     chat = SimpleNamespace(forgotten=0, cut_off=False)
 
     def stream(text: str) -> Any:
