@@ -96,9 +96,15 @@ def rms_norm(x: Tensor, weight: Tensor, eps: float = 1e-5) -> Tensor:
         y: Array = normal * gamma
         return y
 
-    def vjp(g: Array) -> tuple[Array, Array]:
-        g_weight = np.einsum("ri,ri->i", g.reshape(-1, n), normal.reshape(-1, n))
-        return _root_mean_square_gradient(g * gamma, normal, inverse), g_weight
+    needs_x, needs_weight = x.requires_grad, weight.requires_grad
+
+    def vjp(g: Array) -> tuple[Array | None, Array | None]:
+        gx = g_weight = None
+        if needs_x:
+            gx = _root_mean_square_gradient(g * gamma, normal, inverse)
+        if needs_weight:
+            g_weight = np.einsum("ri,ri->i", g.reshape(-1, n), normal.reshape(-1, n))
+        return gx, g_weight
 
     return record(scaled(), (x, weight), vjp, rebuild=scaled)
 
@@ -136,12 +142,16 @@ def qk_norm(
     np.multiply(normal, gamma, out=y[:, :, :normed])
     y[:, :, normed:] = heads[:, :, normed:]
 
-    def vjp(g: Array) -> tuple[Array, Array, Array]:
+    needs_weights = query_weight.requires_grad or key_weight.requires_grad
+
+    def vjp(g: Array) -> tuple[Array | None, ...]:
         g = g.reshape(heads.shape)
         gx = np.empty_like(g)
         g_normed = g[:, :, :normed]
         gx[:, :, :normed] = _root_mean_square_gradient(g_normed * gamma, normal, inverse)
         gx[:, :, normed:] = g[:, :, normed:]
+        if not needs_weights:
+            return gx.reshape(b, t, width), None, None
         g_gamma = np.einsum("bthd,bthd->hd", g_normed, normal)
         g_query, g_key = g_gamma[:n_head].sum(axis=0), g_gamma[n_head:].sum(axis=0)
         return gx.reshape(b, t, width), g_query, g_key
