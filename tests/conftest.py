@@ -10,6 +10,9 @@ import os
 import signal
 from pathlib import Path
 
+if "PYTEST_XDIST_WORKER" in os.environ:  # side by side with other tests: a BLAS thread each
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
 import numpy as np
 import pytest
 
