@@ -108,10 +108,10 @@ class Pretrained(Module):
     def save_pretrained(self, folder: str | os.PathLike[str], tokenizer: Any = None) -> None:
         """Write a folder that Transformers loads with AutoModelForCausalLM, and minigpt again.
 
-        A GPT-2; or, where the options are Llama's, a Llama, or the one of its kin that has them all:
-        Qwen 2 with ``qkv_bias``, Qwen 3 with ``qk_norm``. ``config.json`` and ``model.safetensors``; with a tokenizer also its files
-        (:meth:`BPETokenizer.to_gpt2`), for AutoTokenizer. All are written, or after an error none:
-        the folder is then what it was.
+        A GPT-2; or, where the options are Llama's, a Llama, or the one of its kin that has them
+        all: Qwen 2 with ``qkv_bias``, Qwen 3 with ``qk_norm``. That is ``config.json`` and
+        ``model.safetensors``; with a tokenizer also its files (:meth:`BPETokenizer.to_gpt2`), for
+        AutoTokenizer. All are written, or after an error none: the folder is then what it was.
 
         Args:
             folder: made if it is not there; files of these names in it are replaced, and others
