@@ -1,13 +1,14 @@
-"""Hugging Face's GPT-2: its files and its names, in and out.
+"""Published models: the files of Transformers and of llama.cpp, and the names in them.
 
-In reading order: ``safetensors`` (the format of the weights), ``sharded`` (several files of it),
-``gpt2_config`` (``config.json``), ``gpt2_names`` (the table of parameters), ``gpt2_weights`` (both
-ways), ``hub`` (a folder, or a name to fetch), ``model_folder`` (written whole or not at all).
-``GPT.from_pretrained`` and ``save_pretrained`` put them together. ``generation_config``: how the
-publishers of a model would have it write.
+In reading order: ``array_file`` (numbers out of a file, a piece at a time), ``safetensors`` and
+``sharded`` (the weights in a folder), ``quantization`` (weights in a few bits each),
+``gguf_values`` and ``gguf`` (a whole model in one file). What a model is: ``config_json``,
+``gpt2_config``, ``llama_config`` with ``rotary_config``, and ``gguf_config``. What its parameters
+are called: ``names``. Both put together: ``weights`` (every tensor accounted for) and
+``published``, which ``GPT.from_pretrained`` and ``save_pretrained`` ask.
 
-And GGUF: ``quantization`` (weights in a few bits each), ``gguf_values`` and ``gguf`` (the file that
-holds them), ``smollm2`` (a published one).
+Beside them ``hub`` (a folder, or a name to fetch), ``generation_config`` (how the publishers of a
+model would have it write) and ``smollm2`` (a published model that comes as a package).
 """
 
 from minigpt.interop.errors import HubError, PretrainedError

@@ -87,6 +87,7 @@ class Pretrained(Module):
         Example:
             >>> import minigpt as mg
             >>> model = mg.GPT.from_pretrained("gpt2")  # doctest: +SKIP
+            >>> model = mg.GPT.from_pretrained("SmolLM2-135M-Instruct.gguf")  # doctest: +SKIP
         """
         _check_arguments(dropout, block_size, progress)
         published = open_published(folder_or_name, dropout, block_size, memory_map)
@@ -107,9 +108,10 @@ class Pretrained(Module):
     def save_pretrained(self, folder: str | os.PathLike[str], tokenizer: Any = None) -> None:
         """Write a folder that Transformers loads with AutoModelForCausalLM, and minigpt again.
 
-        ``config.json`` and ``model.safetensors``; with a tokenizer also its files
-        (:meth:`BPETokenizer.to_gpt2`), for AutoTokenizer. All are written, or after an error none:
-        the folder is then what it was.
+        A GPT-2; or, where the options are Llama's, a Llama, or the one of its kin that has them
+        all: Qwen 2 with ``qkv_bias``, Qwen 3 with ``qk_norm``. That is ``config.json`` and
+        ``model.safetensors``; with a tokenizer also its files (:meth:`BPETokenizer.to_gpt2`), for
+        AutoTokenizer. All are written, or after an error none: the folder is then what it was.
 
         Args:
             folder: made if it is not there; files of these names in it are replaced, and others
@@ -118,9 +120,9 @@ class Pretrained(Module):
             tokenizer: a BPETokenizer, or None.
 
         Raises:
-            ValueError: names an option of :class:`GPTConfig` that GPT-2 does not have; or the model
-                has low-rank adapters, or the tokenizer splits otherwise than GPT-2's, or has more
-                tokens than the model.
+            ValueError: names an option of :class:`GPTConfig` that the family does not have; or the
+                model has low-rank adapters, or the tokenizer splits otherwise than GPT-2's, or has
+                more tokens than the model.
             TypeError: a tokenizer that is not a byte-level BPE.
             OSError: a file could not be written.
 

@@ -149,7 +149,8 @@ def bound(name, blocks):
         return (d + rounding) / 2 + 127 * rounding
     if name == "Q4_0":
         return (d + rounding) + 8 * rounding
-    return (d + rounding) / 2 + 15 * rounding + np.maximum(m * 2.0**-11, 2.0**-25)
+    levels = 31 if name == "Q5_1" else 15
+    return (d + rounding) / 2 + levels * rounding + np.maximum(m * 2.0**-11, 2.0**-25)
 
 
 @pytest.mark.parametrize("name", QUANTIZED)
@@ -168,7 +169,8 @@ def test_no_number_is_farther_off_than_its_equation_says(name, x):
 @pytest.mark.parametrize("name", QUANTIZED)
 def test_numbers_of_a_format_come_back_as_they_are(name, rng):
     x = rng.integers(-7, 9, (5, 96)).astype(np.float32)
-    x[:, ::32], x[:, 1::32] = (8, -7) if name == "Q4_1" else (-8, 7)  # the ends of every block
+    ends = {"Q4_1": (8, -7), "Q5_1": (-15, 16)}.get(name, (-8, 7))
+    x[:, ::32], x[:, 1::32] = ends  # of every block
     x = np.minimum(x, 7) if name == "Q4_0" else x
     scaled = x * 127 / 8 if name == "Q8_0" else x
     if name == "Q8_0":
@@ -250,7 +252,7 @@ def test_what_no_scale_can_hold_is_refused(name, wrong):
         (np.ones((), np.float32), "Q4_0", ValueError, "rows of a multiple of 32"),
         (np.zeros(32, int), "Q4_0", TypeError, "x must be an array of floats"),
         ([0.0] * 32, "Q4_0", TypeError, "x must be an array of floats"),
-        (np.zeros(32), "Q4_K", ValueError, 'name must be "Q8_0", "Q4_0" or "Q4_1": got .Q4_K'),
+        (np.zeros(32), "Q4_K", ValueError, 'name must be "Q8_0", .* "Q5_1": got .Q4_K'),
         (np.zeros(32), 8, TypeError, "name must be"),
     ],
 )

@@ -8,11 +8,18 @@ of the rotary positions, which are always float32.
 
 from __future__ import annotations
 
+import json
+import os
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
 from minigpt import GPT, Sampler, load_tokenizer
+from minigpt.datasets import load_text
 from minigpt.interop import find_smollm2
+from minigpt.sampling import perplexity
 
 torch = pytest.importorskip("torch", reason='torch is not installed: pip install -e ".[parity]"')
 transformers = pytest.importorskip(
@@ -85,3 +92,71 @@ def test_greedy_continuations_of_100_tokens(ours, theirs, ids):
             ).numpy()  # fmt: skip
         found = sampler.generate_ids(row, NEW, temperature=0)
         np.testing.assert_array_equal(found, expected)
+
+
+def test_float64(path, theirs, ids):
+    exact = GPT.from_pretrained(path, progress=False).astype(np.float64)
+    theirs.double()
+    try:
+        for row in ids[:3]:
+            found, expected = exact(row).data, their_logits(theirs, row)
+            assert found.dtype == expected.dtype == np.float64
+            np.testing.assert_allclose(found, expected, rtol=0, atol=1e-4)
+    finally:
+        theirs.float()
+
+
+def test_perplexity(path, ours, theirs):
+    text = np.array(load_tokenizer(path).encode(load_text("python-docs")[:4000]))
+    assert 800 < len(text) < 2000
+    log_p = torch.log_softmax(torch.from_numpy(their_logits(theirs, text[None, :-1])[0]), dim=-1)
+    right = torch.from_numpy(text[1:, None])
+    expected = float(torch.exp(-log_p.double().gather(1, right).mean()))
+    assert 5 < expected < 50
+    assert abs(perplexity(ours, text) - expected) < 1e-5 * expected
+
+
+FIRST_TOKEN = {
+    "minigpt": """
+from minigpt import GPT, Sampler
+model = GPT.from_pretrained(path, progress=False)
+token = Sampler(model).generate_ids(ids, 1, temperature=0)[0, -1]
+""",
+    "Transformers": """
+import torch, transformers
+torch.set_num_threads(1)
+model = transformers.AutoModelForCausalLM.from_pretrained(path.parent, gguf_file=path.name)
+ids = torch.from_numpy(ids)
+token = model.generate(ids, attention_mask=ids >= 0, max_new_tokens=1, do_sample=False)[0, -1]
+""",
+}
+MEASURED = """
+import json, resource, sys, time
+from pathlib import Path
+import numpy as np
+path, ids = Path(sys.argv[1]), np.array([json.loads(sys.argv[2])])
+{}
+peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+print(json.dumps([int(token), time.process_time(), peak]))
+"""
+
+
+def test_the_first_token_takes_less_time_and_memory(path, ids):
+    """From the start of the process: what is imported and read, and a prompt."""
+    pytest.importorskip("resource", reason="peaks of memory are read as Unix tells them")
+    found = {}
+    for name, code in FIRST_TOKEN.items():
+        command = [
+            sys.executable,
+            "-c",
+            MEASURED.format(code),
+            str(path),
+            json.dumps(ids[3][0].tolist()),
+        ]
+        environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1"}
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+        found[name] = json.loads(done.stdout.splitlines()[-1])
+        print(f"{name}: token {found[name][0]}, {found[name][1]:.1f} s, {found[name][2]:,} KiB")
+    (token, seconds, peak), (their_token, their_seconds, their_peak) = found.values()
+    assert token == their_token
+    assert seconds < their_seconds and peak < their_peak
