@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 # Five articles on GPT in Chinese, which the library follows and, where they err, corrects.
 DOCUMENTS = {
@@ -15,8 +16,9 @@ DOCUMENTS = {
     "D3": "a GPT explained from its core to the code",
     "D4": "on Karpathy's talk about GPT-4",
 }
-# Chapters of the course in examples/course/ by number, those that are there.
-NOTEBOOKS: dict[int, str] = {}
+# Chapters of the course by number, those that are there.
+COURSE = Path(__file__).resolve().parent / "course"
+NOTEBOOKS = {int(p.name[:2]): f"course/{p.name}" for p in sorted(COURSE.glob("[0-9]*.ipynb"))}
 
 
 @dataclass(frozen=True)

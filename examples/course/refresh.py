@@ -169,16 +169,26 @@ def _printed(cell: Any) -> list[float]:
 
 
 def _lasting(outputs: list[Any], number: int) -> Iterator[Any]:
-    """A cell's outputs without bars and widgets, which say nothing once the run is over."""
+    """A cell's outputs without bars and widgets, which say nothing once the run is over.
+
+    What was printed is one output: how it came in parts depends on the time.
+    """
+    printed = None
     for output in outputs:
-        if "metadata" in output:
-            output["metadata"] = {}
+        if "metadata" in output:  # the size of a picture on the page is part of it
+            sizes = output["metadata"].items()
+            output["metadata"] = {kind: size for kind, size in sizes if kind.startswith("image/")}
         if output.get("name") == "stderr":  # a bar
             continue
         if output["output_type"] == "execute_result":
             output["execution_count"] = number
-        if "application/vnd.jupyter.widget-view+json" not in output.get("data", {}):
-            yield output
+        if "application/vnd.jupyter.widget-view+json" in output.get("data", {}):
+            continue
+        if printed is not None and output["output_type"] == "stream":
+            printed["text"] += output["text"]
+            continue
+        printed = output if output["output_type"] == "stream" else None
+        yield output
 
 
 if __name__ == "__main__":

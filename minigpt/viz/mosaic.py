@@ -11,7 +11,7 @@ from minigpt.autograd import Array
 from minigpt.drawing import Lettering, Theme, axes_for, dress
 from minigpt.viz.heat_map import draw_matrix, letters, width_of
 
-LABELLED = 0.1  # inches of a token from which on it gets a label
+LABELLED, LEGIBLE = 0.075, 0.14  # inches of a token: with less, not each has a label; enough
 SMALLEST, LARGEST = 0.75, 2.4  # inches of a map
 WIDEST, HIGHEST = 15.0, 24.0  # inches of the whole, where maps are not the smallest
 GAP, NAME = 0.08, 0.17  # inches between two maps, and of a name between them
@@ -50,7 +50,7 @@ class Mosaic:
         """Draw them; the labels stand at the first map of each row, and below the last row."""
         t, s = self.maps[0][0].shape
         n_rows, n_columns = len(self.maps), max(map(len, self.maps))
-        side = min(max(max(t, s) * LABELLED, 1.5), LARGEST)  # inches of a map
+        side = min(max(max(t, s) * LEGIBLE, 1.8), LARGEST)  # inches of a map
         side = max(min(side, WIDEST / n_columns, HIGHEST / n_rows), SMALLEST)
         cell = side / max(t, s)
         # From one map to the next, in cells: the axes count cells.
@@ -94,7 +94,7 @@ class Mosaic:
         cell: float,
     ) -> None:
         """The tokens, or every second, third, …, at the left of each line and below the last."""
-        write, every = Lettering([*rows, *columns]), math.ceil(LABELLED * 0.75 / cell)
+        write, every = Lettering([*rows, *columns]), math.ceil(LABELLED / cell)
         style = write.style(fontsize=letters(cell * every), color=colors.ink)
 
         def ticks(labels: list[str], n: int, step: float) -> tuple[list[float], list[str]]:

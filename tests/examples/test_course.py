@@ -49,6 +49,14 @@ def test_a_notebook_has_prose_exercises_and_solutions(path):
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_the_links_of_a_notebook_lead_somewhere_and_the_course_lists_it(path):
+    prose = ["".join(cell["source"]) for cell in cells_of(path) if cell["cell_type"] == "markdown"]
+    for target in re.findall(r"\]\(([^)\s#]+)[^)\s]*\)", "\n".join(prose)):
+        assert "://" in target or (COURSE / target).exists(), target
+    assert f"]({path.name})" in (COURSE / "README.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_a_notebook_runs_and_says_what_is_so(path):
     pytest.importorskip("nbclient", reason='the notebooks need pip install -e ".[notebook,viz]"')
     pytest.importorskip("ipykernel")
@@ -90,8 +98,17 @@ def test_what_is_written_is_the_same_whatever_ids_and_times_were():
     page.cells[0].outputs = [
         nbformat.v4.new_output("stream", name="stderr", text=" 50%|██"),
         nbformat.v4.new_output("stream", name="stdout", text="1\n"),
+        nbformat.v4.new_output("stream", name="stderr", text="100%|████"),
+        nbformat.v4.new_output("stream", name="stdout", text="2\n"),
     ]
+    size = {"image/png": {"width": 10, "height": 5}}
+    picture = {"image/png": "iVBORw0KGgo=", "text/plain": "<Picture>"}
+    page.cells[0].outputs.append(
+        nbformat.v4.new_output("display_data", picture, metadata={"isolated": True, **size})
+    )
     text = refresh.written(page)
+    printed, shown = json.loads(text)["cells"][0]["outputs"]
+    assert printed["text"] == ["1\n", "2\n"] and shown["metadata"] == size
     assert "2020" not in text and "██" not in text and "字" in text
     page.cells[0]["id"], page.cells[0]["execution_count"] = "other", 17
     assert refresh.written(page) == text
