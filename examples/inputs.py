@@ -33,14 +33,15 @@ def load(checkpoint: Path, best: bool = False) -> tuple[Any, mg.Tokenizer]:
     return model, tokenizer
 
 
-def load_trained(source: str) -> tuple[Any, mg.Tokenizer]:
+def load_trained(source: str, progress: bool = True) -> tuple[Any, mg.Tokenizer]:
     """A model to go on from, and its tokenizer: a checkpoint, a run, or a published model.
 
-    A published one is a folder of Transformers, a name to fetch it by, or a GGUF file.
+    A published one is a folder of Transformers, a name to fetch it by, or a GGUF file, which is
+    read with a bar.
     """
     path = Path(source)
     if path.suffix == ".gguf":
-        return mg.GPT.from_pretrained(path), mg.load_tokenizer(path)
+        return mg.GPT.from_pretrained(path, progress=progress), mg.load_tokenizer(path)
     is_run = path.is_dir() and not (path / CONFIG).exists()
     return load(path) if path.is_file() or is_run else load_gpt2(source)
 
