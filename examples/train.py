@@ -130,7 +130,9 @@ def main() -> None:
 
 
 def start(args: argparse.Namespace, given: list[str]) -> mg.Trainer:
-    trained, tokenizer = load_trained(args.init_from) if args.init_from else (None, None)
+    trained, tokenizer = None, None
+    if args.init_from:
+        trained, tokenizer = load_trained(args.init_from, progress=not args.quiet)
     block_size = None if trained is None else block_size_for(trained, args, given)
     train_tokens, val_tokens, tokenizer = read_with_tokenizer(args, tokenizer)
     training = mg.TrainerConfig(

@@ -1,12 +1,12 @@
 """The uses of a language model.
 
-Reading order: ``answering`` (a decoder does a task by itself), ``translating`` (an encoder–decoder
-does it); ``turns`` and the forms of a conversation: ``chat_format`` (that of our own models),
-``chatml`` (that of many published ones), ``chat_template`` (whatever a model's file says, which is
-run in ``template_sandbox``, with a ``template_meter``); ``chat`` (who answers in it) and
-``read_already`` (what it need not read again); ``prompt_format`` and ``few_shot`` (a task shown in
-the prompt, for which nothing is trained). How good the answers are is counted by
-``minigpt.metrics``.
+Reading order: ``answering`` (a decoder does a task by itself) and ``shared_beginning`` (what its
+prompts have in common), ``translating`` (an encoder–decoder does it); ``turns`` and the forms of a
+conversation: ``chat_format`` (that of our own models), ``chatml`` (that of many published ones),
+``chat_template`` (whatever a model's file says, which is run in ``template_sandbox``, with a
+``template_meter``); ``chat`` (who answers in it) and ``read_already`` (what it need not read
+again); ``prompt_format`` and ``few_shot`` (a task shown in the prompt, for which nothing is
+trained). How good the answers are is counted by ``minigpt.metrics``.
 """
 
 from minigpt.tasks.answering import (

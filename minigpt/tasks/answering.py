@@ -10,7 +10,8 @@ Understanding by Generative Pre-Training", §3.3, where a task is a text with de
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import groupby
 from typing import Any
 
 import numpy as np
@@ -19,8 +20,9 @@ from minigpt import checks
 from minigpt.datasets import Completion
 from minigpt.padding import padded
 from minigpt.progress_bar import ProgressBar
-from minigpt.sampling import Sampler
+from minigpt.sampling import Sampler, SamplingConfig
 from minigpt.sampling.protocols import check_model, check_tokenizer
+from minigpt.tasks.shared_beginning import SharedBeginning
 
 ANSWER, END = "<|answer|>", "<|end|>"
 SPECIAL_TOKENS = (ANSWER, END)
@@ -164,7 +166,8 @@ def complete(
     """The ids that the model says after each prompt, up to ``end_id`` and without it.
 
     What :func:`answer` does, for prompts that are ids already, such as a dialogue of many turns.
-    With a ``tokenizer`` the model says only ids that it knows.
+    With a ``tokenizer`` the model says only ids that it knows. A long beginning that all prompts
+    have in common, such as solved cases, is read once.
 
     Shapes:
         prompts: N lists of ids -> N lists of ids
@@ -180,23 +183,26 @@ def complete(
     """
     batch_size, lengths = _check(model, prompts, num_beams, batch_size, progress)
     max_new_tokens = checked_room(lengths, max_new_tokens, model.config.block_size)
+    n_tokens = None if tokenizer is None else tokenizer.vocab_size
     sampler = Sampler(model, tokenizer)
-    order = np.argsort(lengths, kind="stable").tolist()
+    options = SamplingConfig(
+        max_new_tokens=max_new_tokens,
+        temperature=1 if num_beams > 1 else 0,
+        num_beams=num_beams,
+        stop_tokens=end_id,
+        pad_id=end_id,
+    )
+    shared = SharedBeginning.of(model, prompts) if num_beams == 1 else None
     said: list[list[int]] = [[] for _ in prompts]
     with ProgressBar(len(prompts), "answering", "prompt", shown=progress) as bar:
-        for first in range(0, len(order), batch_size):
-            rows = order[first : first + batch_size]
+        for rows in _batches(lengths, batch_size, of_one_length=shared is not None):
             ids, mask = padded([prompts[row] for row in rows], at_left=True)  # (B, T)
-            written = sampler.generate_ids(
-                ids,
-                max_new_tokens,
-                temperature=1 if num_beams > 1 else 0,
-                num_beams=num_beams,
-                stop_tokens=end_id,
-                attention_mask=mask,
-                pad_id=end_id,
-            )
-            for row, new in zip(rows, written[:, ids.shape[1] :].tolist(), strict=True):
+            if shared is None:
+                written = sampler.generate_ids(ids, config=options, attention_mask=mask)
+                written = written[:, ids.shape[1] :]
+            else:
+                written = shared.write(ids, options, n_tokens)
+            for row, new in zip(rows, written.tolist(), strict=True):
                 said[row] = new[: new.index(end_id)] if end_id in new else new
             bar.update(len(rows))
     return said
@@ -225,6 +231,16 @@ def checked_room(lengths: Sequence[int], max_new_tokens: int | None, block_size:
             + ("" if max_new_tokens is None else f" or fewer than max_new_tokens={max_new_tokens}")
         )
     return room if max_new_tokens is None else max_new_tokens
+
+
+def _batches(lengths: Sequence[int], size: int, of_one_length: bool) -> Iterator[list[int]]:
+    """The numbers of the prompts, ``size`` at a time, those of similar (or one) length together."""
+    order = np.argsort(lengths, kind="stable").tolist()
+    groups = [order]
+    if of_one_length:
+        groups = [list(group) for _, group in groupby(order, key=lambda row: lengths[row])]
+    for group in groups:
+        yield from (group[first : first + size] for first in range(0, len(group), size))
 
 
 def check_texts(name: str, texts: object) -> None:
