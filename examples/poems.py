@@ -73,8 +73,8 @@ def main() -> None:
         "--judge", choices=("test", "validation"), default="test", help="whose first lines"
     )
     parser.add_argument("--temperature", type=float, default=0.8, help="0 takes the likeliest")
-    parser.add_gpt(n_layer=3, n_head=4, n_embd=192, block_size=80)
-    parser.add_training(steps=1500, batch_size=32, learning_rate=3e-3)
+    parser.add_gpt(n_layer=3, n_head=4, n_embd=128, block_size=80)
+    parser.add_training(steps=4000, batch_size=16, learning_rate=2e-3)
     parser.add_seed()
     parser.add_output("runs/poems")
     args = parser.parse_args()
