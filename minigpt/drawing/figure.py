@@ -21,6 +21,7 @@ from minigpt.drawing.theme import DARK, LIGHT, Theme, theme_of
 INSTALL = 'no picture without matplotlib: pip install "minigpt[viz]"'
 NOTEBOOK_PIXELS = 80  # an inch, as a notebook shows it
 SHARPNESS = 2  # pixels of the picture for each of them, in either direction: screens are fine
+SHADES = 256  # of a picture there: a third of the bytes, which notebooks carry about with them
 
 
 def new_figure(width: float, height: float, theme: str | None = None) -> Any:
@@ -68,12 +69,24 @@ def _picture(figure_class: Any) -> Any:
                 super().savefig(fname, **{"dpi": 150, **options})
 
         def _repr_png_(self) -> tuple[bytes, dict[str, int]]:
-            content = io.BytesIO()
-            self.savefig(content, format="png", dpi=NOTEBOOK_PIXELS * SHARPNESS)
+            drawn = io.BytesIO()
+            self.savefig(drawn, format="png", dpi=NOTEBOOK_PIXELS * SHARPNESS)
             width, height = (round(NOTEBOOK_PIXELS * inches) for inches in self.get_size_inches())
-            return content.getvalue(), {"width": width, "height": height}
+            return _with_few_shades(drawn), {"width": width, "height": height}
 
     return Picture
+
+
+def _with_few_shades(picture: io.BytesIO) -> bytes:
+    """The same PNG with a palette; no pixel changes by more than an eye can see."""
+    from PIL import Image  # matplotlib brings it along
+
+    few = io.BytesIO()
+    with Image.open(picture) as image:
+        method, dither = Image.Quantize.MAXCOVERAGE, Image.Dither.NONE
+        shades = image.convert("RGB").quantize(SHADES, method=method, dither=dither)
+        shades.save(few, format="png", optimize=True)
+    return few.getvalue()
 
 
 def axes_for(ax: Any, theme: str | None, width: float, height: float) -> tuple[Any, Theme]:

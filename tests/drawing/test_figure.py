@@ -6,6 +6,7 @@ import subprocess
 import sys
 import weakref
 
+import numpy as np
 import pytest
 
 from minigpt.drawing import DARK, LIGHT, axes_for, figure_of, legend, new_figure
@@ -24,6 +25,24 @@ def test_a_notebook_shows_the_figure_by_itself():
     data, metadata = formatter.format(drawn())
     assert data["image/png"].startswith(b"\x89PNG")
     assert metadata["image/png"] == {"width": 160, "height": 80}
+
+
+def test_a_notebook_gets_few_bytes_in_colours_that_nobody_could_tell_apart():
+    images = pytest.importorskip("PIL.Image")
+    figure = new_figure(4, 2)
+    axes = figure.subplots(1, 2)
+    axes[0].imshow(np.linspace(-1, 1, 4096).reshape(64, 64), cmap="PuOr")
+    for number in range(5):
+        axes[1].plot([0, 1], [number, 1 - number])
+    figure._repr_png_()  # the layout settles
+    whole = io.BytesIO()
+    figure.savefig(whole, format="png", dpi=160)
+    content, _ = figure._repr_png_()
+    assert len(content) < 0.6 * len(whole.getvalue())
+    shown, drawn = (
+        np.asarray(images.open(file).convert("RGB"), float) for file in (io.BytesIO(content), whole)
+    )
+    assert np.abs(shown - drawn).max() <= 12  # of 255
 
 
 def test_pyplot_never_hears_of_it():
