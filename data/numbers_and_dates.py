@@ -40,17 +40,19 @@ DATE_PHRASINGS = (
 
 @dataclass(frozen=True)
 class Translation:
-    """An English text and the one Chinese text that is right.
+    """An English text and the one Chinese text that is right, and what both stand for.
 
     Attributes:
         source: English.
         target: Chinese.
         kind: "number" or "date".
+        figures: the same in digits, such as 304 or 1905-05-03.
     """
 
     source: str
     target: str
     kind: str
+    figures: str
 
 
 def make_cases(
@@ -103,7 +105,7 @@ def dates(rng: np.random.Generator, count: int) -> list[Translation]:
 
 def _number(rng: np.random.Generator, n: int) -> Translation:
     source = english_number(n, with_and=pick(rng, (True, False)))
-    return Translation(source, chinese_number(n), "number")
+    return Translation(source, chinese_number(n), "number", str(n))
 
 
 def _date(rng: np.random.Generator, day: date) -> Translation:
@@ -112,7 +114,8 @@ def _date(rng: np.random.Generator, day: date) -> Translation:
         month=MONTHS[day.month - 1],
         year=english_year(day.year, in_pairs=pick(rng, (True, False))),
     )
-    return Translation(source, chinese_date(day.year, day.month, day.day), "date")
+    target = chinese_date(day.year, day.month, day.day)
+    return Translation(source, target, "date", day.isoformat())
 
 
 def describe(train: list[Translation], test: list[Translation]) -> list[str]:

@@ -134,9 +134,11 @@ def test_every_case_is_right(cases):
     for case in [*cases[0], *cases[1]]:
         if case.kind == "number":
             assert read_english(case.source) == read_chinese(case.target), case
+            assert case.figures == str(read_english(case.source)), case
         else:
             assert read_english_date(case.source) == read_chinese_date(case.target), case
-            date(*read_chinese_date(case.target))  # a day of the calendar
+            day = date(*read_chinese_date(case.target))  # of the calendar
+            assert date.fromisoformat(case.figures) == day, case
 
 
 def test_train_and_test_share_no_number_and_no_day(cases):
