@@ -169,33 +169,43 @@ def measured(title: str, model: mg.GPT, perplexity_now: Any) -> Losses:
 
 def draw(block: np.ndarray, results: list[Losses], output: Path) -> Path:
     figure = new_figure(figsize=(13, 4.5), layout="constrained")
-    one, *others = figure.subplots(1, 1 + len(results))
+    one, *others = panels = figure.subplots(1, 1 + len(results))
     draw_block(one, block)
     for axes, result in zip(others, results, strict=True):
-        for name in FORMATS:
-            x, y = result.megabytes[name], result.perplexities[name]
+        sizes = list(result.megabytes.values())
+        axes.plot(sizes, result.perplexities.values(), color="#cccccc", zorder=1)
+        for name, x in result.megabytes.items():
+            y = result.perplexities[name]
             axes.plot(x, y, "o", color=COLORS[name])
             axes.annotate(name, (x, y), textcoords="offset points", xytext=(7, 5), fontsize=9)
         axes.set_xscale("log")
+        axes.set_xticks(
+            [sizes[0], sizes[1], sizes[-1]], [f"{x:.3g}" for x in (sizes[0], sizes[1], sizes[-1])]
+        )
+        axes.minorticks_off()
         axes.set_xlabel("size of the file (MB)")
         axes.set_ylabel("perplexity")
         axes.set_title(result.name)
-        axes.margins(0.2)
+        axes.margins(0.15)
+    for axes in panels:
+        axes.spines[["top", "right"]].set_visible(False)
     figure.savefig(output, dpi=110)
     return output
 
 
 def draw_block(axes: Any, block: np.ndarray) -> None:
-    """32 weights, and what Q4_0 and Q4_1 make of them, on the levels that each has."""
-    places = np.arange(len(block))
-    for name in ("Q4_0", "Q4_1"):
-        levels = np.unique(rounded(block, name))
-        axes.hlines(levels, -1, len(block), color=COLORS[name], linewidth=0.4, alpha=0.5)
+    """32 weights, the 16 levels that Q4_0 and Q4_1 have for them, and where each weight goes."""
+    (zero,), (one,) = (quantize(block, name) for name in ("Q4_0", "Q4_1"))
+    q, places = np.arange(16), np.arange(len(block))
+    levels = {"Q4_0": zero["d"] * (q - 8.0), "Q4_1": one["d"] * q + one["m"]}
+    for name, heights in levels.items():
+        axes.hlines(heights, -1, len(block), color=COLORS[name], linewidth=0.4, alpha=0.6)
         axes.plot(places, rounded(block, name), "_", color=COLORS[name], label=name, markersize=9)
     axes.plot(places, block, ".", color=COLORS["F32"], label="F32")
-    axes.set_xlabel("weight of a block")
-    axes.set_title("one block of 32 weights")
-    axes.legend(frameon=False, ncols=3, fontsize=9)
+    axes.set_xlabel("weight")
+    axes.set_title("one block of 32 weights, and its 16 levels")
+    axes.margins(y=0.12)  # room for the legend
+    axes.legend(frameon=False, ncols=3, fontsize=9, loc="lower left")
 
 
 if __name__ == "__main__":
