@@ -33,7 +33,7 @@ from minigpt.datasets import RandomBatches, load_text, train_val_split
 from minigpt.interop import dequantize, find_smollm2, quantize
 from minigpt.metrics import perplexity_of
 from minigpt.sampling import perplexity
-from minigpt.training.plots import new_figure
+from minigpt.viz import new_figure
 
 SIZES: dict[str, Any] = {"block_size": 64, "n_layer": 4, "n_head": 4, "n_embd": 128}
 FORMATS = ("F32", "Q8_0", "Q5_1", "Q4_1", "Q4_0")
