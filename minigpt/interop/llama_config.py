@@ -234,7 +234,9 @@ def _window(path: Path, said: Mapping[str, Any]) -> Any:
     """How many tokens some layer sees at most; None: all."""
     kinds = said.get("layer_types")
     if kinds is None:
-        slides = said.get("use_sliding_window", True) is not False
+        first, n_layer = said.get("max_window_layers", 0), said["num_hidden_layers"]
+        some = not (isinstance(first, int) and isinstance(n_layer, int)) or first < n_layer
+        slides = some and said.get("use_sliding_window", True) is not False
     else:
         known = ("full_attention", "sliding_attention")
         if not isinstance(kinds, list) or not all(kind in known for kind in kinds):

@@ -145,6 +145,7 @@ def test_rotary_positions(read, keys, base, scaling):
         ("qwen2", {"sliding_window": 16, "use_sliding_window": False}, None),
         ("qwen2", {"sliding_window": 16, "use_sliding_window": True,
                    "layer_types": ["full_attention"] * 2}, None),
+        ("qwen2", {"sliding_window": 16, "use_sliding_window": True, "max_window_layers": 2}, None),
         ("qwen3", {"sliding_window": 64, "use_sliding_window": True}, None),
         ("qwen3", {"sliding_window": None, "use_sliding_window": True}, None),
         ("llama", {"sliding_window": 16}, None),  # which its code does not read
@@ -184,7 +185,8 @@ def test_keys_that_change_no_number(read, keys):
         ("llama", {"is_encoder_decoder": True}, "is_encoder_decoder=True is not supported"),
         ("mistral", {"sliding_window": 63}, "sliding_window=63 is shorter .*, block_size=63"),
         ("mistral", {"sliding_window": "63"}, "sliding_window='63' is shorter"),
-        ("qwen2", {"sliding_window": 63, "use_sliding_window": True}, "sliding_window=63 is short"),
+        ("qwen2", {"sliding_window": 63, "use_sliding_window": True, "max_window_layers": 1},
+         "sliding_window=63 is shorter"),
         ("qwen3", {"sliding_window": 9, "layer_types": ["full_attention", "sliding_attention"]},
          "sliding_window=9 is shorter"),
         ("qwen3", {"layer_types": ["linear_attention"]}, "layer_types=.* known are full_attention"),

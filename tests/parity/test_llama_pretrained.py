@@ -53,6 +53,8 @@ OF_A_FAMILY: dict[str, dict[str, dict[str, Any]]] = {
     },
     "qwen2": {
         "a window that is not used": {"use_sliding_window": False, "sliding_window": 8},
+        "a window of further layers": {"use_sliding_window": True, "sliding_window": 8,
+                                       "max_window_layers": 3},
         "a window as long as the context": {"use_sliding_window": True, "sliding_window": 64,
                                             "max_window_layers": 1},
         "heads that do not divide the width": {"hidden_size": 50},
