@@ -36,7 +36,7 @@ from command_line import Parser, at_least, count, one_line_errors
 from minigpt.blas_threads import one_blas_thread
 from minigpt.datasets import load_text
 from minigpt.training import evaluate
-from minigpt.training.plots import new_figure
+from minigpt.viz import new_figure
 from runs import train_to_the_end
 
 # nanoGPT's run for a laptop.
@@ -246,7 +246,7 @@ def row(name: str, config: mg.GPTConfig, steps: int, results: list[Result]) -> s
 
 
 def draw(results: dict[str, list[Result]], output: Path) -> Path:
-    figure = new_figure(figsize=(8, 0.42 * len(results) + 1.2), layout="constrained")
+    figure = new_figure(8, 0.42 * len(results) + 1.2)
     axes = figure.subplots()
     for place, (name, of_a_row) in enumerate(results.items()):
         losses = [result.test_loss for result in of_a_row]
