@@ -110,8 +110,9 @@ class Pretrained(Module):
 
         A GPT-2; or, where the options are Llama's, a Llama, or the one of its kin that has them
         all: Qwen 2 with ``qkv_bias``, Qwen 3 with ``qk_norm``. That is ``config.json`` and
-        ``model.safetensors``; with a tokenizer also its files (:meth:`BPETokenizer.to_gpt2`), for
-        AutoTokenizer. All are written, or after an error none: the folder is then what it was.
+        ``model.safetensors``; with a tokenizer also what AutoTokenizer reads
+        (:meth:`BPETokenizer.to_transformers`). All are written, or after an error none: the folder
+        is then what it was.
 
         Args:
             folder: made if it is not there; files of these names in it are replaced, and others
@@ -121,8 +122,8 @@ class Pretrained(Module):
 
         Raises:
             ValueError: names an option of :class:`GPTConfig` that the family does not have; or the
-                model has low-rank adapters, or the tokenizer splits otherwise than GPT-2's, or has
-                more tokens than the model.
+                model has low-rank adapters, or the tokenizer has more tokens than the model, or a
+                name that its files cannot hold.
             TypeError: a tokenizer that is not a byte-level BPE.
             OSError: a file could not be written.
 
@@ -143,14 +144,14 @@ class Pretrained(Module):
         stale = _OF_A_MODEL if tokenizer is None else _OF_A_MODEL + _OF_A_TOKENIZER
         with replacing_files(path, last=CONFIG, stale=stale) as new:
             if tokenizer is not None:
-                tokenizer.to_gpt2(new)  # first, as it may refuse to
+                tokenizer.to_transformers(new)  # first, as it may refuse to
             write_safetensors(new / SINGLE, tensors, {"format": "pt"})
             _write_json(new / CONFIG, description)
 
 
 def _end_of_text(tokenizer: Any, config: GPTConfig) -> int | None:
-    """The id of GPT-2's end-of-text token, if a tokenizer that fits the model has it."""
-    if not hasattr(tokenizer, "to_gpt2"):
+    """The id of the token that ends a text, if a tokenizer that fits the model has one."""
+    if not hasattr(tokenizer, "to_transformers"):
         mend = "leave another one out, and keep tokenizer.save(path) beside the model"
         expected = "a BPETokenizer, as GPT-2's files hold byte pairs"
         raise checks.wrong_type("tokenizer", expected, tokenizer, mend)

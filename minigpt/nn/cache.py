@@ -115,10 +115,9 @@ class KeyValueCache:
         """Make room for ``capacity`` tokens, or twice as many as before, if there is not enough."""
         if capacity > self.capacity:
             capacity = max(capacity, 2 * self.capacity)
-            self.keys = self._with_capacity(self.keys, capacity)
-            self.values = self._with_capacity(self.values, capacity)
+            self.keys, self.values = (self._larger(a, capacity) for a in (self.keys, self.values))
 
-    def _with_capacity(self, held: Array, capacity: int) -> Array:
+    def _larger(self, held: Array, capacity: int) -> Array:
         larger = np.zeros((*held.shape[:3], capacity, held.shape[4]), held.dtype)
         larger[:, :, :, : self.length] = held[:, :, :, : self.length]
         return larger

@@ -5,6 +5,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import takewhile
 from typing import Any
 
 import numpy as np
@@ -125,7 +126,7 @@ class Chat:
         self._decoder: Decoder | None = None  # of the last answer: it knows what was read
 
     def stream(self, text: str) -> Iterator[str]:
-        """The answer to what the user says, in pieces, as it is written; none ends in a character.
+        """The answer to what the user says, in pieces of whole characters, as it is written.
 
         The exchange enters the history when the last piece has been taken: an answer that is left
         before its end leaves no trace.
@@ -228,12 +229,15 @@ class Chat:
             return prompt, 0
         known = self._decoder.ids[0].tolist()
         n_known, n_prompt = read_already(known, prompt, self.format.tokenizer)
-        return known[:n_known] + prompt[n_prompt:], n_known
+        ids = known[:n_known] + prompt[n_prompt:]
+        if len(ids) <= self._room:
+            return ids, n_known
+        same = (a == b for a, b in zip(known, prompt, strict=False))  # drawn in shorter tokens
+        return prompt, sum(takewhile(bool, same))
 
     def _capacity(self, n_prompt: int) -> int:
-        return (
-            n_prompt + self._options.max_new_tokens - 1
-        )  # the last token of an answer is not read
+        """How many tokens a prompt and its answer take: the last one is drawn, and not read."""
+        return n_prompt + self._options.max_new_tokens - 1
 
     def _checked_room(self) -> float:
         """How many tokens a prompt may have: the context keeps room for the longest answer."""

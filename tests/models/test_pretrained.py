@@ -13,7 +13,7 @@ import warnings
 import numpy as np
 import pytest
 
-from minigpt import GPT, BPETokenizer, CharTokenizer, GPTConfig, Tensor
+from minigpt import GPT, BPETokenizer, CharTokenizer, GPTConfig, Tensor, load_tokenizer
 from minigpt.functional import ACTIVATIONS
 from minigpt.interop import PretrainedError, SafetensorsFile, write_safetensors
 from minigpt.nn import add_lora, merge_lora
@@ -444,10 +444,21 @@ def test_tokenizers_that_do_not_fit(tmp_path):
         match=r"tokenizer must be a BPETokenizer, .*: got a CharTokenizer; leave another one out",
     ):
         small().save_pretrained(tmp_path, CharTokenizer.train("abc"))
-    other = trained_tokenizer(pattern="gpt4")
-    with pytest.raises(ValueError, match="pattern"):
-        small(vocab_size=300).save_pretrained(tmp_path, other)
+    taken = BPETokenizer(tokenizer.vocab, tokenizer.merges, ["Ġt"])  # how " t" is written
+    with pytest.raises(ValueError, match="added token 'Ġt' cannot be told from the bytes"):
+        small(vocab_size=300).save_pretrained(tmp_path, taken)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_tokenizer_that_gpt2s_files_cannot_tell_goes_along(tmp_path):
+    names = ["<|endoftext|>", "<|im_end|>"]
+    made = trained_tokenizer(pattern="gpt4", special_tokens=names)
+    more = {"eos_token": "<|im_end|>", "chat_template": "{{ messages }}"}
+    tokenizer = BPETokenizer(made.vocab, made.merges, names, "gpt4", **more)
+    small(vocab_size=300).save_pretrained(tmp_path, tokenizer)
+    assert load_tokenizer(tmp_path) == tokenizer
+    keys = json.loads((tmp_path / "config.json").read_text())
+    assert keys["eos_token_id"] == tokenizer.special_tokens["<|im_end|>"]
 
 
 # ── looking inside ────────────────────────────────────────────────────────────────────────────────

@@ -81,10 +81,16 @@ def odd_strings(n: int, names: list[str]) -> list[str]:
     return ["".join(c for c in text if unicodedata.category(c) != "Cn") for text in strings]
 
 
-def assert_same_ids(ours: Any, theirs: Any, text: str) -> None:
-    ids = theirs.encode(text, add_special_tokens=False)
-    ids = ids if isinstance(ids, list) else ids.ids
-    assert ours.encode(text, "all") == ids, repr(text)[:300]
+def assert_same_ids(one: Any, other: Any, text: str) -> None:
+    assert ids_of(one, text) == ids_of(other, text), repr(text)[:300]
+
+
+def ids_of(tokenizer: Any, text: str) -> list[int]:
+    """Of ours, of Transformers', or of that of the package tokenizers."""
+    if isinstance(tokenizer, mg.BPETokenizer):
+        return tokenizer.encode(text, "all")
+    ids = tokenizer.encode(text, add_special_tokens=False)
+    return ids if isinstance(ids, list) else ids.ids
 
 
 # ── SmolLM2's, out of its GGUF file ───────────────────────────────────────────────────────────────
@@ -161,6 +167,19 @@ def test_odd_strings(smollm2: tuple[Any, Any], as_published: tuple[Any, Any]) ->
     assert n_same > 20 * n_refused > 0 and n_from_the_file > n_same // 3
 
 
+def test_the_way_back_out(as_published: tuple[Any, Any], tmp_path: Path) -> None:
+    """What Transformers reads out of the folder that we write is the published tokenizer."""
+    ours, published = as_published
+    ours.to_transformers(tmp_path)
+    assert mg.load_tokenizer(tmp_path) == ours
+    theirs = transformers.AutoTokenizer.from_pretrained(tmp_path)
+    assert theirs.chat_template == ours.chat_template
+    assert (theirs.bos_token, theirs.eos_token) == (ours.bos_token, ours.eos_token)
+    assert len(theirs) == ours.vocab_size
+    for text in odd_strings(500, [*ours.special_tokens]):
+        assert_same_ids(theirs, published, text)
+
+
 # ── tokenizer.json of Llama 3 and of Qwen, in small ───────────────────────────────────────────────
 
 LLAMA_3 = (
@@ -224,6 +243,10 @@ def test_other_families(kind: str, tmp_path: Path, texts: dict[str, str]) -> Non
         pieces = [text[i : i + 3] for i in range(0, min(len(text), 200), 3)]
         assert list(ours.encode_iterable(pieces, "all")) == ours.encode("".join(pieces), "all")
     assert len(ours.leading_ids) == (kind == "llama3")
+    ours.to_transformers(tmp_path / "again")
+    again = transformers.AutoTokenizer.from_pretrained(tmp_path / "again")
+    for text in odd[:500]:
+        assert again(text)["input_ids"] == theirs(text)["input_ids"], text
     if kind == "qwen":
         assert any(unicodedata.normalize("NFC", text) != text for text in odd)
 

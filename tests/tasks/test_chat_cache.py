@@ -267,6 +267,20 @@ def test_the_system_prompt_stays_when_the_oldest_exchanges_go() -> None:
             assert n_read[i] < 40
 
 
+def test_an_answer_in_many_short_tokens_is_read_anew_where_it_would_not_fit() -> None:
+    text = "hello you and me"
+    letters = [*text.encode(), END]
+    n = len(ChatML(TOKENIZER).prompt([("user", "hello"), ("assistant", text), ("user", "you")]))
+    room = n + 3  # for the text in the tokenizer's tokens, and not letter by letter
+    assert len(letters) > len(says(text)) + 3
+    model = Read(letters, says("me"), block_size=room + len(letters) - 1)
+    chat = chat_with(model, max_new_tokens=len(letters))
+    assert (chat.reply("hello"), chat.reply("you")) == (text, "me")
+    assert chat.forgotten == 0 and max(map(len, model.contexts)) <= model.config.block_size
+    asked = chat.format.prompt(chat.turns[:3])
+    assert model.contexts[-1] == [*asked, says("me")[0]][: len(model.contexts[-1])]
+
+
 def test_a_system_prompt_that_leaves_no_room() -> None:
     with pytest.raises(ValueError, match="and the system prompt leave no room for a question"):
         chat_with(Read(block_size=40), system="you are well and well " * 9, max_new_tokens=4)

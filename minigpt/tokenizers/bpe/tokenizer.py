@@ -33,12 +33,7 @@ from minigpt.tokenizers.bpe.words import WordIds
 from minigpt.tokenizers.files.description import Parts, describe, read_description
 from minigpt.tokenizers.files.gpt2 import gpt2_files, read_gpt2, write_gpt2
 from minigpt.tokenizers.files.reading import TokenizerFileError
-
-# What readers of GPT-2's two files take for granted.
-GPT2_OPTIONS = {
-    "pattern": "gpt2", "ignore_merges": False, "normalization": None, "add_bos_token": False,
-    "chat_template": None,
-}  # fmt: skip
+from minigpt.tokenizers.files.to_tokenizer_json import write_tokenizer_json
 
 
 class BPETokenizer(Tokenizer):
@@ -213,13 +208,25 @@ class BPETokenizer(Tokenizer):
         Raises:
             ValueError: as :meth:`to_gpt2`.
         """
-        for what, usual in GPT2_OPTIONS.items():
-            if (value := getattr(self, what)) != usual:
-                raise ValueError(
-                    f"{what}={value!r:.80} cannot be told in GPT-2's files, whose readers split as "
-                    "'gpt2' does, and merge: use save(path)"
-                )
-        return gpt2_files(self.vocab, self.merges, self.added_tokens)
+        return gpt2_files(self._parts())
+
+    def to_transformers(self, folder: str | os.PathLike[str]) -> None:
+        """Write what ``AutoTokenizer.from_pretrained(folder)`` reads; it then gives the same ids.
+
+        A chat template goes with it. As :meth:`to_gpt2`, where GPT-2's files can tell it all, or
+        else ``tokenizer.json`` and ``tokenizer_config.json``. After an error the folder is what it
+        was.
+
+        Raises:
+            ValueError: an added token's name would be read as the bytes of a token.
+            OSError: a file cannot be written.
+        """
+        try:
+            self.gpt2_files()
+        except ValueError:
+            write_tokenizer_json(checks.path("folder", folder), self._parts())
+        else:
+            self.to_gpt2(folder)
 
     @property
     def pattern(self) -> str | None:
@@ -233,13 +240,15 @@ class BPETokenizer(Tokenizer):
 
     @property
     def end_of_text_id(self) -> int | None:
-        """The id of ``<|endoftext|>``, GPT-2's token between texts; None where it is not special.
+        """The id of ``eos_token``, or else of ``<|endoftext|>``, GPT-2's token between texts.
+
+        None where neither is a special token.
 
         Example:
             >>> BPETokenizer.train("a", 257, ["<|endoftext|>"], progress=False).end_of_text_id
             256
         """
-        return self.special_tokens.get(END_OF_TEXT)
+        return self.special_tokens.get(self.eos_token or END_OF_TEXT)
 
     @property
     def leading_ids(self) -> tuple[int, ...]:
@@ -350,12 +359,16 @@ class BPETokenizer(Tokenizer):
 
     def to_dict(self) -> dict[str, Any]:
         """Everything that makes this tokenizer, JSON-able; bytes as GPT-2's files write them."""
-        parts = Parts(
+        return {"type": self.type_name, **describe(self._parts())}
+
+    def _parts(self) -> Parts:
+        """What another one like this is made from."""
+        return Parts(
             self.vocab,
             self.merges,
-            {token.name: token.id for token in self.added_tokens if token.is_plain},
+            {},
             self.pattern,
-            [token for token in self.added_tokens if not token.is_plain],
+            self.added_tokens,
             self.ignore_merges,
             self.normalization,
             self.bos_token,
@@ -363,7 +376,6 @@ class BPETokenizer(Tokenizer):
             self.add_bos_token,
             self.chat_template,
         )
-        return {"type": self.type_name, **describe(parts)}
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> BPETokenizer:

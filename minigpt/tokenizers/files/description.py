@@ -50,22 +50,26 @@ class Parts(NamedTuple):
 
 
 def describe(parts: Parts) -> dict[str, Any]:
-    """The parts as plain data: tokens in the order of their ids, merges as in ``merges.txt``."""
+    """The parts as plain data: tokens in the order of their ids, merges as in ``merges.txt``.
+
+    All special tokens are among the added ones.
+    """
     version, more = 1, dict[str, Any]()
+    others = [token for token in parts.added_tokens if not token.is_plain]
     published = {key: getattr(parts, key) for key in PUBLISHED}
     if any(published.values()):
         version = 3
-    elif parts.added_tokens or parts.ignore_merges:
+    elif others or parts.ignore_merges:
         version = 2
     if version > 1:
-        added = [asdict(token) for token in parts.added_tokens]
+        added = [asdict(token) for token in others]
         more = {"added_tokens": added, "ignore_merges": parts.ignore_merges}
     if version > 2:
         more |= published
     return {
         "version": version,
         "pattern": parts.pattern,
-        "special_tokens": dict(parts.special_tokens),
+        "special_tokens": {t.name: t.id for t in parts.added_tokens if t.is_plain},
         **more,
         "vocab": [printable(parts.vocab[token_id]) for token_id in range(len(parts.vocab))],
         "merges": [merge_line(pair) for pair in parts.merges],

@@ -20,12 +20,18 @@ from minigpt.tokenizers.files.transformers_folder import (
     ADDED,
     CONFIG,
     SPECIAL,
+    TEMPLATE,
     added_tokens,
     declared_tokens,
     with_conventions,
 )
 
-CONTRADICTING = ("tokenizer.json", ADDED, SPECIAL)
+CONTRADICTING = ("tokenizer.json", ADDED, SPECIAL, TEMPLATE)
+# What readers of the two files suppose, and nothing in them says.
+TAKEN_FOR_GRANTED = {
+    "pattern": "gpt2", "ignore_merges": False, "normalization": None, "add_bos_token": False,
+    "chat_template": None,
+}  # fmt: skip
 LOOKS_SPECIAL = re.compile(r"<.+>|\[.+\]", re.DOTALL)
 
 
@@ -155,22 +161,21 @@ def write_gpt2(folder: Path, files: Mapping[str, bytes]) -> None:
                 file.write(content)
 
 
-def gpt2_files(
-    vocab: Mapping[int, bytes], merges: Sequence[Pair], added: Sequence[AddedToken]
-) -> dict[str, bytes]:
+def gpt2_files(parts: Parts) -> dict[str, bytes]:
     """The two files, and ``tokenizer_config.json`` for Transformers, by their names.
 
     Raises:
-        ValueError: an added token's name would be read as the bytes of a token.
+        ValueError: something cannot be told so, or an added token's name would be read as the bytes
+            of a token.
     """
-    name_of = {token.id: token.name for token in added}
-    keys = [name_of.get(token_id) or printable(vocab[token_id]) for token_id in range(len(vocab))]
-    ordinary = {printable(token) for token_id, token in vocab.items() if token_id not in name_of}
-    if taken := [name for name in name_of.values() if name in ordinary]:
-        raise ValueError(
-            f"added token {taken[0]!r:.80} cannot be told from the bytes that GPT-2's files "
-            "write so: use save(path), or another name"
-        )
+    for what, usual in TAKEN_FOR_GRANTED.items():
+        if (value := getattr(parts, what)) != usual:
+            raise ValueError(
+                f"{what}={value!r:.80} cannot be told in GPT-2's files, whose readers split as "
+                "'gpt2' does, and merge: use save(path) or to_transformers(folder)"
+            )
+    added = parts.added_tokens
+    id_of = added_keys(parts.vocab, added)
     end = next((t.name for t in added if t.special and t.name == END_OF_TEXT), None)
     config = {
         "tokenizer_class": "GPT2Tokenizer",
@@ -178,23 +183,37 @@ def gpt2_files(
         "bos_token": end,
         "eos_token": end,
         "unk_token": end,
-        "added_tokens_decoder": {
-            str(token.id): {
-                "content": token.name,
-                "special": token.special,
-                "lstrip": token.lstrip,
-                "rstrip": token.rstrip,
-                "single_word": token.single_word,
-                "normalized": token.normalized,
-            }
-            for token in added
-        },
+        "added_tokens_decoder": {str(token.id): described_added(token) for token in added},
     }
-    id_of = {key: token_id for token_id, key in enumerate(keys)}
-    lines = ["#version: 0.2", *map(merge_line, merges), ""]
+    lines = ["#version: 0.2", *map(merge_line, parts.merges), ""]
     texts = {
         "vocab.json": json.dumps(id_of, ensure_ascii=False),
         "merges.txt": "\n".join(lines),
         CONFIG: json.dumps(config, ensure_ascii=False, indent=2) + "\n",
     }
     return {name: text.encode("utf-8") for name, text in texts.items()}
+
+
+def added_keys(vocab: Mapping[int, bytes], added: Iterable[AddedToken]) -> dict[str, int]:
+    """The id of each token by its key: an added token's name, or the printable form of its bytes.
+
+    Raises:
+        ValueError: an added token's name would be read as the bytes of a token.
+    """
+    name_of = {token.id: token.name for token in added}
+    ordinary = {printable(token) for token_id, token in vocab.items() if token_id not in name_of}
+    if taken := [name for name in name_of.values() if name in ordinary]:
+        raise ValueError(
+            f"added token {taken[0]!r:.80} cannot be told from the bytes that GPT-2's files "
+            "write so: use save(path), or another name"
+        )
+    return {
+        name_of.get(token_id) or printable(vocab[token_id]): token_id
+        for token_id in range(len(vocab))
+    }
+
+
+def described_added(token: AddedToken) -> dict[str, Any]:
+    """An added token as Transformers describes it."""
+    options = ("special", "lstrip", "rstrip", "single_word", "normalized")
+    return {"content": token.name, **{option: getattr(token, option) for option in options}}

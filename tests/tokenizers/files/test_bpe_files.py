@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from minigpt.tokenizers import (
+    AddedToken,
     BPETokenizer,
     TokenizerFileError,
     load_tokenizer,
@@ -652,3 +653,47 @@ def test_what_publishers_may_not_say(arguments: Any, error: Any, message: str) -
     with pytest.raises(error, match=message) as caught:
         BPETokenizer(TOKENIZER.vocab, TOKENIZER.merges, [END], **arguments)
     assert len(str(caught.value)) < 400
+
+
+# ── written for Transformers ──────────────────────────────────────────────────────────────────────
+
+PATTERNS = ["gpt2", "gpt4", "gpt2-single-digits", "gpt4-single-digits", r"\w+", None]
+OPTIONS: list[dict[str, Any]] = [
+    {},
+    {"ignore_merges": True},
+    {"normalization": "NFC"},
+    {"bos_token": END, "add_bos_token": True},
+    {"chat_template": "{{ 'é' }}", "bos_token": END, "eos_token": "末"},
+    {"added_tokens": [AddedToken("<a>", 278, special=False, lstrip=True, normalized=True)]},
+]
+
+
+@pytest.mark.parametrize("options", OPTIONS)
+@pytest.mark.parametrize("pattern", PATTERNS)
+def test_a_folder_for_transformers(tmp_path: Path, pattern: Any, options: dict[str, Any]) -> None:
+    special = {END: 278, "末": 279}
+    if "added_tokens" in options:  # they may stand in any order
+        special = {"末": 279, END: 280}
+    ordinary = {i: token for i, token in TOKENIZER.vocab.items() if i < 278}
+    tokenizer = BPETokenizer(ordinary, TOKENIZER.merges, special, pattern, **options)
+    (tmp_path / "chat_template.jinja").write_text("of another tokenizer")
+    (tmp_path / "added_tokens.json").write_text("{}")
+    tokenizer.to_transformers(tmp_path)
+    again = load_tokenizer(tmp_path)
+    assert again == tokenizer
+    is_gpt2s = pattern == "gpt2" and not options.keys() - {"added_tokens"}
+    assert (tmp_path / "vocab.json").exists() == is_gpt2s
+    assert (tmp_path / "tokenizer.json").exists() != is_gpt2s
+    assert not (tmp_path / "added_tokens.json").exists()
+    TOKENIZER.to_transformers(tmp_path)  # in the place of what was there
+    assert load_tokenizer(tmp_path) == TOKENIZER
+
+
+def test_a_name_that_no_file_for_transformers_can_hold(tmp_path: Path) -> None:
+    tokenizer = BPETokenizer(TOKENIZER.vocab, TOKENIZER.merges, [END, "末", "é"], None)
+    name = printable(tokenizer.vocab[260])
+    ambiguous = BPETokenizer(tokenizer.vocab, TOKENIZER.merges, [END, "末", "é", name], None)
+    if ambiguous.special_tokens[name] == 281:
+        with pytest.raises(ValueError, match="cannot be told from the bytes"):
+            ambiguous.to_transformers(tmp_path)
+    assert list(tmp_path.iterdir()) == []
