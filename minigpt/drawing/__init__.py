@@ -4,8 +4,8 @@ Rooms that draw stand on upper floors (``minigpt.viz``, ``minigpt.training.plots
 imported where a figure is made, and not before; the HTML that notebooks show needs none of it.
 """
 
-from minigpt.drawing.figure import axes_for, dress, figure_of, legend, new_figure
-from minigpt.drawing.fonts import Lettering
+from minigpt.drawing.figure import axes_for, check_canvas, dress, figure_of, legend, new_figure
+from minigpt.drawing.fonts import Lettering, breadth
 from minigpt.drawing.theme import DARK, LIGHT, Theme, ThemeName
 
 __all__ = [
@@ -15,6 +15,8 @@ __all__ = [
     "Theme",
     "ThemeName",
     "axes_for",
+    "breadth",
+    "check_canvas",
     "dress",
     "figure_of",
     "legend",

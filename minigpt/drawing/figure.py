@@ -8,6 +8,7 @@ holds it.
 from __future__ import annotations
 
 import functools
+import importlib
 import io
 import os
 from collections.abc import Sequence
@@ -39,11 +40,10 @@ def new_figure(width: float, height: float, theme: str | None = None) -> Any:
         ImportError: matplotlib is missing; says how to install it.
         ValueError: another theme.
     """
-    paper = theme_of("light" if theme is None else theme).paper
-    try:
-        from matplotlib.figure import Figure
-    except ImportError:
-        raise ImportError(INSTALL) from None
+    check_canvas(None, theme)
+    from matplotlib.figure import Figure
+
+    paper = (LIGHT if theme is None else theme_of(theme)).paper
     return _picture(Figure)(figsize=(width, height), facecolor=paper, layout="constrained")
 
 
@@ -106,7 +106,7 @@ def axes_for(ax: Any, theme: str | None, width: float, height: float) -> tuple[A
     if ax is None:
         axes = new_figure(width, height, theme).add_subplot()
         return axes, LIGHT if theme is None else theme_of(theme)
-    _check_axes(ax)
+    check_canvas(ax, theme)
     if theme is None:
         return ax, _theme_like(figure_of(ax).get_facecolor())
     colors = theme_of(theme)
@@ -147,7 +147,20 @@ def _theme_like(paper: Any) -> Theme:
     return DARK if alpha * lightness + (1 - alpha) < 0.5 else LIGHT
 
 
-def _check_axes(ax: Any) -> None:
-    if not (hasattr(ax, "imshow") and hasattr(ax, "spines")):
+def check_canvas(ax: Any, theme: str | None) -> None:
+    """Raise what :func:`axes_for` would raise: for those who have much to compute before they draw.
+
+    Raises:
+        ImportError: matplotlib is missing; says how to install it.
+        TypeError: ``ax`` is something else than axes.
+        ValueError: another theme.
+    """
+    if theme is not None:
+        theme_of(theme)
+    try:
+        importlib.import_module("matplotlib.figure")
+    except ImportError:
+        raise ImportError(INSTALL) from None
+    if ax is not None and not (hasattr(ax, "imshow") and hasattr(ax, "spines")):
         mend = "figure.add_subplot() makes some; leave ax out for a new figure"
         raise checks.wrong_type("ax", "the axes of a matplotlib figure", ax, mend)

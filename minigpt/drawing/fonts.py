@@ -8,6 +8,7 @@ from functools import lru_cache
 from typing import Any
 
 FIRST = "DejaVu Sans"  # comes with matplotlib
+FIRST_WIDE = 0x2E80  # of the code points; those of Chinese, Japanese and Korean follow
 # Where several fonts have the same characters, Chinese ones come before Japanese and Korean ones,
 # which write some of them in another way, and these before handwriting and the like.
 CHINESE = (
@@ -46,6 +47,16 @@ class Lettering:
     def style(self, **options: Any) -> dict[str, Any]:
         """What matplotlib is told of such a text: its fonts, and that "$x$" is no formula."""
         return {"family": list(self.family), "parse_math": False, **options}
+
+
+def breadth(text: str) -> int:
+    """How wide a text is, in letters, about; Chinese characters and their like are two wide.
+
+    Example:
+        >>> breadth("sat"), breadth("坐下")
+        (3, 4)
+    """
+    return sum(1 + (ord(c) >= FIRST_WIDE) for c in text)
 
 
 @lru_cache(maxsize=64)

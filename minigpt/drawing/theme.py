@@ -14,6 +14,7 @@ from typing import Any, Literal
 from minigpt import checks
 
 ThemeName = Literal["light", "dark"]
+DASHES = ("solid", "dashed", "dotted", "dashdot")
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,11 @@ class Theme:
     lines: tuple[str, ...]
     shades: tuple[str, ...]
     signed: tuple[str, ...]
+
+    def line(self, number: int) -> dict[str, str]:
+        """The colour and the dashes of line 0, 1, 2, …: all colours first, then other dashes."""
+        color, dashes = number % len(self.lines), number // len(self.lines) % len(DASHES)
+        return {"color": self.lines[color], "linestyle": DASHES[dashes]}
 
     def shade_map(self) -> Any:
         """A matplotlib colormap from 0, which is the paper, to 1."""

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
 SMALL = (280, 90)  # pixels of the curve in a notebook
 SMALL_POINTS = 140  # of a curve there
-LINES = ("solid", "dashed", "dotted", "dashdot")  # once all colours are used
 
 
 def plot_losses(
@@ -112,18 +111,17 @@ def _several(
     """Draw several runs; what the legend says of them."""
     entries = {}
     for number, (name, history) in enumerate(runs.items()):
-        color = colors.lines[number % len(colors.lines)]
-        line_style = LINES[number // len(colors.lines) % len(LINES)]
+        style = colors.line(number)
         found = _evaluations(history, "val_loss") or _evaluations(history, "train_loss")
         if history.steps:
             steps, losses = (history.column(key, "steps") for key in ("step", "loss"))
             through = smoothed(losses, smoothing)
-            thin = {"color": color, "linewidth": 0.8, "alpha": 0.6 if found else 1}
-            (entry,) = axes.plot(steps, through, linestyle=line_style, zorder=2, **thin)
+            thin = {"linewidth": 0.8, "alpha": 0.6 if found else 1, "zorder": 2}
+            (entry,) = axes.plot(steps, through, **style, **thin)
             last = through[-1]
         if found:
-            strong = {"color": color, "markersize": 4, "linewidth": 1.7}
-            (entry,) = axes.plot(*found, marker="o", linestyle=line_style, zorder=3, **strong)
+            strong = {"marker": "o", "markersize": 4, "linewidth": 1.7, "zorder": 3}
+            (entry,) = axes.plot(*found, **style, **strong)
             last = found[1][-1]
         entries[f"{name}, {last:.3f} at the end"] = entry
     return entries

@@ -9,7 +9,7 @@ import numpy as np
 
 from minigpt import checks
 from minigpt.autograd import Array
-from minigpt.drawing import Theme, ThemeName, axes_for, dress, figure_of
+from minigpt.drawing import Theme, ThemeName, axes_for, check_canvas, dress, figure_of
 from minigpt.viz.heat_map import (
     cell_size,
     color_bar,
@@ -57,6 +57,7 @@ def attention(
         ValueError: the text is empty or too long, there is no such layer or head, or a head was
             named without its layer.
     """
+    check_canvas(ax, theme)
     _check_model(model)
     ids, labels = read(model, tokenizer, text)
     weights = [array[0] for array in model.attention_weights(ids)]  # n_layer × (h, T, T)

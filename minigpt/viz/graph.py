@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from minigpt import checks
-from minigpt.drawing import Lettering, Theme, ThemeName, axes_for, figure_of
+from minigpt.drawing import Lettering, Theme, ThemeName, axes_for, breadth, check_canvas, figure_of
 from minigpt.nn import Module
 from minigpt.tensor import Tensor
 from minigpt.viz.graph_boxes import Box, Names, recorded, run_backward
@@ -64,6 +64,7 @@ def graph(
         >>> x.grad
         array([7.], dtype=float32)
     """
+    check_canvas(ax, theme)  # before the graph is walked
     named = _check(tensor, names, gradients, direction)
     boxes, edges = recorded(tensor, named)
     if gradients:
@@ -82,8 +83,7 @@ def graph(
 
 def _size(lines: list[str]) -> tuple[float, float]:
     """Inches of a box, wide and high."""
-    letters = max(sum(1 + (ord(c) >= 0x2E80) for c in line) for line in lines)
-    return letters * LETTER + 2 * MARGIN, len(lines) * LINE + 1.4 * MARGIN
+    return max(map(breadth, lines)) * LETTER + 2 * MARGIN, len(lines) * LINE + 1.4 * MARGIN
 
 
 def _axes(ax: Any, theme: str | None, layout: Layout, down: bool) -> tuple[Any, Theme, float]:

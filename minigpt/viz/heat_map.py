@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from minigpt.autograd import Array
-from minigpt.drawing import Lettering, Theme
+from minigpt.drawing import Lettering, Theme, breadth
 
 POINTS_AN_INCH = 72
 SMALLEST, LARGEST = 0.15, 0.62  # inches of a cell that has a label
@@ -24,9 +24,8 @@ def cell_size(n: int, side: float = 4.6) -> float:
 
 
 def width_of(labels: Sequence[str]) -> float:
-    """Inches that labels take, about; a Chinese character is as wide as two letters."""
-    widths = [sum(1 + (ord(c) >= 0x2E80) for c in label) for label in labels]
-    return LABEL * max(widths, default=0) + 0.15
+    """Inches that labels take, about."""
+    return LABEL * max(map(breadth, labels), default=0) + 0.15
 
 
 def draw_matrix(
@@ -51,7 +50,7 @@ def label_axes(
     style = write.style(fontsize=size, color=theme.ink)
     shown = [write(label) for label in rows[::every]]
     axes.set_yticks(range(0, len(rows), every), shown, **style)
-    longest = max((len(label) for label in columns), default=0)
+    longest = max(map(breadth, columns), default=0)
     turned = 90 if longest * size * 0.62 > cell * every * POINTS_AN_INCH else 0
     shown = [write(label) for label in columns[::every]]
     axes.set_xticks(range(0, len(columns), every), shown, rotation=turned, **style)

@@ -8,7 +8,16 @@ import numpy as np
 
 from minigpt import checks
 from minigpt.autograd import Array
-from minigpt.drawing import Lettering, Theme, ThemeName, axes_for, dress, figure_of
+from minigpt.drawing import (
+    Lettering,
+    Theme,
+    ThemeName,
+    axes_for,
+    breadth,
+    check_canvas,
+    dress,
+    figure_of,
+)
 from minigpt.grad_mode import evaluation
 from minigpt.sampling.filters import softmax
 from minigpt.tensor import Tensor
@@ -49,6 +58,7 @@ def logit_lens(
         TypeError: the model has no such stream, or an argument is something else.
         ValueError: the text is empty or too long.
     """
+    check_canvas(ax, theme)
     _check_model(model)
     ids, labels = read(model, tokenizer, text)
     likeliest, p = _predictions(model, ids, min(model.config.vocab_size, tokenizer.vocab_size))
@@ -56,7 +66,7 @@ def logit_lens(
         int(token): token_labels(tokenizer, [int(token)], LONGEST)[0] for token in likeliest.flat
     }
     n_tokens, n_columns = p.shape
-    column = max(NARROWEST, LETTER * max(map(len, said.values())))
+    column = max(NARROWEST, LETTER * max(map(breadth, said.values())))
     following = [*labels[1:], ""]
     beside = width_of(labels) + width_of(following) + 1.0
     axes, colors = axes_for(ax, theme, column * n_columns + beside, ROW * max(n_tokens, 3) + 0.8)

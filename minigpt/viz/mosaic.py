@@ -23,9 +23,9 @@ class Mosaic:
 
     Attributes:
         maps: row by row; rows may be of different lengths.
-        row_names: at the left of each row.
-        column_names: above each column; or, where ``names`` is there, nothing.
-        names: above each map.
+        row_names: at the right of each row.
+        column_names: above each column.
+        names: above each map, in place of both.
     """
 
     maps: list[list[Array]]

@@ -9,7 +9,7 @@ import numpy as np
 
 from minigpt import checks
 from minigpt.autograd import Array
-from minigpt.drawing import Lettering, ThemeName, axes_for, dress, figure_of
+from minigpt.drawing import Lettering, ThemeName, axes_for, breadth, check_canvas, dress, figure_of
 from minigpt.sampling.protocols import check_model, check_tokenizer
 from minigpt.viz.heat_map import color_bar, draw_matrix, readable_on, width_of
 from minigpt.viz.reading import token_labels
@@ -49,11 +49,12 @@ def neighbours(
         ValueError: a text is not a single token.
         IndexError: an id outside the vocabulary.
     """
+    check_canvas(ax, theme)
     ids, k = _check(model, tokenizer, tokens, k)
     nearest, cosines = _nearest(model.token_embedding.weight.data[: tokenizer.vocab_size], ids, k)
     rows = [token_labels(tokenizer, [token])[0] for token in ids]
     said = [[token_labels(tokenizer, [int(t)])[0] for t in row] for row in nearest]
-    column = max(NARROWEST, LETTER * max(len(label) for row in said for label in row))
+    column = max(NARROWEST, LETTER * max(breadth(label) for row in said for label in row))
     width = width_of(rows) + column * nearest.shape[1] + 1.0
     axes, colors = axes_for(ax, theme, width, ROW * len(ids) + 0.7)
     write = Lettering([*rows, *(label for row in said for label in row)])

@@ -8,7 +8,7 @@ import numpy as np
 
 from minigpt import checks
 from minigpt.autograd import Array
-from minigpt.drawing import Lettering, Theme, ThemeName, axes_for, dress, figure_of
+from minigpt.drawing import Lettering, Theme, ThemeName, axes_for, check_canvas, dress, figure_of
 from minigpt.sampling import SamplingConfig
 from minigpt.sampling.filters import softmax
 from minigpt.viz.reading import next_logits, token_labels
@@ -60,6 +60,7 @@ def next_token(
         ImportError: matplotlib is missing; says how to install it.
         TypeError, ValueError: an argument is of the wrong type, or out of its range.
     """
+    check_canvas(ax, theme)
     k = checks.integer("k", k, least=1)
     values = (repetition_penalty, temperature, top_k, top_p, min_p)
     given: dict[str, Any] = dict(zip(WORDS, values, strict=True))

@@ -14,7 +14,6 @@ from minigpt.training.optimization import learning_rate_of
 from minigpt.training.run import with_warmup
 
 Schedule = Callable[[int], float] | TrainerConfig | History
-LINES = ("solid", "dashed", "dotted", "dashdot")
 
 
 def schedules(
@@ -60,9 +59,7 @@ def schedules(
     axes, colors = axes_for(ax, theme, 7, 3.2)
     entries = {}
     for number, (name, (xs, ys)) in enumerate(curves.items()):
-        color = colors.lines[number % len(colors.lines)]
-        style = LINES[number // len(colors.lines) % len(LINES)]
-        (entries[name],) = axes.plot(xs, ys, color=color, linestyle=style, linewidth=1.7)
+        (entries[name],) = axes.plot(xs, ys, linewidth=1.7, **colors.line(number))
     axes.set(xlabel="step", ylabel="learning rate")
     axes.set_ylim(bottom=0)
     dress(axes, colors)

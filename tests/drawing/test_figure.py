@@ -2,6 +2,7 @@
 
 import gc
 import io
+import os
 import subprocess
 import sys
 import weakref
@@ -54,7 +55,8 @@ def test_pyplot_never_hears_of_it():
         "figure._repr_png_()\n"
         "assert 'matplotlib.pyplot' not in sys.modules\n"
     )
-    environment = {"PATH": "", "MPLBACKEND": "TkAgg", "SYSTEMROOT": ""}
+    environment = {n: v for n, v in os.environ.items() if n not in ("DISPLAY", "WAYLAND_DISPLAY")}
+    environment["MPLBACKEND"] = "TkAgg"  # which needs a display
     subprocess.run([sys.executable, "-c", code], check=True, env=environment)
 
 

@@ -69,6 +69,16 @@ def test_without_matplotlib_one_line_says_what_to_install(picture, english, monk
     assert str(caught.value) == 'no picture without matplotlib: pip install "minigpt[viz]"'
 
 
+def test_without_matplotlib_a_graph_is_left_as_it_is(monkeypatch):
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    x = mg.Tensor([2.0], requires_grad=True)
+    y = (x * x).sum()
+    with pytest.raises(ImportError):
+        viz.graph(y, gradients=True)
+    y.backward()
+    assert x.grad[0] == 4
+
+
 class TestWithMatplotlib:
     """Every picture, drawn."""
 
