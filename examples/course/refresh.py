@@ -140,8 +140,6 @@ def written(notebook: Any) -> str:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    import nbformat
-
     given = list(sys.argv[1:] if arguments is None else arguments)
     check = "--check" in given
     names = [name.removesuffix(".ipynb") for name in given if name != "--check"]
@@ -149,6 +147,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if missing := [path.name for path in paths if not path.is_file()]:
         print(f"not in {HERE.name}/: {', '.join(missing)}", file=sys.stderr)
         return 2
+    import nbformat
+
     failed = False
     for path in paths:
         notebook, wrong = run(nbformat.read(path, as_version=4))
