@@ -15,11 +15,14 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # side by side with other tests: a BLAS
 
 import numpy as np
 import pytest
-
-if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-    # So does a shell start its background jobs; the tests of Ctrl-C need it heard.
-    signal.signal(signal.SIGINT, signal.default_int_handler)
 from hypothesis import HealthCheck, settings
+
+# The background jobs of a shell start with Ctrl-C ignored, those of nohup with SIGHUP; tests send
+# both.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 collect_ignore = ["benchmarks"]
 
