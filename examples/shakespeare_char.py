@@ -10,13 +10,15 @@ validation text, the last tenth, cut in blocks of the context's length.
 
 --recipe best takes the same time on the same processor and reaches a lower loss. What differs:
 
-- 2 layers of width 160 with 5 heads, in place of 4 of width 128: a little less arithmetic a token,
-  and far less that is not a matrix product;
-- smaller batches and more of them: 3,300 steps of 8 sequences;
-- a learning rate five times higher that falls in a straight line to almost nothing.
+- the parts that have come since GPT-2 (since_gpt2.md has what each brings): RMS norm, rotary
+  positions, squared ReLU, QK norm, and Muon in AdamW's place for the matrices inside the blocks;
+- 2 layers in place of 4, and batches of 16 in place of 12;
+- an output head of its own, learned like the embedding at twice the rate of the rest;
+- a learning rate seven times higher, that falls in a straight line to nothing.
 
-These settings were chosen among about twenty by the loss on the same validation text, so the loss
-of the recipe is a little flattered by the choice.
+The settings were chosen among about thirty by the loss on the ninth tenth of the text, of models
+that had learned from the eight before it. The last tenth, where the losses are measured, chose
+nothing.
 """
 
 from __future__ import annotations
@@ -49,13 +51,23 @@ TRAINING = {
 RECIPES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "nanogpt": (MODEL, TRAINING),
     "best": (
-        MODEL | {"n_layer": 2, "n_head": 5, "n_embd": 160},
+        MODEL
+        | {
+            "n_layer": 2,
+            "normalization": "rms",
+            "positions": "rotary",
+            "activation": "relu_squared",
+            "qk_norm": True,
+            "tie_head": False,
+        },
         TRAINING
         | {
-            "max_steps": 3300,
-            "batch_size": 8,
-            "learning_rate": 5e-3,
-            "min_learning_rate": 1e-5,
+            "max_steps": 2200,
+            "batch_size": 16,
+            "optimizer": "muon",
+            "learning_rate": 7e-3,
+            "min_learning_rate": 0.0,
+            "learning_rate_scales": {"token_embedding.": 2, "head.": 2},
             "schedule": "linear",
         },
     ),
