@@ -62,7 +62,7 @@ RECIPES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
         },
         TRAINING
         | {
-            "max_steps": 2200,
+            "max_steps": 2100,
             "batch_size": 16,
             "optimizer": "muon",
             "learning_rate": 7e-3,

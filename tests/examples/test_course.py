@@ -44,7 +44,7 @@ def test_what_is_committed_is_light_and_whole(path):
 def test_a_notebook_has_prose_exercises_and_solutions(path):
     prose = ["".join(cell["source"]) for cell in cells_of(path) if cell["cell_type"] == "markdown"]
     assert prose[0].startswith("# ")
-    assert any("## Exercises" in text for text in prose)
+    assert any("## Exercises" in text or "## 练习" in text for text in prose)
     assert len([code for text in prose for code in refresh.solutions(text)]) >= 2
 
 
