@@ -84,6 +84,9 @@ class MatrixProducts:
     Args:
         model: with ``parameters()``; what has none is not known to be small.
 
+    Attributes:
+        n_weights: the numbers in all matrices.
+
     Example:
         >>> import minigpt as mg
         >>> small = mg.GPT(mg.GPTConfig(65, 64, n_layer=4, n_head=4, n_embd=128))
@@ -94,14 +97,17 @@ class MatrixProducts:
     def __init__(self, model: Any) -> None:
         every: list[Any] = model.parameters() if hasattr(model, "parameters") else []
         sizes = [parameter.data.size for parameter in every if parameter.data.ndim > 1]
-        self._n_weights = sum(sizes)
-        self._mean_size = self._n_weights / max(len(sizes), 1)
+        self.n_weights = sum(sizes)
+        self._mean_size = self.n_weights / max(len(sizes), 1)
+
+    def size(self, n_tokens: int) -> int:
+        """Multiplications in the product of so many tokens with one matrix, on the average."""
+        return round(n_tokens * self._mean_size)
 
     def are_small(self, n_tokens: int) -> bool:
         """Whether the products of so many tokens are best done on one thread."""
-        known = self._n_weights > 0
-        in_cache = self._n_weights <= SMALL_MODEL
-        return known and in_cache and n_tokens * self._mean_size <= SMALL_PRODUCT
+        in_cache = 0 < self.n_weights <= SMALL_MODEL
+        return in_cache and self.size(n_tokens) <= SMALL_PRODUCT
 
 
 def can_be_controlled() -> bool:
@@ -109,11 +115,18 @@ def can_be_controlled() -> bool:
     return importlib.util.find_spec("threadpoolctl") is not None
 
 
+def available_cores() -> int:
+    """The processor cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
 def say_what_is_missing(note: Callable[[str], object]) -> None:
     """Once in a process: what threadpoolctl would bring, where it would bring something."""
     global _said
     told = any(os.environ.get(name) == "1" for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"))
-    if _said or told or can_be_controlled() or (os.cpu_count() or 1) == 1:
+    if _said or told or can_be_controlled() or available_cores() == 1:
         return
     _said = True
     note(

@@ -21,6 +21,8 @@ import numpy as np
 from minigpt.autograd import Array
 from minigpt.blas_threads import MatrixProducts, one_blas_thread
 from minigpt.grad_mode import evaluation
+from minigpt.nn.cache import KeyValueCache
+from minigpt.sampling.long_prompts import number_of_stretches, read_in_stretches
 from minigpt.sampling.protocols import LanguageModel
 
 
@@ -98,8 +100,18 @@ class Context:
             positions = np.maximum(columns - self._start[:, None], 0)  # (R, S)
             options["positions"] = positions[:, n_cached:]
         fresh = self._ids[:, self._origin + n_cached : self.length]  # (R, T)
-        with evaluation(), one_blas_thread(self._products.are_small(fresh.size)):
-            logits: Array = self.model(fresh, **options).data[:, -1]  # (R, T, V) -> (R, V)
+        return self._read(fresh, options)[:, -1]  # (R, T, V) -> (R, V)
+
+    def _read(self, ids: Array, options: dict[str, Any]) -> Array:
+        """What the model says to tokens that follow those in its cache."""
+        if type(options.get("cache")) is KeyValueCache and "attention_mask" not in options:
+            n_stretches = number_of_stretches(self._products, ids.size)
+            if n_stretches > 1:
+                return read_in_stretches(
+                    self.model, ids, products=self._products, n_stretches=n_stretches, **options
+                )
+        with evaluation(), one_blas_thread(self._products.are_small(ids.size)):
+            logits: Array = self.model(ids, **options).data
         return logits
 
     def append(self, tokens: Array) -> None:

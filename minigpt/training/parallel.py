@@ -22,7 +22,7 @@ import numpy as np
 
 from minigpt import checks
 from minigpt.autograd import Array, gradients
-from minigpt.blas_threads import can_be_controlled, one_blas_thread
+from minigpt.blas_threads import available_cores, can_be_controlled, one_blas_thread
 from minigpt.functional.row_draws import RowsGenerator
 from minigpt.tensor import Tensor
 from minigpt.training.trainable import Batch, Objective, rows_of
@@ -195,13 +195,6 @@ def auto_workers(batch_size: int) -> int:
     if not can_be_controlled():
         return 1
     return max(1, min(available_cores(), batch_size, MAX_AUTO_WORKERS))
-
-
-def available_cores() -> int:
-    """The processor cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def _add(summed: dict[Tensor, Array], parts: dict[Tensor, Array]) -> None:

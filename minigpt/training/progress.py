@@ -5,9 +5,8 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 
-from minigpt.blas_threads import can_be_controlled
+from minigpt.blas_threads import available_cores, can_be_controlled
 from minigpt.progress_bar import ProgressBar
-from minigpt.training.parallel import available_cores
 from minigpt.training.records import Record
 from minigpt.training.run import Run
 
