@@ -26,7 +26,7 @@ from minigpt.viz.reading import read, token_labels
 
 ROW, LETTER = 0.25, 0.082  # inches of a token's row, and of a letter
 LONGEST = 9  # letters of a prediction
-NARROWEST = 0.42  # inches of a column
+NARROWEST = 0.55  # inches of a column: the headings fit beside each other
 
 
 def logit_lens(
