@@ -62,22 +62,27 @@ class Tensor:
 
     @property
     def shape(self) -> tuple[int, ...]:
+        """The length of each axis."""
         return self.data.shape
 
     @property
     def dtype(self) -> np.dtype[Any]:
+        """float32 or float64."""
         return self.data.dtype
 
     @property
     def ndim(self) -> int:
+        """How many axes there are."""
         return self.data.ndim
 
     @property
     def size(self) -> int:
+        """How many numbers there are."""
         return self.data.size
 
     @property
     def T(self) -> Tensor:
+        """All axes in reverse order: a matrix transposed."""
         return shaping.transpose(self)
 
     def item(self) -> float:
@@ -99,6 +104,10 @@ class Tensor:
 
         As ``x.data[...] = value``, and counted: ``backward`` through a graph that was recorded
         before is an error then, not a wrong gradient.
+
+        Raises:
+            TypeError: ``value`` is not made of numbers.
+            ValueError: it does not broadcast to the tensor's shape.
         """
         array = checks.regular("value", value, "a number or an array of numbers")
         if array.dtype.kind not in "biuf":

@@ -85,6 +85,15 @@ def load_lora(
         CheckpointError: it is cut off, altered, or does not hold adapters; or they do not fit the
             model, or were learned beside other matrices. The model is then what it was.
         ValueError: the model has adapters already.
+
+    Example:
+        >>> import tempfile, minigpt as mg
+        >>> config = mg.GPTConfig(vocab_size=9, block_size=8, n_layer=1, n_head=1, n_embd=4)
+        >>> tuned, published = mg.GPT(config, seed=0), mg.GPT(config, seed=0)
+        >>> names = mg.nn.add_lora(tuned, rank=2, targets=["qkv_proj"])
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     load_lora(save_lora(f"{folder}/adapters.npz", tuned), published)
+        ['blocks.0.attention.qkv_proj']
     """
     _check_has_none(model, other_weights)
     path = Path(path)

@@ -42,9 +42,27 @@ _MAX_METADATA_BYTES = 1 << 30
 class CheckpointError(ValueError):
     """A file is not a whole checkpoint, or not one that fits what is asked of it.
 
+    Args:
+        path: the file.
+        reason: what is wrong with it.
+        previous: the newest whole checkpoint beside it, or None.
+
     Attributes:
         path: the file.
         previous: the newest whole checkpoint beside it, or None.
+
+    Example:
+        >>> import tempfile
+        >>> from minigpt.checkpoints import CheckpointError, load_checkpoint, save_checkpoint
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     for step in (1, 2):
+        ...         path = save_checkpoint(f"{folder}/step-{step:08}.npz", {}, {"step": step})
+        ...     _ = path.write_bytes(path.read_bytes()[:-1])  # the disk was full
+        ...     try:
+        ...         load_checkpoint(path)
+        ...     except CheckpointError as error:
+        ...         print(error.path.name, "is broken, and", error.previous.name, "is whole")
+        step-00000002.npz is broken, and step-00000001.npz is whole
     """
 
     def __init__(self, path: Path, reason: str, previous: Path | None = None) -> None:

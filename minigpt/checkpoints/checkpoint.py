@@ -26,7 +26,13 @@ _RESERVED = {METADATA, "file", "args", "kwds", "allow_pickle"}  # np.savez's own
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """What a checkpoint file holds: ``arrays`` by name, and ``metadata`` that JSON can carry."""
+    """What a checkpoint file holds: ``arrays`` by name, and ``metadata`` that JSON can carry.
+
+    Example:
+        >>> import numpy as np
+        >>> Checkpoint(arrays={"w": np.eye(2)}, metadata={"step": 7}).arrays["w"].shape
+        (2, 2)
+    """
 
     arrays: dict[str, Array]
     metadata: dict[str, Any]
@@ -39,6 +45,11 @@ def save_checkpoint(
 
     The file is written beside ``path``, forced onto the disk, then renamed: a reader, or a process
     killed at any moment, finds the whole old file or the whole new one. ``numpy.load`` reads it.
+
+    Args:
+        path: ends in ``.npz``.
+        arrays: arrays by name.
+        metadata: what else there is to know, made of what JSON can carry.
 
     Raises:
         ValueError: ``path`` does not end in ``.npz``, or a name, an array's dtype or the metadata
@@ -62,7 +73,7 @@ def save_checkpoint(
 
 
 def load_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
-    """Read a checkpoint, after making sure that it is whole.
+    """Read the checkpoint at ``path``, after making sure that it is whole.
 
     The file is not trusted: nothing of it is executed or unpickled, and the sizes it claims are
     held against its real size before memory is taken.
@@ -71,6 +82,14 @@ def load_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
         CheckpointError: it is cut off, altered or not a checkpoint. The error names the newest
             whole checkpoint of the same folder, if there is one (``.previous``).
         OSError: there is no such file, or it may not be read.
+
+    Example:
+        >>> import numpy as np, tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = save_checkpoint(f"{folder}/a.npz", {"w": np.ones(3)}, {"step": 7})
+        ...     checkpoint = load_checkpoint(path)
+        >>> checkpoint.arrays["w"], checkpoint.metadata["step"]
+        (array([1., 1., 1.]), 7)
     """
     path = Path(path)
     try:

@@ -33,6 +33,15 @@ def latest_checkpoint(folder: str | os.PathLike[str]) -> Path:
     Raises:
         FileNotFoundError: there is no such folder, or no checkpoint in it.
         CheckpointError: there are checkpoints, and none of them is whole.
+
+    Example:
+        >>> import tempfile
+        >>> from minigpt.checkpoints import save_checkpoint
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     for step in (9, 10):
+        ...         path = save_checkpoint(f"{folder}/step-{step:08}.npz", {}, {"step": step})
+        ...     print(latest_checkpoint(folder).name)
+        step-00000010.npz
     """
     folder = Path(folder)
     if not folder.is_dir():

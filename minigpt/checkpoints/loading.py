@@ -30,6 +30,13 @@ class LoadedModel(NamedTuple):
     Attributes:
         model: in evaluation mode.
         tokenizer: the one it was trained with; None where the checkpoint holds none.
+
+    Example:
+        >>> import minigpt as mg
+        >>> loaded = LoadedModel(mg.nn.Linear(2, 2, seed=0), tokenizer=None)
+        >>> model, tokenizer = loaded
+        >>> model is loaded.model
+        True
     """
 
     model: Any
@@ -47,6 +54,20 @@ def load_model(path: str | os.PathLike[str], best: bool = False, model: Any = No
     Raises:
         FileNotFoundError: there is nothing there.
         CheckpointError: what is there is cut off, altered, or not a Trainer's.
+
+    Example:
+        >>> import tempfile
+        >>> import numpy as np, minigpt as mg
+        >>> tokenizer = mg.CharTokenizer.train("to be or not to be")
+        >>> model = mg.GPT(mg.GPTConfig(7, block_size=8, n_layer=1, n_head=1, n_embd=8), seed=0)
+        >>> config = mg.TrainerConfig(max_steps=2, batch_size=2, progress=False)
+        >>> tokens = tokenizer.encode_array("to be or not to be")
+        >>> trainer = mg.Trainer(model, tokens, config=config, tokenizer=tokenizer)
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     trainer.save(f"{folder}/model.npz")
+        ...     again, its_tokenizer = load_model(f"{folder}/model.npz")
+        >>> again.training, its_tokenizer.decode([6, 4])
+        (False, 'to')
     """
     path, checkpoint = read_run(path, best)
     model = stored_model(path, checkpoint, model)

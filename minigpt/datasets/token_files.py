@@ -46,7 +46,21 @@ def token_dtype(vocab_size: int) -> np.dtype[Any]:
 
 
 class TokenWriter:
-    """Appends ids to the file of :func:`token_writer`; ``count`` tells how many so far."""
+    """Appends ids to the file of :func:`token_writer`; ``count`` tells how many so far.
+
+    Args:
+        file: open for writing, at its beginning.
+        vocab_size: every id is below it.
+
+    Example:
+        >>> import io
+        >>> file = io.BytesIO()
+        >>> writer = TokenWriter(file, vocab_size=65)
+        >>> writer.write([1, 2, 3])
+        >>> writer.finish()
+        >>> writer.count, np.load(io.BytesIO(file.getvalue()))
+        (3, array([1, 2, 3], dtype=uint16))
+    """
 
     def __init__(self, file: IO[bytes], vocab_size: int) -> None:
         self.dtype = token_dtype(vocab_size)
@@ -56,7 +70,11 @@ class TokenWriter:
         self._file.write(_header(self.dtype, 0))
 
     def write(self, ids: Iterable[int] | Array) -> None:
-        """Append a list or a (n,) array of ids."""
+        """Append ``ids``, a list or a (n,) array.
+
+        Raises:
+            ValueError: an id is not 0 <= id < vocab_size, or the array is not 1-D.
+        """
         listed = ids if isinstance(ids, (np.ndarray, list)) else list(ids)
         array = checks.regular("ids", listed, "a list of integers")
         if array.ndim != 1:
@@ -86,6 +104,10 @@ def token_writer(path: str | os.PathLike[str], vocab_size: int) -> Iterator[Toke
     """A token file to be written piece by piece; it is at ``path`` once the block has ended well.
 
     On any error, Ctrl-C included, whatever was at ``path`` stays as it was.
+
+    Args:
+        path: where the file is to be; ``.npy`` is usual.
+        vocab_size: every id is below it; up to 65,536 an id takes two bytes, above four.
 
     Raises:
         TypeError: ids are not integers.
@@ -117,8 +139,12 @@ def write_tokens(
 ) -> int:
     """Write a stream of ids to a token file, never holding it in memory; returns their number.
 
-    ``ids`` is an array, an iterable of ints, or an iterable of 1-D arrays (which is quicker). On
-    any error, Ctrl-C included, whatever was at ``path`` stays as it was.
+    On any error, Ctrl-C included, whatever was at ``path`` stays as it was.
+
+    Args:
+        path: where the file is to be; ``.npy`` is usual.
+        ids: an array, an iterable of ints, or an iterable of 1-D arrays (which is quicker).
+        vocab_size: every id is below it; up to 65,536 an id takes two bytes, above four.
 
     Raises:
         TypeError: ids are not integers.
@@ -138,7 +164,7 @@ def write_tokens(
 
 
 def open_tokens(path: str | os.PathLike[str]) -> np.memmap[Any, np.dtype[Any]]:
-    """The tokens of a file as a read-only memory map: only what is used is read.
+    """The tokens of the file at ``path`` as a read-only memory map: only what is used is read.
 
     A file whose name ends with ``.bin`` and that is not a ``.npy`` file is what nanoGPT writes
     (``train.bin``): ids of two bytes each, little-endian, and nothing else.
@@ -149,6 +175,16 @@ def open_tokens(path: str | os.PathLike[str]) -> np.memmap[Any, np.dtype[Any]]:
     Raises:
         FileNotFoundError: there is no such file.
         TokenFileError: it is not a token file, or is damaged (an OSError and a ValueError).
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = Path(folder, "tokens.npy")
+        ...     n_tokens = write_tokens(path, range(1000), vocab_size=1000)
+        ...     tokens = open_tokens(path)
+        ...     print(tokens.shape, tokens[500:503], tokens.flags.writeable)
+        ...     del tokens  # Windows keeps a mapped file from being deleted
+        (1000,) [500 501 502] False
     """
     path = checks.path("path", path)
     try:

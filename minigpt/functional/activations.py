@@ -30,14 +30,18 @@ __all__ = ["ACTIVATIONS", "gated_unit", "gelu", "relu", "relu_squared", "silu", 
 def gelu(x: Tensor, approximate: str = "tanh") -> Tensor:
     """GELU(x) = x·Φ(x), by GPT-2's approximation (the default) or exactly.
 
-    approximate="tanh":  Φ(x) ≈ ½(1 + t), t = tanh u, u = √(2/π)·(x + 0.044715·x³), with
-                         dGELU/dx = ½(1 + t) + ½·x·(1 − t²)·√(2/π)·(1 + 3·0.044715·x²)
-    approximate="none":  Φ(x) = ½(1 + erf(x/√2)), with dGELU/dx = Φ(x) + x·exp(−x²/2)/√(2π)
+        approximate="tanh":  Φ(x) ≈ ½(1 + t), t = tanh u, u = √(2/π)·(x + 0.044715·x³), with
+                             dGELU/dx = ½(1 + t) + ½·x·(1 − t²)·√(2/π)·(1 + 3·0.044715·x²)
+        approximate="none":  Φ(x) = ½(1 + erf(x/√2)), with dGELU/dx = Φ(x) + x·exp(−x²/2)/√(2π)
 
-    As a model's ``activation`` they are named "gelu_tanh" and "gelu_erf". The two differ by less
-    than 0.0005 anywhere.
+    (Hendrycks & Gimpel 2016, §2.) As a model's ``activation`` they are named "gelu_tanh" and
+    "gelu_erf". The two differ by less than 0.0005 anywhere.
 
     Value and derivative come out of one pass, and the derivative is all that is kept.
+
+    Args:
+        x: a Tensor.
+        approximate: "tanh" or "none".
 
     Raises:
         ValueError: ``approximate`` is neither "tanh" nor "none".

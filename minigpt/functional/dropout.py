@@ -19,12 +19,22 @@ def dropout(x: Tensor, p: float, rng: np.random.Generator) -> Tensor:
     dropout is simply left out.
 
     Args:
+        x: a Tensor.
         p: the probability of a zero, 0 ≤ p < 1.
         rng: where the m come from.
+
+    Shapes:
+        x and returns: any, the same
 
     Raises:
         ValueError: p is outside [0, 1).
         TypeError: rng is not a ``numpy.random.Generator``.
+
+    Example:
+        >>> import numpy as np, minigpt as mg, minigpt.functional as F
+        >>> y = F.dropout(mg.Tensor(np.ones(10_000, np.float32)), 0.2, np.random.default_rng(0))
+        >>> sorted({*y.numpy().tolist()}), round(y.mean().item(), 2)  # 0 or 1/0.8, on average 1
+        ([0.0, 1.25], 1.0)
     """
     _check(x, p, rng)
     if p == 0:

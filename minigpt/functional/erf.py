@@ -28,6 +28,9 @@ _LARGEST = 6.0  # |erf(x)| rounds to 1 in float64 from here on
 def erf(x: Array) -> Array:
     """erf(x) = (2/√π) ∫₀ˣ exp(−t²) dt, to the last few bits of x's own float type.
 
+    Shapes:
+        x and returns: any, the same
+
     Raises:
         TypeError: x is not an array of floats.
 

@@ -26,6 +26,13 @@ def cross_entropy(
 
         L = −mean Σᵥ qᵥ log pᵥ,  ∂L/∂logits = (p − q) / N
 
+    Args:
+        logits: the scores z of which p is the softmax.
+        targets: the right ones.
+        ignore_index: the target of a place that is left out.
+        reduction: "mean" over the places that count, "sum", or "none" for the loss of each place.
+        label_smoothing: ε.
+
     Shapes:
         logits: (..., V)
         targets: (...), integers from 0 to V − 1, or ``ignore_index`` where a place is left out

@@ -34,6 +34,10 @@ def lstm(
 ) -> tuple[Tensor, Tensor]:
     """The hidden states h_1 … h_T, and the last cell state c_T; the last hidden state is h[:, −1].
 
+        i, f, o = σ(z_i), σ(z_f), σ(z_o),  g = tanh(z_g),  z = x_t W_ih + h_{t−1} W_hh + b
+        c_t = f∘c_{t−1} + i∘g
+        h_t = o∘tanh(c_t)                   (Hochreiter & Schmidhuber 1997, §4; Gers et al. 2000)
+
     The columns of weights and bias belong to the gates i, f, g and o, in this order.
 
     Args:

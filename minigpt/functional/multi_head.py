@@ -38,6 +38,8 @@ def multi_head_attention(
     j = ⌊i/G⌋, G = n_head/n_kv_head (Ainslie et al. 2023, §2.2).
 
     Args:
+        qkv: the projections of all heads.
+        n_head: h, how many heads Q has.
         mask, causal, dropout, rng, slopes: as in :func:`scaled_dot_product_attention`.
         n_kv_head: how many heads K and V have; n_head where None.
         rotation: turns queries and keys by their places before they meet: what
@@ -55,6 +57,14 @@ def multi_head_attention(
         ValueError: the last axis does not hold so many heads, n_kv_head does not divide n_head, or
             a mask or a rotation does not broadcast.
         TypeError: a mask that is not boolean, dropout without ``rng``.
+
+    Example:
+        >>> import numpy as np, minigpt as mg, minigpt.functional as F
+        >>> v = [[1.0, 10.0], [3.0, 30.0]]  # of two tokens; two heads, each with d = 1
+        >>> qkv = mg.Tensor(np.concatenate([np.zeros((2, 4)), v], axis=1)[None])  # Q = K = 0
+        >>> F.multi_head_attention(qkv, n_head=2, causal=True).numpy()[0]  # means of each head's v
+        array([[ 1., 10.],
+               [ 2., 20.]])
     """
     n_kv_head, (mask, slopes) = _check_heads(
         qkv, n_head, n_kv_head, mask, causal, dropout, rng, slopes, rotation
@@ -90,8 +100,16 @@ def multi_head_cross_attention(
 ) -> Tensor:
     """Concat(head₁, …, head_h), with the queries of one sequence and keys and values of another.
 
+        headᵢ = softmax(Qᵢ Kᵢᵀ / √d) Vᵢ,  d = C / h       (Vaswani et al. 2017, §3.2.3)
+
     As :func:`multi_head_attention`, and as sparing of copies; nothing is causal between two
-    sequences (Vaswani et al. 2017, §3.2.3).
+    sequences.
+
+    Args:
+        q: the queries of all heads.
+        kv: keys and values of all heads.
+        n_head: h.
+        mask, dropout, rng: as in :func:`scaled_dot_product_attention`.
 
     Shapes:
         q: (B, T, C), to be cut in n_head heads
@@ -103,6 +121,14 @@ def multi_head_cross_attention(
         ValueError: shapes that do not fit, C not divisible by n_head, or a mask that does not
             broadcast.
         TypeError: dtypes that differ, a mask that is not boolean, dropout without ``rng``.
+
+    Example:
+        >>> import numpy as np, minigpt as mg, minigpt.functional as F
+        >>> q = mg.Tensor(np.array([[[0.0], [9.0]]]))  # two queries, of three keys 0, 0 and 1
+        >>> kv = mg.Tensor(np.array([[[0.0, 3.0], [0.0, 6.0], [1.0, 9.0]]]))
+        >>> F.multi_head_cross_attention(q, kv, n_head=1).numpy().round(3)  # the mean; nearly 9
+        array([[[6.   ],
+                [8.999]]])
     """
     mask = _check_cross_heads(q, kv, n_head, mask, dropout, rng)
     q_shape, kv_shape = q.shape, kv.shape

@@ -22,6 +22,11 @@ def layer_norm(x: Tensor, weight: Tensor, bias: Tensor | None = None, eps: float
 
     x̂ is kept for the derivative. y is not kept: what needs it later recomputes γ∘x̂ + β.
 
+    Args:
+        x: a Tensor.
+        weight, bias: γ and β; no β where None.
+        eps: ε, above 0: a constant row is divided by √ε, not by 0.
+
     Shapes:
         x and returns: (..., n)
         weight (γ), bias (β): (n,)
@@ -29,6 +34,13 @@ def layer_norm(x: Tensor, weight: Tensor, bias: Tensor | None = None, eps: float
     Raises:
         ValueError: weight or bias does not have x's last size; eps is not positive.
         TypeError: the dtypes differ.
+
+    Example:
+        >>> import minigpt as mg, minigpt.functional as F
+        >>> x = mg.Tensor([[1.0, 2.0, 3.0], [10.0, 20.0, 30.0]])
+        >>> F.layer_norm(x, weight=mg.Tensor([1.0, 1.0, 1.0])).numpy().round(3)
+        array([[-1.225,  0.   ,  1.225],
+               [-1.225,  0.   ,  1.225]], dtype=float32)
     """
     _check("layer_norm", x, weight, bias, eps)
     gamma, beta, n = weight.data, None if bias is None else bias.data, x.shape[-1]
@@ -75,6 +87,11 @@ def rms_norm(x: Tensor, weight: Tensor, eps: float = 1e-5) -> Tensor:
         ∂L/∂x = (gx̂ − x̂·mean(gx̂∘x̂)) / √(mean(x²) + ε),   ∂L/∂γ = Σ g∘x̂  over the rows.
 
     x̂ is kept for the derivative, and what needs y later recomputes γ∘x̂.
+
+    Args:
+        x: a Tensor.
+        weight: γ.
+        eps: ε, above 0.
 
     Shapes:
         x and returns: (..., n)
@@ -126,6 +143,12 @@ def qk_norm(
     saturate (Henry et al. 2020; Dehghani et al. 2023, §2). All heads of Q share one γ, as do
     those of K. The derivative is that of :func:`rms_norm`.
 
+    Args:
+        qkv: the projections of all heads side by side.
+        query_weight, key_weight: γ_Q and γ_K.
+        n_head, n_kv_head: how many heads Q has, and K and V have.
+        eps: ε, above 0.
+
     Shapes:
         qkv and returns: (B, T, (n_head + 2·n_kv_head)·d), heads of Q, then of K, then of V
         query_weight (γ_Q), key_weight (γ_K): (d,)
@@ -133,6 +156,13 @@ def qk_norm(
     Raises:
         ValueError: the shapes do not fit; eps is not positive.
         TypeError: the dtypes differ.
+
+    Example:
+        >>> import numpy as np, minigpt as mg, minigpt.functional as F
+        >>> qkv = mg.Tensor(np.array([[[3.0, 4.0, 30.0, 40.0, 5.0, 6.0]]]))  # one head, d = 2
+        >>> ones = mg.Tensor(np.ones(2))
+        >>> F.qk_norm(qkv, ones, ones, n_head=1, n_kv_head=1).numpy().round(2)  # q = k now; v stays
+        array([[[0.85, 1.13, 0.85, 1.13, 5.  , 6.  ]]])
     """
     _check_qk_norm(qkv, query_weight, key_weight, n_head, n_kv_head, eps)
     (b, t, width), d, normed = qkv.shape, query_weight.shape[0], n_head + n_kv_head

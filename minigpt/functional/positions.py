@@ -14,6 +14,10 @@ def sinusoidal_positions(length: int, d_model: int) -> Array:
     Both of a pair share the exponent 2i/d (Vaswani et al. 2017, §3.5), so that each pair is a
     point on a circle, and a step of k positions is a rotation, the same wherever it starts.
 
+    Args:
+        length: how many places.
+        d_model: d, how many features each has, even.
+
     Shapes:
         returns: (length, d_model), float64
 

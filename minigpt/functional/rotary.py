@@ -83,7 +83,7 @@ class RotaryScaling:
             object.__setattr__(self, name, value)
 
     def scaled(self, frequencies: Array) -> Array:
-        """The changed θᵢ: (d/2,) -> (d/2,)."""
+        """The changed ``frequencies`` θᵢ: (d/2,) -> (d/2,)."""
         if self.kind == "linear":
             return frequencies / self.factor
         assert self.low_frequency_factor and self.high_frequency_factor and self.original_context
@@ -98,6 +98,13 @@ def rotary_frequencies(
     d: int, base: float = 10_000.0, scaling: RotaryScaling | None = None
 ) -> Array:
     """θᵢ = base^(−2i/d) for the pairs i = 0 … d/2 − 1, scaled where told so.
+
+    The first pair turns by 1 a place, the last hardly at all (Su et al. 2021, §3.2.2).
+
+    Args:
+        d: how many features a head has, even.
+        base: the larger, the more slowly the last pairs turn.
+        scaling: of the frequencies for longer texts, a :class:`RotaryScaling`; None for none.
 
     Shapes:
         returns: (d/2,), float64
@@ -171,11 +178,29 @@ def rotation_at(
     dtype: np.dtype[Any],
     pairing: str = "halves",
 ) -> Array:
-    """cos and sin of the angles at these places, as :func:`turn_heads` takes them.
+    """cos(m·θᵢ) and sin(m·θᵢ) for the places m, as :func:`multi_head_attention` takes them.
+
+    The angles are those of :func:`rotary` (Su et al. 2021, §3.2.2); a model computes them once for
+    all heads of a layer.
+
+    Args:
+        positions: the place m of each token, integers from 0.
+        d: how many features a head has, even.
+        base, scaling: as in :func:`rotary_frequencies`.
+        dtype: of what is returned.
+        pairing: "halves" or "neighbours", as in :func:`rotary`.
 
     Shapes:
         positions: (...) integers from 0 -> (..., 2, d): the cosines of a pair's two features, and
             their sines, that of the first with the sign −
+
+    Example:
+        >>> import numpy as np, minigpt.functional as F
+        >>> F.rotation_at(np.array([0, 1]), 2, 10_000.0, None, np.dtype(np.float64)).round(2)
+        array([[[ 1.  ,  1.  ],
+                [-0.  ,  0.  ]],
+               [[ 0.54,  0.54],
+                [-0.84,  0.84]]])
     """
     places = int(positions.max(initial=0)) + 1
     if places > _LAST_PLACES:

@@ -45,6 +45,11 @@ def log_softmax(x: Tensor, axis: int = -1) -> Tensor:
 
     Raises:
         ValueError: there is no such axis.
+
+    Example:
+        >>> import minigpt as mg, minigpt.functional as F
+        >>> F.log_softmax(mg.Tensor([0.0, -1000.0])).numpy()  # where the softmax is 0
+        array([    0., -1000.], dtype=float32)
     """
     _check("log_softmax", x, axis)
     y = _shifted(x.data, axis)

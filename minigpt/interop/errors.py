@@ -10,8 +10,24 @@ from pathlib import Path
 class PretrainedError(OSError, ValueError):
     """A folder of weights, or a file in it, is damaged, or of a model that minigpt does not have.
 
+    Args:
+        path: the file or folder.
+        reason: what is wrong with it.
+
     Attributes:
         path: the file or folder.
+
+    Example:
+        >>> import tempfile, minigpt as mg
+        >>> from minigpt.interop import PretrainedError
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = Path(folder, "model.gguf")
+        ...     path.touch()
+        ...     try:
+        ...         mg.GPT.from_pretrained(path)
+        ...     except PretrainedError as error:
+        ...         print(error.path.name, str(error).partition(": ")[2], sep=": ")
+        model.gguf: it has 0 bytes: it is cut off, or not a GGUF file
     """
 
     def __init__(self, path: Path, reason: str) -> None:

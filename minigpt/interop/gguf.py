@@ -100,7 +100,7 @@ class GGUFFile(TensorFile):
         self._check_places()
 
     def blocks(self, name: str) -> Array:
-        """A tensor as the file holds it, to inspect: each row an array of blocks.
+        """The tensor ``name`` as the file holds it, to inspect: each row an array of blocks.
 
         Shapes:
             Returns (…, k / size) blocks for a tensor of (…, k) numbers, with the fields of its

@@ -44,6 +44,12 @@ def pretrained_folder(folder_or_name: str | os.PathLike[str], weights: bool = Tr
         ImportError: huggingface_hub is missing; says how to install it.
         HubError: it could not be fetched.
         PretrainedError: what was fetched is not a model's.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:  # what is on the disk comes first
+        ...     print(pretrained_folder(folder) == Path(folder))
+        True
     """
     path = checks.path("folder_or_name", folder_or_name)
     if path.is_dir():

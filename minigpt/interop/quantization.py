@@ -263,9 +263,16 @@ QUANTIZED = [name for name, block_format in FORMATS.items() if block_format.quan
 def dequantize(blocks: Array, name: str) -> Array:
     """The numbers that blocks of a format stand for.
 
+    Args:
+        blocks: what :func:`quantize` gave, or a file holds.
+        name: of the format, such as "Q8_0".
+
     Shapes:
         blocks: (…, m) of ``FORMATS[name].layout``.
         Returns (…, m · size), in float32 (for F64, float64).
+
+    Raises:
+        ValueError: another format, or blocks of another layout.
 
     Example:
         >>> block = np.zeros(1, Q4_1)

@@ -53,6 +53,18 @@ class SafetensorsFile(TensorFile):
     Raises:
         FileNotFoundError: there is no such file.
         PretrainedError: it is cut off, damaged, or another kind of file.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = Path(folder, "model.safetensors")
+        ...     write_safetensors(path, {"w": np.eye(2, dtype=np.float32), "b": np.ones(3)})
+        ...     file = SafetensorsFile(path, memory_map=False)
+        ...     print({name: tensor.shape for name, tensor in file.tensors.items()})
+        ...     file.read("w")
+        {'w': (2, 2), 'b': (3,)}
+        array([[1., 0.],
+               [0., 1.]], dtype=float32)
     """
 
     READABLE: ClassVar = ("F16", "BF16", "F32", "F64")
@@ -139,9 +151,22 @@ def write_safetensors(
 ) -> None:
     """Write arrays of float32 and float64 to one file, in place of what was there.
 
+    Args:
+        path: the file.
+        arrays: the arrays by name.
+        metadata: texts by name, for readers.
+
     Raises:
         TypeError: an array of another type.
         OSError: the file could not be written; what was there is kept.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = Path(folder, "model.safetensors")
+        ...     write_safetensors(path, {"w": np.zeros((2, 3), np.float32)}, {"format": "pt"})
+        ...     path.stat().st_size, SafetensorsFile(path).metadata  # 24 of the bytes are numbers
+        (152, {'format': 'pt'})
     """
     _check_arrays(arrays)
     header: dict[str, Any] = {METADATA: dict(metadata)} if metadata else {}

@@ -21,6 +21,13 @@ def find_smollm2() -> Path:
 
     Raises:
         FileNotFoundError: the package is not installed; says how to install it.
+
+    Example:
+        >>> try:
+        ...     print(find_smollm2().name)
+        ... except FileNotFoundError as error:
+        ...     print(error)
+        SmolLM2-135M-Instruct.Q4_1.gguf...
     """
     spec = importlib.util.find_spec(PACKAGE)
     for folder in (spec and spec.submodule_search_locations) or []:

@@ -27,6 +27,12 @@ class BleuScore:
         brevity_penalty: BP.
         prediction_length: c, tokens of all predictions.
         reference_length: r, tokens of the references that are closest in length.
+
+    Example:
+        >>> from minigpt.metrics import corpus_bleu
+        >>> bleu = corpus_bleu(["the cat sat"], ["the cat sat on the mat"], max_order=2)
+        >>> bleu.precisions, round(bleu.brevity_penalty, 3)  # all of it right, and half as long
+        ((1.0, 1.0), 0.368)
     """
 
     score: float
@@ -55,6 +61,13 @@ def corpus_bleu(
     without a match the precision 1/(2ᵏ · n-grams) (Chen & Cherry 2014, method 3); with "none" one
     such order makes the score 0. An order of which the predictions have no n-gram at all makes it 0
     either way, and so does a corpus without a matching word.
+
+    Args:
+        predictions: texts.
+        references: what is right for each, one text or several.
+        tokenize: what the words of a text are; for Chinese ``characters``.
+        max_order: N.
+        smoothing: "exp" or "none".
 
     Shapes:
         predictions: S strings

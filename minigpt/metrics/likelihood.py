@@ -10,7 +10,7 @@ from minigpt import checks
 
 
 def perplexity_of(loss: float) -> float:
-    """exp(L), with L the mean of −ln p(yₜ | y₍<ₜ₎); infinite where no float holds it.
+    """exp(L) of a loss L, the mean of −ln p(yₜ | y₍<ₜ₎); infinite where no float holds it.
 
     A model that gives each of V tokens 1/V has the perplexity V: it hesitates between all of them
     (Jelinek et al. 1977, "Perplexity: a measure of the difficulty of speech recognition tasks").

@@ -59,7 +59,7 @@ class MatchTable:
         return [i for i, own in enumerate(self._group_of or ()) if own == group]
 
     def add(self, title: str, predictions: Sequence[str]) -> None:
-        """A row: what a method says to each case.
+        """A row with a ``title``: what a method says to each case, its ``predictions``.
 
         Raises:
             TypeError: a prediction is not a str.
@@ -76,7 +76,7 @@ class MatchTable:
         }
 
     def add_shares(self, title: str, shares: Mapping[str, float]) -> None:
-        """A row of shares that were counted elsewhere; groups that are not among them stay empty.
+        """A row with a ``title``, of ``shares`` counted elsewhere; groups that it lacks stay empty.
 
         Raises:
             ValueError: the table has no such group.

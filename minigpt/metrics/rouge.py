@@ -12,7 +12,19 @@ from minigpt.metrics.tokenization import Tokenize, lowercase_words
 
 @dataclass(frozen=True)
 class RougeScore:
-    """Precision, recall and their harmonic mean, each the mean over the pairs; from 0 to 1."""
+    """Precision, recall and their harmonic mean.
+
+    Attributes:
+        precision: the mean over the pairs, from 0 to 1.
+        recall: the same.
+        f1: the same.
+
+    Example:
+        >>> from minigpt.metrics import rouge_l
+        >>> score = rouge_l(["the cat"], ["the cat sat on the mat"])
+        >>> score.precision, round(score.recall, 3), score.f1
+        (1.0, 0.333, 0.5)
+    """
 
     precision: float
     recall: float

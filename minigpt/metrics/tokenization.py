@@ -22,7 +22,7 @@ _ARTICLES = re.compile(r"\b(a|an|the)\b")
 
 
 def words(text: str) -> list[str]:
-    """What stands between white space.
+    """What stands between the white space of a text.
 
     Example:
         >>> words("to be, or not")
@@ -32,7 +32,7 @@ def words(text: str) -> list[str]:
 
 
 def characters(text: str) -> list[str]:
-    """Every character that is not white space: the units of Chinese, which writes no spaces.
+    """Every character of a text but white space: the units of Chinese, which writes no spaces.
 
     Example:
         >>> characters("三百 零四")
@@ -42,7 +42,7 @@ def characters(text: str) -> list[str]:
 
 
 def tokenize_13a(text: str) -> list[str]:
-    """The words and punctuation marks of mteval-v13a, with which BLEU is reported.
+    """The words and punctuation marks of a text by mteval-v13a, with which BLEU is reported.
 
     A full stop or comma is a token of its own except between digits, a dash only after a digit.
     It is sacrebleu's default (Post 2018, "A Call for Clarity in Reporting BLEU Scores").
@@ -67,7 +67,7 @@ def tokenize_13a(text: str) -> list[str]:
 
 
 def lowercase_words(text: str) -> list[str]:
-    """Runs of a–z and 0–9 in lower case, all else dropped: the words of ROUGE (Lin 2004).
+    """The runs of a–z and 0–9 in a text in lower case, all else dropped: ROUGE's (Lin 2004).
 
     Example:
         >>> lowercase_words("Northfield 2–1 Eastham!")
@@ -77,7 +77,7 @@ def lowercase_words(text: str) -> list[str]:
 
 
 def normalize_answer(text: str) -> str:
-    """An answer as SQuAD compares it: lower case, no punctuation, no articles, single spaces.
+    """A text as SQuAD compares answers: lower case, no punctuation, no articles, single spaces.
 
     Source: Rajpurkar et al. 2016, "SQuAD: 100,000+ Questions for Machine Comprehension of Text",
     §6.1. Punctuation is ASCII's.

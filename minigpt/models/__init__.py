@@ -31,9 +31,19 @@ MODELS: dict[str, type[Predictor]] = {
 def build_model(name: str, config: dict[str, Any], seed: Seed = 0) -> Any:
     """A model from the name of its class and the fields of its configuration, as files hold them.
 
+    Args:
+        name: of the class, one of :data:`MODELS`.
+        config: the fields of its configuration.
+        seed: of the initial weights, a number or a Generator.
+
     Raises:
         ValueError: no model has that name, its configuration does not have these fields, or the
             seed is negative.
+
+    Example:
+        >>> model = build_model("LSTMLanguageModel", {"vocab_size": 9, "n_embd": 4, "n_hidden": 8})
+        >>> type(model).__name__, model.config.n_layer
+        ('LSTMLanguageModel', 1)
     """
     model: Any = MODELS[checks.one_of("model", name, tuple(MODELS))]
     try:

@@ -236,7 +236,7 @@ class TextClassifier(Predictor):
         attention_mask: Array | None = None,
         rng: np.random.Generator | None = None,
     ) -> Tensor:
-        """L = −mean log p(label | text), over the labels that are not −1.
+        """L = −mean log p(label | text), over the ``labels`` that are not −1.
 
         Shapes:
             ids, attention_mask: (B, T); labels: (B,) integers
@@ -261,12 +261,18 @@ class TextClassifier(Predictor):
     # ── what it is good for ───────────────────────────────────────────────────────────────────
 
     def probabilities(self, ids: Array, attention_mask: Array | None = None) -> Array:
-        """p(class | text), nothing dropped: (B, T) -> (B, n_classes)."""
+        """p(class | text), nothing dropped: (B, T) -> (B, n_classes).
+
+        ``ids`` and ``attention_mask`` are as in :meth:`forward`.
+        """
         with evaluation():
             return F.softmax(self(ids, attention_mask)).data
 
     def predict(self, ids: Array, attention_mask: Array | None = None) -> Array:
-        """The likeliest class of each text, nothing dropped: (B, T) -> (B,)."""
+        """The likeliest class of each text, nothing dropped: (B, T) -> (B,).
+
+        ``ids`` and ``attention_mask`` are as in :meth:`forward`.
+        """
         classes: Array = self.probabilities(ids, attention_mask).argmax(axis=-1)
         return classes
 

@@ -48,6 +48,14 @@ class EncoderConfig(StackConfig):
 
     Raises:
         ValueError, TypeError: name the field, what came and what was expected.
+
+    Example:
+        >>> import numpy as np
+        >>> from minigpt.models import Encoder
+        >>> bert = {"norm": "post", "embedding_norm": True, "activation": "gelu_erf"}
+        >>> config = EncoderConfig(30, block_size=16, n_layer=2, n_head=2, n_embd=8, **bert)
+        >>> Encoder(config).encode(np.array([[1, 2, 3]])).shape
+        (1, 3, 8)
     """
 
     CHECKS: ClassVar = {**StackConfig.CHECKS, **WITHOUT_STUDIES, "embedding_norm": checks.flag}
@@ -208,7 +216,7 @@ class Encoder(Predictor):
         positions: Array | None = None,
         rng: np.random.Generator | None = None,
     ) -> Tensor:
-        """Logits of the token that belongs in each place; the arguments are those of encode."""
+        """Logits of the token that belongs in each place; arguments as in :meth:`encode`."""
         return self._logits(self.encode(ids, attention_mask, positions, rng))
 
     def encode(
@@ -276,6 +284,12 @@ class Encoder(Predictor):
 
         The head is the largest matrix product, and about one place in seven is asked for: the
         others are left out before it.
+
+        Args:
+            ids, targets, attention_mask, rng: as in :meth:`loss`.
+
+        Raises:
+            ValueError, IndexError: as :meth:`loss`.
         """
         targets = _check_targets(ids, targets)
         hidden = self.encode(ids, attention_mask, rng=rng)
@@ -313,7 +327,10 @@ class Encoder(Predictor):
         return Fillings(places, likeliest, np.take_along_axis(p, likeliest, axis=-1))
 
     def attention_weights(self, ids: Array, attention_mask: Array | None = None) -> list[Array]:
-        """Where every token looks, for each layer: n_layer arrays (B, n_head, T, T)."""
+        """Where every token looks, for each layer: n_layer arrays (B, n_head, T, T).
+
+        ``ids`` and ``attention_mask`` are as in :meth:`encode`.
+        """
         return self.stack.attention_weights(ids, attention_mask)
 
     def extra_repr(self) -> str:

@@ -161,7 +161,9 @@ class GPT(Pretrained, Predictor, Embeddings):
     # ── what generation asks for ──────────────────────────────────────────────────────────────
 
     def new_cache(self, batch_size: int, capacity: int | None = None) -> KeyValueCache:
-        """An empty key–value cache for ``capacity`` tokens (block_size by default).
+        """An empty key–value cache of ``batch_size`` rows.
+
+        It has room for ``capacity`` tokens, block_size by default.
 
         Raises:
             ValueError: the model is not causal, so that what is kept of a token would be wrong as

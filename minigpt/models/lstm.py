@@ -231,7 +231,10 @@ class LSTMLanguageModel(Predictor):
     # ── what generation asks for ──────────────────────────────────────────────────────────────
 
     def new_cache(self, batch_size: int, capacity: int | None = None) -> LSTMCache:
-        """What is remembered of nothing yet; it never grows, so that no capacity is needed."""
+        """What is remembered of nothing yet, for ``batch_size`` rows.
+
+        It never grows, so that a ``capacity`` is not needed; it is taken because a GPT takes it.
+        """
         return LSTMCache(self.new_state(batch_size))
 
     def extra_repr(self) -> str:

@@ -26,6 +26,20 @@ class Predictor(Module):
     Attributes:
         TARGETS: the name of the targets among the arguments of ``loss``.
         dropout_rng: draws what is dropped where no other Generator is given.
+
+    Example:
+        >>> import numpy as np, minigpt as mg
+        >>> class Bigrams(Predictor):  # the next token from the last one only
+        ...     def __init__(self, n):
+        ...         super().__init__()
+        ...         self.table = mg.nn.Embedding(n, n, seed=0)
+        ...
+        ...     def logits_and_targets(self, ids, targets, rng=None):
+        ...         return self.table(ids), targets
+        >>> ids = np.array([[0, 1, 2, 0]])
+        >>> metrics = Bigrams(3).metrics(ids[:, :-1], ids[:, 1:])
+        >>> sorted(metrics), round(metrics["loss"], 1)  # nothing learned yet: ln 3
+        (['accuracy', 'loss'], 1.1)
     """
 
     TARGETS: ClassVar[str] = "targets"
@@ -37,7 +51,11 @@ class Predictor(Module):
         return F.cross_entropy(*self.logits_and_targets(*batch, **options))
 
     def logits_and_targets(self, *batch: Any, **options: Any) -> tuple[Tensor, Array]:
-        """The logits that a batch is scored by, and its targets; the arguments of ``loss``."""
+        """The logits that a batch is scored by, and its targets; the arguments of ``loss``.
+
+        Raises:
+            TypeError: the model does not define it.
+        """
         raise TypeError(f"{type(self).__name__} defines no logits_and_targets()")
 
     def loss_weight(self, *batch: Any, **options: Any) -> float:

@@ -30,8 +30,12 @@ def load_tokenizer(path: str | os.PathLike[str]) -> Tokenizer:
             ValueError), or one that this library does not have.
 
     Example:
-        >>> import minigpt as mg
-        >>> tokenizer = mg.load_tokenizer("SmolLM2-135M-Instruct.gguf")  # doctest: +SKIP
+        >>> import tempfile, minigpt as mg
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     mg.CharTokenizer.train("to be").save(f"{folder}/characters.json")
+        ...     tokenizer = mg.load_tokenizer(f"{folder}/characters.json")
+        >>> tokenizer.decode(tokenizer.encode("bet"))
+        'bet'
     """
     path = checks.path("path", path)
     if path.suffix.lower() != GGUF or path.is_dir():

@@ -270,6 +270,8 @@ class EncoderDecoder(Predictor):
     ) -> list[Array]:
         """Where in the source each token of the target looks, for each layer; nothing is dropped.
 
+        The arguments are as in :meth:`forward`.
+
         Shapes:
             source_ids, source_mask: (B, S), target_ids: (B, T)
             returns: n_decoder_layer arrays (B, n_head, T, S), rows that sum to 1

@@ -51,6 +51,9 @@ class CausalSelfAttention(Module):
             cache the number of all tokens so far
         positions: (T,) or (B, T) integers from 0
 
+    Raises:
+        TypeError: ``config`` lacks something of that.
+
     Example:
         >>> from minigpt.nn import BlockConfig
         >>> attention = CausalSelfAttention(BlockConfig(n_embd=8, n_head=2), seed=0)

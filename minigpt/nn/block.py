@@ -122,7 +122,10 @@ class Block(ResidualBlock):
     def attention_weights(
         self, x: Tensor, mask: Array | None = None, positions: Array | None = None
     ) -> Array:
-        """Where each token looks, to inspect: (B, T, n_embd) -> (B, n_head, T, T)."""
+        """Where each token looks, to inspect: (B, T, n_embd) -> (B, n_head, T, T).
+
+        ``mask`` and ``positions`` are as in :meth:`CausalSelfAttention.weights`.
+        """
         return self.attention.weights(self._seen(self.attention_norm, x), mask, positions)
 
 

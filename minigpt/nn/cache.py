@@ -29,6 +29,16 @@ class KeyValueCache:
 
     Shapes:
         keys, values: (n_layer, batch_size, n_head, capacity, head_size)
+
+    Example:
+        >>> import numpy as np
+        >>> cache = KeyValueCache(n_layer=1, batch_size=1, n_head=2, capacity=8, head_size=4)
+        >>> new = np.ones((1, 2, 3, 4), np.float32)  # of three tokens
+        >>> for _ in range(2):
+        ...     k, v = cache.extend(0, new, new)
+        ...     cache.advance(3)
+        >>> k.shape, cache.length
+        ((1, 2, 6, 4), 6)
     """
 
     def __init__(
@@ -54,16 +64,18 @@ class KeyValueCache:
 
     @property
     def batch_size(self) -> int:
+        """How many sequences there are."""
         return self.keys.shape[1]
 
     @property
     def capacity(self) -> int:
+        """How many tokens of each there is room for."""
         return self.keys.shape[3]
 
     def extend(self, layer: int, k: Array, v: Array) -> tuple[Array, Array]:
         """Put a layer's new keys and values after the old; all of them come back, as views.
 
-        ``length`` moves on only with :meth:`advance`, when every layer has been here.
+        ``length`` moves on only with :meth:`advance`, when every ``layer`` has been here.
 
         Shapes:
             k, v: (B, n_head, T, head_size) -> (B, n_head, length + T, head_size)

@@ -198,7 +198,8 @@ class BlockConfig(TransformerConfig):
 
     Example:
         >>> from minigpt.nn import Block
-        >>> block = Block(BlockConfig(n_embd=8, n_head=2), seed=0)
+        >>> Block(BlockConfig(n_embd=8, n_head=2, mlp="gated"), seed=0).mlp.up_proj.weight.shape
+        (8, 32)
     """
 
     CHECKS: ClassVar = {

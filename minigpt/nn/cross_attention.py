@@ -39,6 +39,18 @@ class CrossAttention(Module):
     Shapes:
         x: (B, T, n_embd), memory: (B, S, n_embd) -> (B, T, n_embd)
         mask: (B, 1 or n_head, 1 or T, S) booleans, True where a token of the memory may be seen
+
+    Raises:
+        TypeError: ``config`` lacks something of that.
+
+    Example:
+        >>> import numpy as np, minigpt as mg
+        >>> attention = CrossAttention(mg.nn.BlockConfig(n_embd=8, n_head=2), seed=0)
+        >>> x, memory = (mg.Tensor(np.ones((1, n, 8), np.float32)) for n in (3, 5))
+        >>> attention(x, memory).shape
+        (1, 3, 8)
+        >>> attention.weights(x, memory)[0, 0, 0].round(2)  # all five are alike here
+        array([0.2, 0.2, 0.2, 0.2, 0.2], dtype=float32)
     """
 
     def __init__(self, config: TransformerConfig, layer: int = 0, *, seed: Seed) -> None:
@@ -90,7 +102,9 @@ class CrossAttention(Module):
         return k, v
 
     def weights(self, x: Tensor, memory: Tensor, mask: Array | None = None) -> Array:
-        """The attention weights, to inspect: where in the memory each token of x looks.
+        """The attention weights, to inspect: where in the ``memory`` each token of x looks.
+
+        A ``mask`` is as the class has it.
 
         Shapes:
             x: (B, T, n_embd), memory: (B, S, n_embd)

@@ -36,6 +36,13 @@ class DecoderBlock(ResidualBlock):
         x: (B, T, n_embd), memory: (B, S, n_embd) -> (B, T, n_embd)
         mask: over the target, as in :class:`~minigpt.nn.CausalSelfAttention`
         memory_mask: over the source, as in :class:`~minigpt.nn.CrossAttention`
+
+    Example:
+        >>> import numpy as np, minigpt as mg
+        >>> block = DecoderBlock(mg.nn.BlockConfig(n_embd=8, n_head=2), seed=0)
+        >>> target, memory = (mg.Tensor(np.ones((1, n, 8), np.float32)) for n in (3, 5))
+        >>> block(target, memory).shape
+        (1, 3, 8)
     """
 
     def __init__(self, config: TransformerConfig, layer: int = 0, *, seed: Seed) -> None:
@@ -76,7 +83,10 @@ class DecoderBlock(ResidualBlock):
     def cross_attention_weights(
         self, x: Tensor, memory: Tensor, memory_mask: Array | None = None
     ) -> Array:
-        """Where in the memory each token looks, to inspect: (B, n_head, T, S)."""
+        """Where in the ``memory`` each token looks, to inspect: (B, n_head, T, S).
+
+        ``memory_mask`` is as the class has it.
+        """
         x = self.around(self.attention, self.attention_norm, x)
         seen = self._seen(self.cross_attention_norm, x)
         return self.cross_attention.weights(seen, memory, memory_mask)

@@ -24,6 +24,16 @@ class DecoderCache(KeyValueCache):
     Shapes:
         K, V: (batch_size, n_head, S, head_size)
         memory_mask: (batch_size, 1, 1, S)
+
+    Example:
+        >>> import numpy as np, minigpt as mg
+        >>> block = mg.nn.DecoderBlock(mg.nn.BlockConfig(n_embd=8, n_head=2), seed=0)
+        >>> source = mg.Tensor(np.ones((1, 5, 8), np.float32))  # what an encoder made of it
+        >>> cache = DecoderCache(4, [block.cross_attention.keys_and_values(source)])
+        >>> with mg.no_grad():  # the target's first token, without the source
+        ...     y = block(mg.Tensor(np.ones((1, 1, 8), np.float32)), None, cache=cache)
+        >>> y.shape
+        (1, 1, 8)
     """
 
     def __init__(

@@ -29,7 +29,16 @@ def freeze(module: Module) -> None:
 
 
 def unfreeze(module: Module) -> None:
-    """Let training move every parameter of the module."""
+    """Let training move every parameter of the module, however it was frozen.
+
+    Example:
+        >>> from minigpt.nn import MLP, BlockConfig
+        >>> mlp = MLP(BlockConfig(n_embd=4, n_head=1), seed=0)
+        >>> freeze(mlp)
+        >>> unfreeze(mlp.down_proj)
+        >>> trainable(mlp)
+        ['down_proj.weight', 'down_proj.bias']
+    """
     checks.instance("module", module, Module)
     for parameter in module.parameters():
         parameter.requires_grad = True
@@ -73,6 +82,10 @@ def freeze_parts(module: Module, names: Iterable[str]) -> list[str]:
     A name is one word or several in a row of the way to a parameter, such as
     ``blocks.0.attention.qkv_proj.weight``.
 
+    Args:
+        module: changed in place.
+        names: of the parts.
+
     Returns:
         the names of the parameters that were frozen.
 
@@ -95,17 +108,41 @@ def freeze_parts(module: Module, names: Iterable[str]) -> list[str]:
 
 
 def trainable(module: Module) -> list[str]:
-    """The names of the parameters that training moves."""
+    """The names of the parameters of a module that training moves.
+
+    Example:
+        >>> from minigpt.nn import MLP, BlockConfig, add_lora
+        >>> mlp = MLP(BlockConfig(n_embd=4, n_head=1), seed=0)
+        >>> names = add_lora(mlp, rank=1, targets=["up_proj"])
+        >>> trainable(mlp)
+        ['up_proj.lora_a', 'up_proj.lora_b']
+    """
     return [name for name, parameter in module.named_parameters() if parameter.requires_grad]
 
 
 def frozen(module: Module) -> list[str]:
-    """The names of the parameters that training leaves as they are."""
+    """The names of the parameters of a module that training leaves as they are.
+
+    Example:
+        >>> from minigpt.nn import MLP, BlockConfig
+        >>> mlp = MLP(BlockConfig(n_embd=4, n_head=1), seed=0)
+        >>> names = freeze_parts(mlp, ["up_proj"])
+        >>> frozen(mlp)
+        ['up_proj.weight', 'up_proj.bias']
+    """
     return [name for name, parameter in module.named_parameters() if not parameter.requires_grad]
 
 
 def num_trainable(module: Module) -> int:
-    """How many numbers training moves; shared ones count once."""
+    """How many numbers of a module training moves; shared ones count once.
+
+    Example:
+        >>> from minigpt.nn import MLP, BlockConfig, add_lora
+        >>> mlp = MLP(BlockConfig(n_embd=64, n_head=1), seed=0)
+        >>> names = add_lora(mlp, rank=4, targets=["up_proj"])
+        >>> num_trainable(mlp), mlp.num_parameters()  # 4 · (64 + 256) of them
+        (1280, 34368)
+    """
     return sum(p.size for p in module.parameters() if p.requires_grad)
 
 

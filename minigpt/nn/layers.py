@@ -55,7 +55,7 @@ class Linear(Module):
 
 
 class Embedding(Module):
-    """y = W[id]: a learned vector for each of n ids.
+    """y = W[id]: a learned vector for each of n ids (Bengio et al. 2003, §2).
 
     Args:
         n: how many ids there are, 0 to n − 1.
@@ -65,6 +65,12 @@ class Embedding(Module):
 
     Shapes:
         ids: (...) integers -> (..., d);  weight: (n, d)
+
+    Example:
+        >>> import numpy as np, minigpt as mg
+        >>> tokens = Embedding(65, 8, seed=0)
+        >>> tokens(np.array([[3, 1, 3]])).shape
+        (1, 3, 8)
     """
 
     def __init__(self, n: int, d: int, *, std: float = 0.02, seed: Seed) -> None:
@@ -86,6 +92,12 @@ class LayerNorm(Module):
 
     Shapes:
         x: (..., n) -> (..., n);  weight (γ), bias (β): (n,)
+
+    Example:
+        >>> import minigpt as mg
+        >>> y = LayerNorm(4)(mg.Tensor([[1.0, 2.0, 3.0, 1000.0]]))
+        >>> abs(round(y.mean().item(), 4)), round(y.var().item(), 4)  # whatever x is
+        (0.0, 1.0)
     """
 
     def __init__(self, n: int, bias: bool = True, eps: float = 1e-5) -> None:
@@ -108,6 +120,12 @@ class RMSNorm(Module):
 
     Shapes:
         x: (..., n) -> (..., n);  weight (γ): (n,)
+
+    Example:
+        >>> import minigpt as mg
+        >>> RMSNorm(2)(mg.Tensor([[3.0, 4.0], [300.0, 400.0]])).numpy().round(3)
+        array([[0.849, 1.131],
+               [0.849, 1.131]], dtype=float32)
     """
 
     def __init__(self, n: int, eps: float = 1e-5) -> None:
@@ -123,6 +141,9 @@ class RMSNorm(Module):
 class Dropout(Module):
     """In training, each number is 0 with probability p and the others grow by 1/(1 − p).
 
+    It is :func:`minigpt.functional.dropout` (Srivastava et al. 2014), and does nothing in
+    evaluation mode.
+
     Args:
         p: the probability of a zero, 0 ≤ p < 1.
 
@@ -131,6 +152,14 @@ class Dropout(Module):
 
     Raises:
         TypeError: called in training without a Generator.
+
+    Example:
+        >>> import numpy as np, minigpt as mg
+        >>> layer, x = Dropout(0.5), mg.Tensor([1.0, 1.0, 1.0, 1.0])
+        >>> layer(x, np.random.default_rng(1)).numpy()
+        array([2., 2., 0., 0.], dtype=float32)
+        >>> layer.eval()(x).numpy()
+        array([1., 1., 1., 1.], dtype=float32)
     """
 
     def __init__(self, p: float) -> None:
@@ -152,6 +181,13 @@ class Identity(Module):
 
     Shapes:
         x: any -> the same
+
+    Example:
+        >>> import minigpt as mg
+        >>> block = mg.nn.Block(mg.nn.BlockConfig(n_embd=8, n_head=2), seed=0)
+        >>> block.mlp_norm = Identity()  # what does the norm before the MLP do?
+        >>> Identity()(mg.Tensor([1.0, 2.0])).numpy()
+        array([1., 2.], dtype=float32)
     """
 
     def forward(self, x: Tensor) -> Tensor:

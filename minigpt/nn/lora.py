@@ -80,7 +80,16 @@ def put_adapters(model: Module, settings: Mapping[str, tuple[int, float]], seed:
 
 
 def lora_parameters(model: Module) -> dict[str, Parameter]:
-    """The A and B of every adapter, by name."""
+    """The A and B of every adapter of a model, by name.
+
+    Example:
+        >>> from minigpt.nn import MLP, BlockConfig
+        >>> model = MLP(BlockConfig(n_embd=4, n_head=1), seed=0)
+        >>> names = add_lora(model, rank=2, targets=["up_proj"])
+
+        >>> {name: a.shape for name, a in lora_parameters(model).items()}
+        {'up_proj.lora_a': (4, 2), 'up_proj.lora_b': (2, 16)}
+    """
     return {
         f"{name}.{part}" if name else part: parameter
         for name, layer in lora_layers(model).items()
@@ -89,10 +98,18 @@ def lora_parameters(model: Module) -> dict[str, Parameter]:
 
 
 def lora_state_dict(model: Module) -> dict[str, Array]:
-    """A copy of the adapters only, by name, with α: what fine-tuning found, in a small file.
+    """A copy of a model's adapters only, by name, with α: what fine-tuning found, in a small file.
 
     Goes back with :func:`load_lora_state_dict` into the same model after ``add_lora``, with the
-    same targets, rank and α.
+    same targets, rank and α. :func:`minigpt.checkpoints.save_lora` makes a file of it.
+
+    Example:
+        >>> from minigpt.nn import MLP, BlockConfig
+        >>> model = MLP(BlockConfig(n_embd=4, n_head=1), seed=0)
+        >>> names = add_lora(model, rank=2, targets=["up_proj"])
+
+        >>> list(lora_state_dict(model))
+        ['up_proj.lora_a', 'up_proj.lora_b', 'up_proj.lora_alpha']
     """
     return {
         f"{name}.{part}": array
@@ -108,9 +125,24 @@ def lora_state_dict(model: Module) -> dict[str, Array]:
 def load_lora_state_dict(model: Module, state: Mapping[str, Array]) -> None:
     """Put stored adapters into those of the model.
 
+    Args:
+        model: with adapters, which are overwritten.
+        state: arrays by name, as :func:`lora_state_dict` gives them.
+
     Raises:
         ValueError: the model's adapters are beside other layers, or of another rank, α or dtype;
             nothing is changed.
+
+    Example:
+        >>> from minigpt.nn import MLP, BlockConfig
+        >>> model = MLP(BlockConfig(n_embd=4, n_head=1), seed=0)
+        >>> names = add_lora(model, rank=2, targets=["up_proj"])
+
+        >>> before = lora_state_dict(model)
+        >>> model.up_proj.lora_b.data += 1.0  # as if it had learned something
+        >>> load_lora_state_dict(model, before)
+        >>> float(model.up_proj.lora_b.data.max())
+        0.0
     """
     _check_fits(model, state)
     parts = {name: array for name, array in state.items() if not name.endswith(".lora_alpha")}

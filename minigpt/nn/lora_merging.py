@@ -18,7 +18,19 @@ from minigpt.nn.replacing import replace_modules
 
 
 class Adapter(NamedTuple):
-    """A and B of one layer, taken out of the model, and α."""
+    """A and B of one layer, taken out of the model, and α (Hu et al. 2021, §4.1).
+
+    Attributes:
+        a: A, (n_in, r).
+        b: B, (r, n_out).
+        alpha: α.
+
+    Example:
+        >>> import numpy as np
+        >>> Adapter(np.array([[1.0], [2.0]]), np.array([[10.0, 20.0]]), alpha=0.5).change()  # r = 1
+        array([[ 5., 10.],
+               [10., 20.]])
+    """
 
     a: Array
     b: Array
@@ -70,6 +82,15 @@ def unmerge_lora(model: Module, adapters: Mapping[str, Adapter]) -> None:
 
     Raises:
         ValueError: they are not this model's; nothing is changed then.
+
+    Example:
+        >>> import numpy as np
+        >>> from minigpt.nn import MLP, BlockConfig, add_lora
+        >>> model = MLP(BlockConfig(n_embd=4, n_head=1), seed=0)
+        >>> names = add_lora(model, rank=1, targets=["up_proj"])
+        >>> unmerge_lora(model, merge_lora(model))  # fast for a while, and learning again
+        >>> type(model.up_proj).__name__
+        'LoRALinear'
     """
     _check_adapters(model, adapters)
     put_adapters(model, {name: (a.a.shape[1], a.alpha) for name, a in adapters.items()})

@@ -15,7 +15,7 @@ from minigpt.tensor import Tensor
 
 
 class MLP(Module):
-    """y = f(x W_up + b_up) W_down + b_down, for each token by itself.
+    """y = f(x W_up + b_up) W_down + b_down, for each token by itself (Vaswani et al. 2017, §3.3).
 
     Args:
         config: a model's, a :class:`~minigpt.nn.BlockConfig`, or any object with what is read of
@@ -26,6 +26,9 @@ class MLP(Module):
 
     Shapes:
         x: (..., n_embd) -> (..., n_embd)
+
+    Raises:
+        TypeError: ``config`` lacks something of that.
 
     Example:
         >>> from minigpt.nn import BlockConfig
@@ -63,6 +66,9 @@ class GatedMLP(Module):
 
     Shapes:
         x: (..., n_embd) -> (..., n_embd)
+
+    Raises:
+        TypeError: as :class:`MLP`.
 
     Example:
         >>> from minigpt.nn import BlockConfig

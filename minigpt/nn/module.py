@@ -39,6 +39,18 @@ class Parameter(Tensor):
         parts: the widths of the matrices that stand side by side in it, as those of Q, K and V do;
             empty where it is one. :class:`minigpt.optim.Muon` looks at each by itself …
         is_embedding: … and leaves those out whose rows are vectors of their own, not a matrix.
+
+    Raises:
+        TypeError: ``parts`` is not a tuple of integers.
+        ValueError: it does not add up to the array's last length.
+
+    Example:
+        >>> import numpy as np
+        >>> w = Parameter(np.zeros((2, 3)))
+        >>> ((w @ np.ones(3) - 1.0) ** 2).sum().backward()
+        >>> w.grad
+        array([[-2., -2., -2.],
+               [-2., -2., -2.]])
     """
 
     __slots__ = ("is_embedding", "parts")
@@ -104,7 +116,7 @@ class Module:
             yield from _found(name, value)
 
     def named_modules(self, prefix: str = "") -> Iterator[tuple[str, Module]]:
-        """This module (named "") and all below it, each once."""
+        """This module (named "", or the ``prefix``) and all below it, each once."""
         seen: set[int] = set()
         stack: list[tuple[str, Module]] = [(prefix, self)]
         while stack:
@@ -140,7 +152,7 @@ class Module:
     # ── modes ─────────────────────────────────────────────────────────────────────────────────
 
     def train(self: ModuleType, mode: bool = True) -> ModuleType:
-        """Switch dropout on (or off) here and in all modules below."""
+        """Switch dropout on (or off, where ``mode`` is False) here and in all modules below."""
         checks.flag("mode", mode)
         for _, module in self.named_modules():
             module.training = mode
@@ -156,7 +168,11 @@ class Module:
             parameter.grad = None
 
     def astype(self: ModuleType, dtype: np.dtype[Any] | type) -> ModuleType:
-        """Convert every parameter, in place, to float32 or float64; gradients are forgotten."""
+        """Convert every parameter, in place, to a ``dtype``; gradients are forgotten.
+
+        Raises:
+            TypeError: ``dtype`` is neither float32 nor float64.
+        """
         _check_floats(dtype)
         for parameter in self.parameters():
             parameter.data = Tensor(parameter.data.astype(dtype)).data

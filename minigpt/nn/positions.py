@@ -29,6 +29,8 @@ _FIRST_PLACES = 1024  # of sinusoidal positions, computed at once
 class LearnedPositions(Module):
     """y = x + W[position]: a learned vector for each place, as in GPT-1 and GPT-2.
 
+    (Radford et al. 2018, §3.1; Gehring et al. 2017, §3.1.)
+
     Args:
         block_size: how many places there are.
         n_embd: the width of x.
@@ -38,6 +40,13 @@ class LearnedPositions(Module):
     Shapes:
         x: (B, T, n_embd) -> (B, T, n_embd);  weight: (block_size, n_embd)
         positions: (T,) or (B, T), integers below block_size
+
+    Example:
+        >>> import numpy as np, minigpt as mg
+        >>> positions = LearnedPositions(block_size=16, n_embd=4, seed=0)
+        >>> y = positions(mg.Tensor(np.zeros((1, 3, 4), np.float32)), np.arange(3))
+        >>> bool((y.data[0] == positions.weight.data[:3]).all())
+        True
     """
 
     def __init__(self, block_size: int, n_embd: int, *, std: float = 0.02, seed: Seed) -> None:
@@ -61,6 +70,15 @@ class SinusoidalPositions(Module):
     Shapes:
         x: (B, T, n_embd) -> (B, T, n_embd)
         positions: (T,) or (B, T), integers below block_size
+
+    Example:
+        >>> import numpy as np, minigpt as mg
+        >>> layer = SinusoidalPositions(block_size=16, n_embd=2)
+        >>> layer(mg.Tensor(np.zeros((1, 2, 2), np.float32)), np.arange(2)).numpy().round(2)
+        array([[[0.  , 1.  ],
+                [0.84, 0.54]]], dtype=float32)
+        >>> layer.num_parameters()
+        0
     """
 
     def __init__(self, block_size: int, n_embd: int) -> None:
@@ -86,6 +104,14 @@ class NoPositions(Module):
 
     Shapes:
         x: (B, T, n_embd) -> (B, T, n_embd)
+
+    Example:
+        >>> import numpy as np, minigpt as mg
+        >>> config = mg.GPTConfig(9, block_size=4, n_layer=1, n_head=1, n_embd=8, positions="none")
+        >>> model = mg.GPT(config, seed=0)
+        >>> a, b = (model(np.array([ids])).data[0, -1] for ids in ([1, 2, 3], [2, 1, 3]))
+        >>> bool(np.allclose(a, b, atol=1e-6))  # the last token cannot tell which came first
+        True
     """
 
     def forward(self, x: Tensor, positions: Array) -> Tensor:

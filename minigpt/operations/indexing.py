@@ -19,6 +19,10 @@ def getitem(x: Tensor, index: Any) -> Tensor:
     ∂L/∂x is zero but in the places that ``index`` names, and has g there; a place that an array
     of integers names several times gets the sum.
 
+    Shapes:
+        x: any
+        returns: what NumPy gives for that index, as a copy or a view
+
     Raises:
         TypeError: the index is a Tensor.
         IndexError: the index is out of range, or not made of integers or booleans.

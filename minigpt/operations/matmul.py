@@ -26,6 +26,14 @@ def matmul(a: Operand, b: Operand) -> Tensor:
     Raises:
         ValueError: the inner sizes differ, an operand is a single number, or the batch shapes do
             not broadcast.
+
+    Example:
+        >>> import minigpt as mg, minigpt.functional as F
+        >>> A = mg.Tensor([[1.0, 2.0], [3.0, 4.0]], requires_grad=True)
+        >>> y = F.matmul(A, mg.Tensor([1.0, 10.0]))  # or A @ b
+        >>> y.sum().backward()
+        >>> y.numpy(), A.grad.tolist()
+        (array([21., 43.], dtype=float32), [[1.0, 10.0], [1.0, 10.0]])
     """
     a, b = _check(a, b)
     x, y = a.data, b.data

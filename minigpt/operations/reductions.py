@@ -50,6 +50,13 @@ def mean(x: Tensor, axis: Axis = None, keepdims: bool = False) -> Tensor:
     Raises:
         ValueError: there is no such axis, it is named twice, or there are no numbers to average.
         TypeError: ``axis`` is not made of integers.
+
+    Example:
+        >>> import minigpt as mg, minigpt.functional as F
+        >>> x = mg.Tensor([[1.0, 2.0, 6.0]], requires_grad=True)
+        >>> F.mean(x).backward()  # or x.mean()
+        >>> x.grad.round(3)
+        array([[0.333, 0.333, 0.333]], dtype=float32)
     """
     n = _check_count("mean", x, axis, keepdims)
     return sum(x, axis, keepdims) * (1.0 / n)
@@ -64,6 +71,12 @@ def var(x: Tensor, axis: Axis = None, keepdims: bool = False, correction: int = 
         ValueError: there is no such axis, it is named twice, or ``correction`` leaves nothing to
             divide by.
         TypeError: ``axis`` is not made of integers.
+
+    Example:
+        >>> import minigpt as mg, minigpt.functional as F
+        >>> x = mg.Tensor([[1.0, 3.0], [5.0, 5.0]])
+        >>> F.var(x, axis=1).numpy(), F.var(x, axis=1, correction=1).numpy()
+        (array([1., 0.], dtype=float32), array([2., 0.], dtype=float32))
     """
     n = _check_count("var", x, axis, keepdims, correction)
     axes = _axes(axis, x.ndim)
@@ -78,13 +91,20 @@ def var(x: Tensor, axis: Axis = None, keepdims: bool = False, correction: int = 
 
 
 def max(x: Tensor, axis: Axis = None, keepdims: bool = False) -> Tensor:
-    """The largest entry over ``axis``; where several are equal they share the gradient evenly.
+    """y = max x over ``axis``; entries that are equally large share the gradient evenly.
 
     Args and Shapes as in :func:`sum`.
 
     Raises:
         ValueError: there is no such axis, it is named twice, or there are no numbers.
         TypeError: ``axis`` is not made of integers.
+
+    Example:
+        >>> import minigpt as mg, minigpt.functional as F
+        >>> x = mg.Tensor([[1.0, 4.0, 4.0]], requires_grad=True)
+        >>> F.max(x, axis=1).backward()
+        >>> x.grad
+        array([[0. , 0.5, 0.5]], dtype=float32)
     """
     axes = _check_not_empty("max", x, axis, keepdims)
     a = x.data

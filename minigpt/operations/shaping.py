@@ -18,9 +18,13 @@ if TYPE_CHECKING:
 
 
 def reshape(x: Tensor, *shape: int | tuple[int, ...]) -> Tensor:
-    """x in another shape of the same size: ``x.reshape(2, -1)`` or ``x.reshape((2, -1))``.
+    """x in another ``shape`` of the same size: ``x.reshape(2, -1)`` or ``x.reshape((2, -1))``.
 
     One length may be −1: it is what the others leave.
+
+    Shapes:
+        x: any
+        returns: ``shape``, its numbers in the same order
 
     Raises:
         ValueError: the shape has another size.
@@ -44,6 +48,12 @@ def transpose(x: Tensor, *axes: int | tuple[int, ...]) -> Tensor:
 
     Raises:
         ValueError: the axes are not all of x's, each once.
+
+    Example:
+        >>> import numpy as np, minigpt as mg
+        >>> x = mg.Tensor(np.zeros((2, 3, 4), np.float32))  # (B, T, C)
+        >>> x.transpose(0, 2, 1).shape, x.transpose().shape
+        ((2, 4, 3), (4, 3, 2))
     """
     order = _check_transpose(x, axes)
     back = np.argsort(order)
@@ -51,11 +61,21 @@ def transpose(x: Tensor, *axes: int | tuple[int, ...]) -> Tensor:
 
 
 def swapaxes(x: Tensor, axis1: int, axis2: int) -> Tensor:
-    """x with two axes swapped.
+    """x with ``axis1`` and ``axis2`` swapped.
+
+    Shapes:
+        x: (…, m, …, n, …)
+        returns: (…, n, …, m, …)
 
     Raises:
         ValueError: there is no such axis.
         TypeError: an axis is not an integer.
+
+    Example:
+        >>> import numpy as np, minigpt as mg
+        >>> heads = mg.Tensor(np.zeros((2, 7, 3, 4), np.float32))  # (B, T, h, d)
+        >>> heads.swapaxes(1, 2).shape  # each head by itself
+        (2, 3, 7, 4)
     """
     _check_axes("swapaxes", x, axis1, axis2)
     return record(x.data.swapaxes(axis1, axis2), (x,), lambda g: (g.swapaxes(axis1, axis2),))
@@ -64,8 +84,19 @@ def swapaxes(x: Tensor, axis1: int, axis2: int) -> Tensor:
 def broadcast_to(x: Tensor, shape: tuple[int, ...]) -> Tensor:
     """x stretched to ``shape`` by NumPy's rules; the gradient is summed back.
 
+    Shapes:
+        x: lengths of 1 where it is to be stretched; axes may be missing on the left
+        returns: ``shape``
+
     Raises:
         ValueError: x does not broadcast to that shape.
+
+    Example:
+        >>> import minigpt as mg, minigpt.functional as F
+        >>> row = mg.Tensor([1.0, 2.0], requires_grad=True)
+        >>> F.broadcast_to(row, (3, 2)).sum().backward()
+        >>> row.grad  # each number stood in three rows
+        array([3., 3.], dtype=float32)
     """
     after = _check_broadcast_to(x, shape)
     before = x.shape
@@ -75,9 +106,23 @@ def broadcast_to(x: Tensor, shape: tuple[int, ...]) -> Tensor:
 def concatenate(tensors: Sequence[Tensor], axis: int = 0) -> Tensor:
     """The tensors joined along an axis that they have.
 
+    Args:
+        tensors: a list of them, of one dtype.
+        axis: the axis that grows.
+
+    Shapes:
+        tensors: (…, nᵢ, …), with nᵢ at ``axis`` and equal lengths elsewhere
+        returns: (…, Σ nᵢ, …)
+
     Raises:
         ValueError: nothing to join, no such axis, or shapes that differ elsewhere.
         TypeError: tensors of different dtypes, or an axis that is not an integer.
+
+    Example:
+        >>> import minigpt as mg, minigpt.functional as F
+        >>> parts = [mg.Tensor([[1.0, 2.0]]), mg.Tensor([[3.0]])]
+        >>> F.concatenate(parts, axis=1).numpy()
+        array([[1., 2., 3.]], dtype=float32)
     """
     parts = _check_concatenate(tensors, axis)
     value = np.concatenate([t.data for t in parts], axis=axis)
@@ -109,6 +154,15 @@ def stack(tensors: Sequence[Tensor], axis: int = 0) -> Tensor:
 
 def split(x: Tensor, sections: int | Sequence[int], axis: int = 0) -> list[Tensor]:
     """x cut along ``axis``: into so many equal pieces, or before the given indices.
+
+    Args:
+        x: a Tensor.
+        sections: how many pieces; or the indices at which pieces begin, after the first.
+        axis: the axis that is cut.
+
+    Shapes:
+        x: (…, n, …), with n at ``axis``
+        returns: a list of (…, nᵢ, …), with Σ nᵢ = n
 
     Raises:
         ValueError: there is no such axis, it cannot be cut into so many equal pieces, or the

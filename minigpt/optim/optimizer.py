@@ -47,6 +47,17 @@ class Optimizer(ABC):
     Raises:
         TypeError: something that is not a parameter, a group or a number.
         ValueError: no parameter at all, one listed twice, a negative or non-finite number.
+
+    Example:
+        >>> from minigpt.nn import Parameter
+        >>> class SignSGD(Optimizer):  # θ ← θ − η sign(g) (Bernstein et al. 2018)
+        ...     def _update(self, slot, theta, gradient, lr):
+        ...         theta -= lr * np.sign(gradient)
+        >>> p = Parameter(np.array([1.0, 1.0]))
+        >>> p.grad = np.array([100.0, -0.01])
+        >>> SignSGD([p], lr=0.1, weight_decay=0.0, array_names=()).step()
+        >>> p.data
+        array([0.9, 1.1])
     """
 
     _group_keys: tuple[str, ...] = GROUP_KEYS
@@ -127,7 +138,7 @@ class Optimizer(ABC):
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Take over a state that :meth:`state_dict` gave, exactly.
+        """Take over a ``state`` that :meth:`state_dict` gave, exactly.
 
         Raises:
             ValueError: names are missing or too many, or a value has another type, shape or dtype;

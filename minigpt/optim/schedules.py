@@ -17,7 +17,7 @@ from minigpt.optim import plain
 
 
 def constant(step: int, learning_rate: float) -> float:
-    """The same learning rate η at every step.
+    """ηₜ = η: the same ``learning_rate`` at every ``step``.
 
     Example:
         >>> constant(1000, 3e-4)

@@ -44,6 +44,15 @@ class Hypothesis:
     Attributes:
         tokens: what was written after the prompt, up to and with its stop token.
         score: ln P(y | x) / |y|^α, with |y| the number of ``tokens``.
+
+    Example:
+        >>> import numpy as np, minigpt as mg
+        >>> from minigpt.sampling import SamplingConfig, beam_search
+        >>> model = mg.GPT(mg.GPTConfig(5, block_size=8, n_layer=1, n_head=1, n_embd=8), seed=0)
+        >>> options = SamplingConfig(max_new_tokens=2, num_beams=2)
+        >>> ((best,),) = beam_search(model, np.array([[1, 2]]), None, options)
+        >>> len(best.tokens), best.score < 0
+        (2, True)
     """
 
     tokens: tuple[int, ...]

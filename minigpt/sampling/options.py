@@ -194,7 +194,7 @@ class SamplingConfig:
 
         It is derived from the seed, the prompt's own ids and the number of the sample, so that a
         sample does not change with what else is in the batch, or with how many others are drawn
-        from the same prompt. A prompt that occurs twice goes on counting its samples.
+        from the same prompt. One of the ``prompts`` that occurs twice goes on counting its samples.
         """
         if self.seed is None:
             words = [cast(int, np.random.SeedSequence().entropy)]

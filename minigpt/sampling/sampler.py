@@ -95,7 +95,7 @@ class Sampler:
         config: SamplingConfig | None = None,
         **options: Unpack[SamplingOptions],
     ) -> list[str]:
-        """The prompt with its continuation; of a list of prompts one after the other.
+        """The ``prompt`` with its continuation; of a list of prompts one after the other.
 
         Every option is explained at :class:`~minigpt.sampling.SamplingConfig`.
 
@@ -128,8 +128,9 @@ class Sampler:
     ) -> Iterator[str]:
         """The same text as :meth:`generate` gives first, in pieces, as it is written.
 
-        The first piece is the prompt, unless ``include_prompt=False``. No piece ends inside a
-        character, and none shows the beginning of a stop string.
+        The first piece is the ``prompt``, unless ``include_prompt=False``. No piece ends inside a
+        character, and none shows the beginning of a stop string. Every option is explained at
+        :class:`~minigpt.sampling.SamplingConfig`.
 
         Raises:
             TypeError: a value is of the wrong type, or an option is unknown.
@@ -184,7 +185,9 @@ class Sampler:
     def next_token_probabilities(
         self, prompt: str, k: int = 10, *, temperature: float = 1.0
     ) -> list[tuple[str, float]]:
-        """The k likeliest next tokens after a prompt, as text, with their probabilities (E12).
+        """The ``k`` likeliest next tokens after a ``prompt``, with their probabilities (E12).
+
+        The logits are divided by the ``temperature`` first.
 
         Raises:
             ValueError: ``k`` is below 1, the prompt is empty, or there is no tokenizer.

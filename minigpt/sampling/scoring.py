@@ -91,6 +91,13 @@ def token_log_probabilities(
     Raises:
         ValueError: a text is shorter than 2 tokens, or ``stride`` is below 1 or above the context.
         IndexError: an id is outside the vocabulary.
+
+    Example:
+        >>> import minigpt as mg
+        >>> model = mg.GPT(mg.GPTConfig(5, block_size=4, n_layer=1, n_head=1, n_embd=8), seed=0)
+        >>> log_p = token_log_probabilities(model, np.array([3, 1, 4, 1, 0, 2]), stride=1)
+        >>> log_p.shape, bool(abs(log_p.mean() + np.log(5)) < 0.1)  # untrained: about ln 1/5 each
+        ((5,), True)
     """
     rows, stride = _check(model, ids, stride, n_tokens, progress)
     n, block_size = rows.shape[1] - 1, model.config.block_size
@@ -118,11 +125,24 @@ def log_probability(
 ) -> float:
     """The ln P(y | x) with x the first ``start`` tokens of ``ids`` and y the rest.
 
+    Args:
+        model: predicts the next token.
+        ids: one text.
+        start: how many tokens are given.
+        stride, n_tokens: as in :func:`token_log_probabilities`.
+
     Shapes:
         ids: (T,)
 
     Raises:
         ValueError: ``start`` is not in [1, T), or as :func:`token_log_probabilities`.
+
+    Example:
+        >>> import minigpt as mg
+        >>> model = mg.GPT(mg.GPTConfig(3, block_size=4, n_layer=1, n_head=1, n_embd=8), seed=0)
+        >>> log_p = [log_probability(model, np.array([0, y])) for y in range(3)]
+        >>> float(np.exp(log_p).sum().round(6))  # what comes after 0 is one of the three
+        1.0
     """
     start = _check_start(ids, start)
     return float(token_log_probabilities(model, ids, stride, n_tokens=n_tokens)[start - 1 :].sum())
@@ -141,11 +161,22 @@ def perplexity(
     What it means is said at :func:`~minigpt.metrics.perplexity_of`. It is infinite where the model
     rules out a token that comes.
 
+    Args:
+        model: predicts the next token.
+        ids: one text, or a batch of them.
+        stride, n_tokens, progress: as in :func:`token_log_probabilities`.
+
     Shapes:
         ids: (T,) or (B, T)
 
     Raises:
         ValueError: as :func:`token_log_probabilities`.
+
+    Example:
+        >>> import minigpt as mg
+        >>> model = mg.GPT(mg.GPTConfig(5, block_size=4, n_layer=1, n_head=1, n_embd=8), seed=0)
+        >>> round(perplexity(model, np.arange(40) % 5))  # untrained, it hesitates between all five
+        5
     """
     log_p = token_log_probabilities(model, ids, stride, n_tokens=n_tokens, progress=progress)
     return perplexity_of(-float(log_p.mean()))

@@ -29,7 +29,7 @@ SPECIAL_TOKENS = (ANSWER, END)
 
 
 def special_id(tokenizer: Any, name: str) -> int:
-    """The id of a special token.
+    """The id of the special token ``name`` of a ``tokenizer``.
 
     Raises:
         ValueError: the tokenizer has none of that name.
@@ -50,7 +50,7 @@ def special_id(tokenizer: Any, name: str) -> int:
 
 
 def encode_prompt(tokenizer: Any, prompt: str, *, answer_token: str = ANSWER) -> list[int]:
-    """The ids of ``prompt <|answer|>``, after which the answer follows.
+    """The ids of ``prompt <|answer|>`` by a ``tokenizer``, after which the answer follows.
 
     Raises:
         TypeError: the prompt is not a str.
@@ -134,6 +134,18 @@ def answer(
         TypeError: a prompt is not a str, or one str came in place of a list.
         ValueError: there is no prompt, or one leaves no room in the context for its answer; and
             as :func:`encode_prompt`.
+
+    Example:
+        >>> import minigpt as mg
+        >>> tokenizer = mg.CharTokenizer.train("ab", special_tokens=SPECIAL_TOKENS)
+        >>> batches = mg.datasets.CompletionBatches(  # to say a text backwards
+        ...     [encode_answer(tokenizer, q, q[::-1]) for q in ("ab", "ba")], batch_size=2, seed=0
+        ... )
+        >>> model = mg.GPT(mg.GPTConfig(4, block_size=8, n_layer=1, n_head=2, n_embd=16), seed=0)
+        >>> config = mg.TrainerConfig(60, batch_size=2, learning_rate=0.03, progress=False)
+        >>> _ = mg.Trainer(model, batches, None, config).fit()
+        >>> answer(model, tokenizer, ["ab", "ba"])
+        ['ba', 'ab']
     """
     check_model(model, tokenizer)
     check_texts("prompts", prompts)
@@ -168,6 +180,13 @@ def complete(
     What :func:`answer` does, for prompts that are ids already, such as a dialogue of many turns.
     With a ``tokenizer`` the model says only ids that it knows. A long beginning that all prompts
     have in common, such as solved cases, is read once.
+
+    Args:
+        model: a language model.
+        prompts: ids, to be gone on from.
+        end_id: what ends an answer.
+        max_new_tokens, num_beams, batch_size, progress: as in :func:`answer`.
+        tokenizer: says which ids may be said; None: all.
 
     Shapes:
         prompts: N lists of ids -> N lists of ids

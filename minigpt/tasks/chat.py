@@ -32,6 +32,12 @@ def chat_format_of(tokenizer: Any) -> Format:
     Raises:
         ValueError: it has neither a template nor special tokens for a conversation.
         ImportError: its template needs the package jinja2; says how to install it.
+
+    Example:
+        >>> import minigpt as mg
+        >>> from minigpt.tasks import CHAT_TOKENS
+        >>> type(chat_format_of(mg.CharTokenizer.train("Hi!", special_tokens=CHAT_TOKENS))).__name__
+        'ChatFormat'
     """
     template = getattr(tokenizer, "chat_template", None)
     if template is not None:
@@ -140,7 +146,7 @@ class Chat:
         return self._answer(text, prompt, left_out)  # errors have come by now
 
     def reply(self, text: str) -> str:
-        """The whole answer, when it is written; :meth:`stream` without the pieces."""
+        """The whole answer to a ``text``, when it is written; :meth:`stream` without the pieces."""
         return "".join(self.stream(text))
 
     def reset(self) -> None:

@@ -82,7 +82,9 @@ class ChatFormat:
         return [*ids, self.assistant_id]
 
     def check_text(self, text: str, name: str = "text") -> None:
-        """A text that is said to such a model holds no name of a special token.
+        """Refuse a ``text`` that holds the name of a special token.
+
+        The error calls it by its ``name``.
 
         Raises:
             ValueError: it does.

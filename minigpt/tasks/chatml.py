@@ -142,12 +142,18 @@ class ChatML(FramedFormat):
 
     @classmethod
     def of_template(cls, tokenizer: Any, template: str) -> ChatML | None:
-        """The same as a template in Jinja's language, if that says nothing but ChatML."""
+        """The same as a ``template`` in Jinja's language, if that says nothing but ChatML.
+
+        The ``tokenizer`` is as for the class.
+        """
         match = CHATML_TEMPLATE.fullmatch(template)
         return None if match is None else cls(tokenizer, match["default_system"])
 
     def pieces(self, turns: Sequence[Turn], answer_next: bool) -> list[Piece]:
-        """The conversation as text, up to where an answer begins if one comes next."""
+        """The conversation as text, up to where an answer begins if one comes next.
+
+        ``turns`` are (role, text); with ``answer_next`` the assistant is to speak after the last.
+        """
         pieces: list[Piece] = []
         if turns[0][0] != "system" and self.default_system is not None:
             turns = [("system", self.default_system), *turns]

@@ -102,7 +102,7 @@ def few_shot_scores(
     prompt_format: PromptFormat | None = None,
     normalize: Normalize = "none",
 ) -> dict[str, float]:
-    """How likely each label is as the output of the query (Brown et al. 2020, §2.4).
+    r"""How likely each label is as the output of the query (Brown et al. 2020, §2.4).
 
         "none"            ln P(label | prompt)
         "tokens"          1/n · ln P(label | prompt), n tokens, so that long labels are not worse
@@ -122,6 +122,20 @@ def few_shot_scores(
     Raises:
         TypeError, ValueError: as :func:`few_shot`; there are fewer than two labels, or one of them
             twice; there is no cue to condition on.
+
+    Example:
+        >>> import minigpt as mg
+        >>> tokenizer = mg.CharTokenizer.train("two > even\nthree > odd\n")
+        >>> config = mg.GPTConfig(tokenizer.vocab_size, 32, n_layer=1, n_head=2, n_embd=16)
+        >>> sampler = mg.Sampler(
+        ...     mg.GPT(config, seed=0), tokenizer
+        ... )  # knows nothing: short is likely
+        >>> form, examples = PromptFormat("{input} > {output}"), [("two", "even")]
+        >>> scores = few_shot_scores(
+        ...     sampler, examples, "three", ["even", "odd"], prompt_format=form
+        ... )
+        >>> {label: round(score) for label, score in scores.items()}
+        {'odd': -12, 'even': -15}
     """
     form = _check(sampler, examples, prompt_format)
     _check_labels(labels, normalize, form)
@@ -149,10 +163,22 @@ def few_shot_classify(
     prompt_format: PromptFormat | None = None,
     normalize: Normalize = "none",
 ) -> str:
-    """The likeliest label: argmax over the labels of :func:`few_shot_scores`.
+    r"""The likeliest label: argmax over the labels of :func:`few_shot_scores`.
+
+    Args:
+        sampler, examples, query, labels, prompt_format, normalize: as in :func:`few_shot_scores`.
 
     Raises:
         TypeError, ValueError: as :func:`few_shot_scores`.
+
+    Example:
+        >>> import minigpt as mg
+        >>> tokenizer = mg.CharTokenizer.train("two > even\nthree > odd\n")
+        >>> config = mg.GPTConfig(tokenizer.vocab_size, 32, n_layer=1, n_head=2, n_embd=16)
+        >>> sampler = mg.Sampler(mg.GPT(config, seed=0), tokenizer)  # it knows nothing yet
+        >>> form, examples = PromptFormat("{input} > {output}"), [("two", "even")]
+        >>> few_shot_classify(sampler, examples, "three", ["even", "odd"], prompt_format=form)
+        'odd'
     """
     scores = few_shot_scores(
         sampler, examples, query, labels, prompt_format=prompt_format, normalize=normalize

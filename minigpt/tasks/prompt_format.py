@@ -53,6 +53,10 @@ class PromptFormat:
         Spaces before the output are left to it: in byte-pair tokens a space belongs to the word
         after it, and no text in training looked like a prompt that ends with one.
 
+        Args:
+            examples: (input, output) of the solved cases.
+            query: the input to solve.
+
         Raises:
             TypeError: the query is not a str, or an example is not a pair of them.
             ValueError: an output holds what ends an output.

@@ -96,6 +96,18 @@ def translate(
             encoder–decoder.
         ValueError: there is no source, one is empty or does not fit the encoder's context, more
             new tokens than the decoder's context holds, or a tokenizer without the special tokens.
+
+    Example:
+        >>> import minigpt as mg
+        >>> from minigpt.models import EncoderDecoder, Seq2SeqConfig
+        >>> tokenizer = mg.CharTokenizer.train("two 二", special_tokens=TRANSLATION_TOKENS)
+        >>> n = tokenizer.vocab_size
+        >>> model = EncoderDecoder(Seq2SeqConfig(n, n, 8, 8, n_layer=1, n_head=1, n_embd=8), seed=0)
+        >>> batches = pair_batches(tokenizer, ["two"], ["二"], batch_size=1, seed=0)
+        >>> config = mg.TrainerConfig(40, batch_size=1, learning_rate=0.03, progress=False)
+        >>> _ = mg.Trainer(model, batches, None, config).fit()
+        >>> translate(model, tokenizer, ["two"])
+        ['二']
     """
     batch_size = _check(model, tokenizer, sources, num_beams, batch_size, progress)
     read = [tokenizer.encode(source) for source in sources]

@@ -40,6 +40,14 @@ class AddedToken:
         rstrip: it takes the white space after it along.
         single_word: it is found only where neither neighbour is a letter, a digit or an underscore.
         normalized: it is looked for after those that are not, in what they leave.
+
+    Example:
+        >>> import minigpt as mg
+        >>> vocab = {i: bytes([i]) for i in range(256)}
+        >>> blank = AddedToken("[MASK]", lstrip=True)  # takes the space before it along
+        >>> tokenizer = mg.BPETokenizer(vocab, [], added_tokens=[blank])
+        >>> tokenizer.encode("a [MASK]", allowed_special="all")
+        [97, 256]
     """
 
     name: str

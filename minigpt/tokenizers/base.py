@@ -28,7 +28,21 @@ class Tokenizer(ABC):
     ``allowed_special`` is ``"all"``, or the special tokens that are recognised in the text. One
     that is not allowed and turns up is an error, so that text from outside cannot smuggle one in;
     ``disallowed_special`` says for which that holds. With ``disallowed_special=()`` the name of a
-    special token is plain text like any other (both are tiktoken's arguments).
+    special token is plain text like any other (both are tiktoken's arguments). And
+    ``skip_special_tokens`` says whether special tokens are left out of a decoded text.
+
+    A class of one's own has to give ``vocab_size``, ``encode``, ``encode_iterable``, ``decode``,
+    ``to_dict`` and ``from_dict``.
+
+    Example:
+        >>> import minigpt as mg
+        >>> tokenizer = mg.CharTokenizer.train("ab", special_tokens=["<|end|>"])
+        >>> isinstance(tokenizer, mg.Tokenizer)
+        True
+        >>> tokenizer.encode("ba<|end|>", allowed_special="all")
+        [1, 0, 2]
+        >>> tokenizer.decode([1, 0, 2], skip_special_tokens=True)
+        'ba'
     """
 
     type_name: ClassVar[str]  # the "type" of to_dict()
@@ -64,7 +78,10 @@ class Tokenizer(ABC):
         allowed_special: str | Collection[str] = (),
         disallowed_special: str | Collection[str] = "all",
     ) -> Iterator[int]:
-        """The ids of the pieces' concatenation, one by one, without holding the whole text."""
+        """The ids of the pieces' concatenation, one by one, without holding the whole text.
+
+        The pieces are what the ``iterable`` gives, such as the lines of an open file.
+        """
 
     def encode_arrays(
         self,
@@ -103,10 +120,16 @@ class Tokenizer(ABC):
     @classmethod
     @abstractmethod
     def from_dict(cls, data: dict[str, Any]) -> Tokenizer:
-        """The tokenizer that :meth:`to_dict` described; ValueError where it is not sound."""
+        """The tokenizer that :meth:`to_dict` described as ``data``.
+
+        Raises:
+            ValueError: something in it is not sound.
+        """
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the tokenizer as JSON in UTF-8; a reader finds the old file whole, or the new one.
+
+        :func:`minigpt.load_tokenizer` reads it from the same ``path``.
 
         Raises:
             OSError: the file cannot be written.

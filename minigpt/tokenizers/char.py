@@ -39,6 +39,11 @@ class CharTokenizer(Tokenizer):
     given. A character that is not known is an error, or becomes the unknown token. The unknown
     token is never recognised in a text: it only stands for a character.
 
+    Args:
+        characters: those that have an id, distinct and sorted.
+        unknown_token: the name of the token that other characters become; None: they are errors.
+        special_tokens: names of tokens such as ``<|endoftext|>``.
+
     Raises:
         ValueError: there are no characters, they are not distinct and sorted, one is a lone
             surrogate, or a token's name is taken.
@@ -87,6 +92,10 @@ class CharTokenizer(Tokenizer):
 
         A path is not a text: read the file first, ``train(load_text("a-file.txt"))``. The name of
         a file that is here is refused; in a list, ``train(["a-file.txt"])``, it is only text.
+
+        Args:
+            text_or_iterable: the text, or texts one by one.
+            unknown_token, special_tokens: as for the class.
 
         Raises:
             ValueError: there is no character, a lone surrogate, which is not one, or the text is
@@ -191,7 +200,11 @@ class CharTokenizer(Tokenizer):
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> CharTokenizer:
-        """The tokenizer that :meth:`to_dict` described; ValueError where it is not sound."""
+        """The tokenizer that :meth:`to_dict` described as ``data``.
+
+        Raises:
+            ValueError: something in it is not sound.
+        """
         check_description(data, DESCRIPTION, cls.type_name, cls.version)
         try:
             return cls(data["characters"], data["unknown_token"], data["special_tokens"])

@@ -25,11 +25,20 @@ class Callback:
     bar.
 
     Example:
+        >>> import numpy as np, minigpt as mg
         >>> class StopWhenGood(Callback):
         ...     def on_evaluation(self, trainer, record):
-        ...         if record["val_loss"] < 1.9:
-        ...             trainer.print("good enough after step", trainer.step)
+        ...         if record["val_loss"] < 1.0:
         ...             trainer.stop()
+        >>> model = mg.GPT(mg.GPTConfig(vocab_size=3, block_size=4, n_layer=1, n_head=1, n_embd=8))
+        >>> config = mg.TrainerConfig(
+        ...     200, batch_size=4, learning_rate=0.03, eval_interval=5, progress=False
+        ... )
+        >>> tokens = np.arange(60) % 3
+        >>> trainer = mg.Trainer(model, tokens, tokens, config, callbacks=[StopWhenGood()])
+        >>> history = trainer.fit()
+        >>> trainer.step < 200, history.column("val_loss")[-1] < 1.0
+        (True, True)
     """
 
     def on_gradients(self, trainer: Trainer, norm: float) -> None:

@@ -16,12 +16,28 @@ _SHOWN = 5
 class TrainingDiverged(ArithmeticError):
     """The loss or its gradient is not finite; the step was not taken.
 
+    Args:
+        message: what happened.
+        step, loss, gradient_norms, checkpoint: as below.
+
     Attributes:
         step: the step that could not be taken, or after which the evaluation failed.
         loss: the loss that was found.
         gradient_norms: the norm of every parameter's gradient by name, those that are not finite
             first, then from the largest down; empty for an evaluation.
         checkpoint: the run's last checkpoint, or None.
+
+    Example:
+        >>> import numpy as np, minigpt as mg
+        >>> from minigpt.training import TrainingDiverged
+        >>> model = mg.GPT(mg.GPTConfig(vocab_size=5, block_size=4, n_layer=1, n_head=1, n_embd=8))
+        >>> model.final_norm.weight.data[:] = np.nan
+        >>> config = mg.TrainerConfig(max_steps=9, batch_size=2, progress=False)
+        >>> try:
+        ...     mg.Trainer(model, np.arange(60) % 5, None, config).fit()
+        ... except TrainingDiverged as error:
+        ...     print(error.step, error.loss, error.checkpoint)
+        1 nan None
     """
 
     def __init__(

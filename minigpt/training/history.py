@@ -79,7 +79,7 @@ class History:
     ) -> Any:
         """Draw the losses over the steps; a notebook shows the figure that is returned.
 
-        Several runs in one picture: :func:`minigpt.viz.losses`, which explains the arguments.
+        The arguments are as in :func:`minigpt.viz.losses`, which also draws several runs in one.
 
         Returns:
             The figure.
@@ -111,6 +111,8 @@ class History:
     def from_arrays(cls, arrays: Mapping[str, Array], names: Mapping[str, Any]) -> History:
         """What :meth:`to_arrays` gave; or :meth:`to_dict`, as in checkpoints of version 1.
 
+        ``arrays`` and ``names`` are the two that it gave.
+
         Raises:
             ValueError, KeyError, TypeError: it is something else.
         """
@@ -126,7 +128,7 @@ class History:
     # ── as JSON lines, beside the checkpoints ─────────────────────────────────────────────────
 
     def write(self, path: str | os.PathLike[str]) -> None:
-        """Write every record as one line, in the order they came about.
+        """Write every record as one line to the file at ``path``, in the order they came about.
 
         Raises:
             OSError: the file could not be written.
@@ -136,7 +138,7 @@ class History:
 
     @classmethod
     def read(cls, path: str | os.PathLike[str]) -> History:
-        """Read a ``history.jsonl``, or that of a run's folder.
+        """Read the ``history.jsonl`` at ``path``, or that of a run's folder.
 
         A last line that a killed run did not finish is left out.
 

@@ -48,6 +48,17 @@ def plot_losses(
     Raises:
         ImportError: matplotlib is missing; says how to install it.
         ValueError: a history is empty, or there is none.
+
+    Example:
+        >>> from minigpt.training import History
+        >>> history = History(steps=[{"step": 1, "loss": 4.0}, {"step": 2, "loss": 3.0}])
+        >>> try:
+        ...     import matplotlib
+        ... except ImportError:
+        ...     print("cross-entropy (nats per token)")
+        ... else:
+        ...     print(plot_losses(history).axes[0].get_ylabel())
+        cross-entropy (nats per token)
     """
     runs = _check(histories, smoothing)
     axes, colors = axes_for(ax, theme, 7, 4)

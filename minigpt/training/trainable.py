@@ -34,6 +34,23 @@ class Trainable(Protocol):
     A recurrent model whose ``new_state(batch_size)`` gives an array, its state before a text, can
     be trained with ``TrainerConfig(carry_state=True)``: a batch then ends with that array, which
     ``loss`` and ``metrics`` overwrite with the state after the batch.
+
+    Example:
+        >>> import numpy as np, minigpt as mg
+        >>> import minigpt.functional as F
+        >>> class Bigrams(mg.nn.Module):  # a table: of each token, the logits of the next
+        ...     def __init__(self):
+        ...         super().__init__()
+        ...         self.table = mg.nn.Embedding(5, 5, seed=0)
+        ...
+        ...     def loss(self, ids, targets):
+        ...         return F.cross_entropy(self.table(ids), targets)
+        >>> config = mg.TrainerConfig(
+        ...     60, batch_size=4, block_size=8, learning_rate=0.1, progress=False
+        ... )
+        >>> history = mg.Trainer(Bigrams(), np.arange(99) % 5, None, config).fit()
+        >>> history.column("loss")[0] > 1.5, history.column("loss")[-1] < 0.5
+        (True, True)
     """
 
     def parameters(self) -> list[Any]:

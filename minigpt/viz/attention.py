@@ -56,6 +56,19 @@ def attention(
         TypeError: the model has no attention, or an argument is something else.
         ValueError: the text is empty or too long, there is no such layer or head, or a head was
             named without its layer.
+
+    Example:
+        >>> import minigpt as mg
+        >>> tokenizer = mg.CharTokenizer.train("to be")
+        >>> model = mg.GPT(mg.GPTConfig(5, block_size=8, n_layer=2, n_head=2, n_embd=8), seed=0)
+        >>> try:
+        ...     import matplotlib
+        ... except ImportError:
+        ...     print((5, 5))
+        ... else:
+        ...     figure = attention(model, tokenizer, "to be", layer=-1, head=0)
+        ...     print(figure.axes[0].images[0].get_array().shape)
+        (5, 5)
     """
     check_canvas(ax, theme)
     _check_model(model)

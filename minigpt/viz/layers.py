@@ -40,6 +40,20 @@ def layers(
         ImportError: matplotlib is missing; says how to install it.
         TypeError, ValueError: the recorder has seen nothing, another quantity, or axes that are not
             as many as the quantities.
+
+    Example:
+        >>> import numpy as np, minigpt as mg
+        >>> model = mg.GPT(mg.GPTConfig(vocab_size=5, block_size=4, n_layer=2, n_head=1, n_embd=8))
+        >>> recorder = mg.viz.Recorder(every=2)
+        >>> config = mg.TrainerConfig(max_steps=4, batch_size=2, progress=False)
+        >>> _ = mg.Trainer(model, np.arange(99) % 5, None, config, callbacks=[recorder]).fit()
+        >>> try:
+        ...     import matplotlib
+        ... except ImportError:
+        ...     print(3)
+        ... else:
+        ...     print(len(layers(recorder).axes))  # weights, gradients, updates
+        3
     """
     quantities, panels = _check(recorder, quantity, ax)
     if ax is None:

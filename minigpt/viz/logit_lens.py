@@ -57,6 +57,19 @@ def logit_lens(
         ImportError: matplotlib is missing; says how to install it.
         TypeError: the model has no such stream, or an argument is something else.
         ValueError: the text is empty or too long.
+
+    Example:
+        >>> import minigpt as mg
+        >>> tokenizer = mg.CharTokenizer.train("to be")
+        >>> model = mg.GPT(mg.GPTConfig(5, block_size=8, n_layer=2, n_head=2, n_embd=8), seed=0)
+        >>> try:
+        ...     import matplotlib
+        ... except ImportError:
+        ...     print((5, 3))
+        ... else:
+        ...     figure = logit_lens(model, tokenizer, "to be")
+        ...     print(figure.axes[0].images[0].get_array().shape)
+        (5, 3)
     """
     check_canvas(ax, theme)
     _check_model(model)

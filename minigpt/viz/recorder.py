@@ -88,7 +88,7 @@ class Recorder(Callback):
         self._before = {}
 
     def column(self, quantity: str, layer: str) -> tuple[list[float], list[float]]:
-        """The steps at which a quantity of a layer is known, and its values.
+        """The steps at which a ``quantity`` of a ``layer`` is known, and its values.
 
         Raises:
             ValueError: another quantity or layer.

@@ -60,10 +60,25 @@ class Batches(ResumableBatches):
 
     ``next_batch()`` never ends: after the last batch of an epoch comes the first of the next one.
     Iterating gives the batches that the current epoch still has, so that
-    ``for ids, targets in batches`` is one epoch.
+    ``for ids, targets in batches`` is one epoch. How the stream is cut is a subclass's affair:
+    :class:`RandomBatches`, :class:`EpochBatches`, :class:`SequentialBatches`,
+    :class:`StreamBatches`.
+
+    Args:
+        tokens: the stream, (N,) integers.
+        block_size: T, tokens in a row.
+        batch_size: B, rows in a batch.
 
     Shapes:
         ids, targets: (B, T), int64, C-contiguous, never sharing memory
+
+    Example:
+        >>> from minigpt.datasets import Batches, SequentialBatches
+        >>> batches = SequentialBatches(np.arange(9), block_size=4, batch_size=1)
+        >>> isinstance(batches, Batches), batches.tokens_per_batch
+        (True, 4)
+        >>> [ids.tolist() for ids, targets in batches]  # one epoch
+        [[[0, 1, 2, 3]], [[4, 5, 6, 7]]]
     """
 
     def __init__(self, tokens: Any, block_size: int, batch_size: int) -> None:

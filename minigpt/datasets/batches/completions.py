@@ -56,13 +56,13 @@ class Completion:
 
     @classmethod
     def read(cls, ids: Iterable[int]) -> Completion:
-        """Tokens that the model reads."""
+        """The ids of tokens that the model reads."""
         ids = tuple(checks.items("ids", ids, "a list of integers"))
         return cls(ids, (False,) * len(ids))
 
     @classmethod
     def say(cls, ids: Iterable[int]) -> Completion:
-        """Tokens that the model is to say."""
+        """The ids of tokens that the model is to say."""
         ids = tuple(checks.items("ids", ids, "a list of integers"))
         return cls(ids, (True,) * len(ids))
 

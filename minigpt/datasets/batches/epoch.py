@@ -19,6 +19,12 @@ class EpochBatches(Batches):
     three numbers. The targets at the end that do not fill a block (fewer than block_size) are left
     out. The last batch of an epoch may have fewer rows.
 
+    Args:
+        tokens: the stream, (N,) integers.
+        block_size: T, tokens in a row.
+        batch_size: B, rows in a batch.
+        seed: an int, or a Generator that one is drawn from.
+
     Shapes:
         tokens: (N,) integers, N >= block_size + 1; an array or a memory map. The order takes
         8 bytes of memory a block.

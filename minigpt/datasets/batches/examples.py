@@ -30,6 +30,16 @@ class ExampleBatches(ResumableBatches):
         lengths: (N,) of the examples.
         batch_size: examples in a batch.
         seed: an int, or a Generator that one is drawn from.
+
+    Example:
+        >>> class Rows(ExampleBatches):  # gives the numbers of the examples themselves
+        ...     kind = "rows"
+        ...
+        ...     def _batch_of(self, rows, rng):
+        ...         return (rows,)
+        >>> batches = Rows(np.array([1, 50, 2, 49]), batch_size=2, seed=0)
+        >>> sorted(sorted(rows.tolist()) for (rows,) in batches)  # similar lengths stand together
+        [[0, 2], [1, 3]]
     """
 
     def __init__(self, lengths: Array, batch_size: int, seed: int | np.random.Generator) -> None:

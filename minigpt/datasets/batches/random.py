@@ -18,6 +18,12 @@ class RandomBatches(Batches):
     start ~ Uniform{0, …, N − block_size − 1}; an epoch is as many batches as hold N − 1 targets,
     rounded down.
 
+    Args:
+        tokens: the stream, (N,) integers.
+        block_size: T, tokens in a row.
+        batch_size: B, rows in a batch.
+        seed: an int, or a Generator that one is drawn from.
+
     Shapes:
         tokens: (N,) integers, N >= block_size + 1; an array or a memory map, read only where drawn.
 

@@ -65,7 +65,7 @@ class Sequences:
         return before[self._starts + self.lengths] - before[self._starts]
 
     def padded(self, rows: Array, pad_id: int) -> tuple[Array, Array]:
-        """Some sequences, filled up at their right to the length of the longest of them.
+        """Some sequences, filled up at their right to the length of the longest, with ``pad_id``.
 
         Shapes:
             rows: (B,) integers -> ids (B, T) int64, and (B, T) True where a token is the sequence's

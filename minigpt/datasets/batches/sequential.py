@@ -16,6 +16,11 @@ class SequentialBatches(Batches):
     leaves out) and id 0, and the last batch may have fewer rows, so that a mean over the targets of
     one epoch is the exact mean over the text.
 
+    Args:
+        tokens: the stream, (N,) integers.
+        block_size: T, tokens in a row.
+        batch_size: B, rows in a batch.
+
     Shapes:
         tokens: (N,) integers, N >= block_size + 1; an array or a memory map.
 

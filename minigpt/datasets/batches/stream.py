@@ -19,6 +19,11 @@ class StreamBatches(Batches):
     where they do not divide the tokens evenly, the end of the last ones is filled up with target −1
     (which a loss leaves out) and id 0.
 
+    Args:
+        tokens: the stream, (N,) integers.
+        block_size: T, tokens in a row.
+        batch_size: B, rows in a batch.
+
     Shapes:
         tokens: (N,) integers, N >= block_size + 1; an array or a memory map.
 

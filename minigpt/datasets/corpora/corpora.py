@@ -27,7 +27,22 @@ TINY_SHAKESPEARE = RemoteFile(
 
 @dataclass(frozen=True)
 class Corpus:
-    """A text with a name: what it is, where it comes from, and how to read it piece by piece."""
+    """A text with a name: what it is, where it comes from, and how to read it piece by piece.
+
+    Attributes:
+        name: by which :func:`load_text` knows it.
+        description: what it is.
+        origin: where it comes from.
+        licence: under which it may be used.
+        loader: gives the text piece by piece.
+
+    Example:
+        >>> corpus = get_corpus("unicode-names")
+        >>> corpus.description
+        "the names of Unicode's characters, one a line"
+        >>> next(iter(corpus.loader())).strip()
+        'SPACE'
+    """
 
     name: str
     description: str
@@ -82,7 +97,7 @@ def corpora() -> tuple[str, ...]:
 
 
 def get_corpus(name: str) -> Corpus:
-    """The corpus of that name.
+    """The corpus of that ``name``.
 
     Raises:
         ValueError: there is none; the error lists those there are.
@@ -104,9 +119,10 @@ def iter_text(
 ) -> Iterator[str]:
     """A corpus, a file or a folder in pieces of at most ``chunk_chars`` characters: for any size.
 
-    A str that is a corpus's name is that corpus (write ``./shakespeare`` for a file of that name).
-    The rules of reading are those of ``minigpt.datasets.text``: strict UTF-8, every end of line
-    becomes a line feed. ``suffixes`` such as ``[".txt"]`` choose among a folder's files.
+    A ``name_or_path`` that is the name of a corpus is that corpus (write ``./shakespeare`` for a
+    file of that name). The rules of reading are those of ``minigpt.datasets.text``: strict UTF-8,
+    every end of line becomes a line feed. ``suffixes`` such as ``[".txt"]`` choose among a folder's
+    files.
 
     Raises:
         FileNotFoundError: it is neither a corpus nor a path.

@@ -26,7 +26,14 @@ class RemoteFile:
 
 
 def cache_folder() -> Path:
-    """Where downloads are kept: ``MINIGPT_CACHE``, or a folder where the system has its caches."""
+    """Where downloads are kept: ``MINIGPT_CACHE``, or a folder where the system has its caches.
+
+    Example:
+        >>> os.environ["MINIGPT_CACHE"] = "my-downloads"
+        >>> str(cache_folder())
+        'my-downloads'
+        >>> del os.environ["MINIGPT_CACHE"]
+    """
     chosen = os.environ.get("MINIGPT_CACHE")
     if chosen:
         return Path(chosen).expanduser()

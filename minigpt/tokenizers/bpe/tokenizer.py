@@ -170,6 +170,11 @@ class BPETokenizer(Tokenizer):
         A token that no merge makes is special where ``special_tokens`` has it, or its name tells,
         as ``<|endoftext|>``. Names that the files do not have get the ids after the last.
 
+        Args:
+            vocab_json: the file with the ids.
+            merges_txt: the file with the merges.
+            special_tokens: names of special tokens.
+
         Raises:
             FileNotFoundError: one of the files is not there.
             TokenizerFileError: a file is damaged, or the two do not fit together.
@@ -379,7 +384,11 @@ class BPETokenizer(Tokenizer):
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> BPETokenizer:
-        """The tokenizer that :meth:`to_dict` described; ValueError where it is not sound."""
+        """The tokenizer that :meth:`to_dict` described as ``data``.
+
+        Raises:
+            ValueError: something in it is not sound.
+        """
         try:
             return cls(*read_description(data, cls.type_name))
         except TypeError as error:

@@ -26,7 +26,7 @@ TOKENIZER_TYPES: dict[str, type[Tokenizer]] = {
 
 
 def tokenizer_from_dict(data: Mapping[str, Any]) -> Tokenizer:
-    """The tokenizer that ``to_dict()`` described.
+    """The tokenizer that ``to_dict()`` described as ``data``.
 
     Raises:
         ValueError: its type is not known, or something in it is not sound.
@@ -58,6 +58,14 @@ def load_tokenizer(path: str | os.PathLike[str]) -> Tokenizer:
         FileNotFoundError: there is no such file or folder.
         TokenizerFileError: it is not a tokenizer's file, or damaged (an OSError and a ValueError),
             or a tokenizer that this library does not have.
+
+    Example:
+        >>> import tempfile, minigpt as mg
+        >>> tokenizer = mg.BPETokenizer.train("low lower lowest " * 9, 260, progress=False)
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     tokenizer.to_gpt2(folder)  # vocab.json and merges.txt
+        ...     load_tokenizer(folder).encode("lowest") == tokenizer.encode("lowest")
+        True
     """
     path = checks.path("path", path)
     if not path.is_dir():

@@ -97,8 +97,20 @@ def explore(
 class Explorer:
     """A page made by :func:`explore`: a notebook shows it, and ``save`` writes it.
 
+    Args:
+        payload: what the page holds: the texts, the recorded numbers, the weights.
+        title: of the page.
+
     Attributes:
         html: the page.
+
+    Example:
+        >>> import minigpt as mg
+        >>> tokenizer = mg.CharTokenizer.train("to be")
+        >>> model = mg.GPT(mg.GPTConfig(5, block_size=8, n_layer=1, n_head=1, n_embd=8), seed=0)
+        >>> page = explore(model, tokenizer, "to be")
+        >>> page.html[:15], "to be" in page.html
+        ('<!doctype html>', True)
     """
 
     def __init__(self, payload: dict[str, Any], title: str) -> None:
@@ -112,7 +124,7 @@ class Explorer:
         )
 
     def save(self, path: str | os.PathLike[str]) -> Path:
-        """Write the page; a reader finds the old file whole, or the new one.
+        """Write the page to ``path``; a reader finds the old file whole, or the new one.
 
         Raises:
             OSError: the file cannot be written.
