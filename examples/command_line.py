@@ -5,13 +5,16 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+import time
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppress
 from pathlib import Path
 from typing import Any, NoReturn
 
+from minigpt.launcher import end_the_job, is_known_to_all, launched
 from minigpt.progress_bar import say
+from minigpt.training.ranks import Ranks
 
 
 class Parser(argparse.ArgumentParser):
@@ -107,6 +110,9 @@ def one_line_errors() -> Iterator[None]:
     The exit code is 2 where what was asked for is wrong, 1 for other failures, 130 after Ctrl-C.
     A reader of the output that goes away, as ``| head`` does, ends the script without a word. Where
     stderr cannot be written, the script goes on without.
+
+    Of the processes that ``mpiexec`` has started, the first prints for all. An error that one of
+    them has ends the others too.
     """
     script = Path(sys.argv[0]).name
 
@@ -115,8 +121,21 @@ def one_line_errors() -> Iterator[None]:
         with suppress(OSError):
             _flush(sys.stderr)
 
+    def end(code: int, error: BaseException, message: str = "") -> NoReturn:
+        rank, count = launched()
+        everywhere = is_known_to_all(error) or isinstance(error, KeyboardInterrupt)
+        if count > 1 and (not everywhere or Ranks.of_this_job().has_lost_others):
+            if rank > 0:
+                time.sleep(1)  # if all ranks have this error, the first has told it by now
+                message = f"rank {rank}: {message}"
+            complain(message)
+            end_the_job(code)
+        if message and rank == 0:
+            complain(message)
+        sys.exit(code)
+
     try:
-        with warnings.catch_warnings():
+        with one_voice(), warnings.catch_warnings():
             warnings.showwarning = lambda message, *_, **__: complain(message)
             try:
                 yield
@@ -124,14 +143,23 @@ def one_line_errors() -> Iterator[None]:
                 with suppress(OSError):
                     _flush(sys.stderr)
                 _flush(sys.stdout)
-    except BrokenPipeError:
-        sys.exit(1)
+    except BrokenPipeError as error:
+        end(1, error)
     except KeyboardInterrupt as stop:
-        complain(stop if stop.args else "stopped by Ctrl-C")
-        sys.exit(130)
+        end(130, stop, str(stop) or "stopped by Ctrl-C")
     except (ValueError, TypeError, ArithmeticError, OSError, ImportError, MemoryError) as error:
-        complain(f"error: {error if error.args else type(error).__name__}")
-        sys.exit(2 if isinstance(error, (ValueError, TypeError, FileNotFoundError)) else 1)
+        wrong = isinstance(error, (ValueError, TypeError, FileNotFoundError))
+        end(2 if wrong else 1, error, f"error: {error if error.args else type(error).__name__}")
+
+
+@contextmanager
+def one_voice() -> Iterator[None]:
+    """Only the first of several ranks prints inside; a single process does as always."""
+    if Ranks.of_this_job().is_first:
+        yield
+        return
+    with open(os.devnull, "w") as nowhere, redirect_stdout(nowhere), redirect_stderr(nowhere):
+        yield
 
 
 def _flush(stream: Any) -> None:

@@ -117,7 +117,11 @@ def kept(x: Tensor) -> Callable[[], Array]:
     return lambda: array
 
 
-def gradients(root: Tensor, gradient: Array | None = None) -> dict[Tensor, Array]:
+def gradients(
+    root: Tensor,
+    gradient: Array | None = None,
+    finished: Callable[[Tensor, Array], object] | None = None,
+) -> dict[Tensor, Array]:
     """∂root/∂leaf for every leaf that requires a gradient; the graph is freed on the way.
 
     Nothing is written to ``.grad``, so several threads can share the leaves.
@@ -125,6 +129,8 @@ def gradients(root: Tensor, gradient: Array | None = None) -> dict[Tensor, Array
     Args:
         root: the tensor to differentiate, usually a scalar loss.
         gradient: ∂L/∂root, of root's shape; may be left out (1) where root holds one number.
+        finished: is called with a leaf and its gradient as soon as all of it is added up, while the
+            walk goes on (the last layers' come first); nothing is returned then.
 
     Raises:
         RuntimeError: root has no graph, its graph was walked before, or the data of a leaf has
@@ -139,12 +145,13 @@ def gradients(root: Tensor, gradient: Array | None = None) -> dict[Tensor, Array
     uses = _count_uses(origin)
     owned: set[Node | Tensor] = set()  # whose pending gradient nobody else holds: may be added into
     leaves: dict[Tensor, Array] = {}
+    take = finished or leaves.__setitem__
     ready = [origin]
     while ready:
         node = ready.pop()
         g = np.asarray(pending.pop(node))
         if not isinstance(node, Node):
-            leaves[node] = g if node in owned else np.array(g)
+            take(node, g if node in owned else np.array(g))
             continue
         assert node.vjp is not None
         parts = node.vjp(g)

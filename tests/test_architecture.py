@@ -32,6 +32,7 @@ FLOORS = [
         "file_lock",
         "gradcheck",
         "json_files",
+        "launcher",
         "memory",
         "padding",
         "progress_bar",
@@ -52,7 +53,7 @@ FLOORS = [
     {""},  # minigpt/__init__.py, the face
 ]
 RUNTIME = {"numpy", "regex", "tqdm"}
-EXTRAS = {"threadpoolctl", "matplotlib", "PIL", "huggingface_hub", "jinja2"}
+EXTRAS = {"threadpoolctl", "matplotlib", "PIL", "huggingface_hub", "jinja2", "mpi4py"}
 TYPE_CHECKERS = {"typing_extensions"}  # known to them without being installed
 POSIX_ONLY = {"fcntl", "grp", "posix", "pty", "pwd", "resource", "termios", "tty"}
 UNSAFE = {"pickle", "cPickle", "dill", "cloudpickle", "joblib", "marshal", "shelve"}

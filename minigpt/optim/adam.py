@@ -96,6 +96,9 @@ class Adam(Optimizer):
         """(λ of the term λ θ in the gradient, the factor on θ itself)."""
         return weight_decay, 1.0
 
+    def is_divisible(self, slot: Slot) -> bool:
+        return True
+
     def _settings(self) -> dict[str, Any]:
         return {"betas": self.betas, "eps": self.eps}
 

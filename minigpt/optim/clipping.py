@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any
 
@@ -34,7 +34,7 @@ def gradient_norm(params: Iterable[Any]) -> float:
         >>> gradient_norm([a, b])
         5.0
     """
-    return _norm(_gradients(params), one_by_one)
+    return math.sqrt(_squares(_gradients(params), one_by_one))
 
 
 def clip_grad_norm(params: Iterable[Any], max_norm: float, apply: Apply = one_by_one) -> float:
@@ -66,25 +66,31 @@ def clip_grad_norm(params: Iterable[Any], max_norm: float, apply: Apply = one_by
     return clip_gradients(_gradients(params), _check(max_norm), apply)
 
 
-def clip_gradients(gradients: list[Array], max_norm: float, apply: Apply = one_by_one) -> float:
+def clip_gradients(
+    gradients: list[Array],
+    max_norm: float,
+    apply: Apply = one_by_one,
+    total: Callable[[float], float] = float,
+) -> float:
     """As :func:`clip_grad_norm`, of the gradients themselves, and nothing is checked.
 
     This is what a training loop calls at every step, where the parameters are those that its
-    optimizer was made with.
+    optimizer was made with. Where the gradient lies in pieces on several machines, ``total`` makes
+    of each one's Σ gᵢ² the sum of all.
 
     Example:
         >>> g = np.array([3.0, 4.0])
         >>> clip_gradients([g], max_norm=1.0), g
         (5.0, array([0.6, 0.8]))
     """
-    norm = _norm(gradients, apply)
+    norm = math.sqrt(total(_squares(gradients, apply)))
     if max_norm < norm < math.inf:
         apply(partial(_scale, max_norm / norm), gradients)
     return norm
 
 
-def _norm(gradients: list[Array], apply: Apply) -> float:
-    return math.sqrt(sum(apply(_sum_of_squares, gradients)))
+def _squares(gradients: list[Array], apply: Apply) -> float:
+    return sum(apply(_sum_of_squares, gradients), 0.0)
 
 
 def _sum_of_squares(gradient: Array) -> float:

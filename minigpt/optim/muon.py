@@ -150,6 +150,9 @@ class Muon(AdamW):
                 n += s  # (1 − μ) G + μ M
         return ahead
 
+    def is_divisible(self, slot: Slot) -> bool:
+        return "momentum" not in slot.arrays
+
     def _settings(self) -> dict[str, Any]:
         return {
             "momentum": self.momentum,

@@ -108,6 +108,8 @@ class Optimizer(ABC):
         slot, gradient = item
         slot.updates += 1
         data = slot.parameter.data
+        if data.size == 0:  # all its numbers are another rank's: see minigpt.optim.pieces
+            return
         theta = data.reshape(-1)
         with np.errstate(over="ignore", invalid="ignore"):  # what overflows is ∞, quietly
             self._update(slot, theta, gradient.reshape(-1), self._lr * slot.lr_scale)
@@ -119,6 +121,10 @@ class Optimizer(ABC):
     @abstractmethod
     def _update(self, slot: Slot, theta: Array, gradient: Array, lr: float) -> None:
         """One step of the equation: change ``theta`` and ``slot.arrays`` in place (all flat)."""
+
+    def is_divisible(self, slot: Slot) -> bool:
+        """Whether the equation moves each number of a parameter without looking at the others."""
+        return False
 
     def zero_grad(self) -> None:
         """Forget all gradients (``.grad = None``)."""

@@ -16,7 +16,10 @@ GROUP_KEYS = ("lr", "lr_scale", "params", "weight_decay")
 class ParameterLike(Protocol):
     """All that an optimizer knows of a parameter: its values, and the gradient of the loss."""
 
-    data: Array
+    @property
+    def data(self) -> Array:
+        """Its values, which are changed in place."""
+
     grad: Array | None
     version: int | None
 

@@ -81,5 +81,8 @@ class SGD(Optimizer):
                 np.multiply(b, lr, out=s)
             p -= s
 
+    def is_divisible(self, slot: Slot) -> bool:
+        return True
+
     def _settings(self) -> dict[str, Any]:
         return {"momentum": self.momentum, "nesterov": self.nesterov}

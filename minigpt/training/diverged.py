@@ -59,6 +59,7 @@ def diverged(
     run: Run,
     model: Any,
     loss: float,
+    norms: dict[str, float],
     learning_rate: float,
     checkpoint: Path | None,
     evaluated: str = "",
@@ -67,13 +68,13 @@ def diverged(
 
     Args:
         run: where it stands.
-        model: with the gradients of the step that cannot be taken.
+        model: that diverges.
         loss: what is not finite, or whose gradient is not.
+        norms: of the gradients of the step that cannot be taken, the worst first.
         learning_rate: of that step.
         checkpoint: the run's last.
         evaluated: the name of a metric.
     """
-    norms = gradient_norms(model)
     if evaluated:
         step = run.step
         message = f"after step {step}: {evaluated} is {loss:.4g}. "
@@ -92,16 +93,6 @@ def diverged(
         message += f"The last checkpoint is {checkpoint}. "
     message += f"Try {_advice(run, learning_rate)}."
     return TrainingDiverged(message, step, loss, norms, checkpoint)
-
-
-def gradient_norms(model: Any) -> dict[str, float]:
-    """‖∂L/∂θ‖ for each parameter θ that has a gradient, the worst first."""
-    norms = {
-        name: float(np.sqrt(np.square(parameter.grad, dtype=np.float64).sum()))
-        for name, parameter in model.named_parameters()
-        if parameter.grad is not None
-    }
-    return dict(sorted(norms.items(), key=lambda item: (math.isfinite(item[1]), -item[1])))
 
 
 def _advice(run: Run, learning_rate: float) -> str:

@@ -13,6 +13,7 @@ from minigpt.progress_bar import ProgressBar
 from minigpt.training.batches import FixedBatches, carried, token_stream
 from minigpt.training.carried_state import CarriedState
 from minigpt.training.parallel import Workers, auto_workers
+from minigpt.training.ranks import Ranks
 from minigpt.training.records import Record
 from minigpt.training.trainable import Batch, Objective, check_trainable, evaluating
 
@@ -75,6 +76,7 @@ def evaluate_splits(
     objective: Objective,
     splits: Mapping[str, FixedBatches],
     workers: Workers,
+    ranks: Ranks | None = None,
     watch: Callable[[int, int], None] = lambda batch, batches: None,
 ) -> Record:
     """The metrics of every split, ``{split}_{metric}``, with dropout off.
@@ -87,6 +89,7 @@ def evaluate_splits(
         objective: of the model.
         splits: the batches of each split.
         workers: who share a batch.
+        ranks: those that share the rows with this process.
         watch: is called with the number of each batch, and of all, before it is evaluated; what it
             raises ends the evaluation.
 
@@ -104,16 +107,20 @@ def evaluate_splits(
 
     with evaluating(objective.model):
         for split, batches in splits.items():
-            means = mean_metrics(objective, watched(batches), workers, f"{split} text")
+            means = mean_metrics(objective, watched(batches), workers, f"{split} text", ranks)
             means["perplexity"] = perplexity_of(means["loss"])
             record |= {f"{split}_{name}": value for name, value in means.items()}
     return record
 
 
 def mean_metrics(
-    objective: Objective, batches: Iterable[Batch], workers: Workers, what: str
+    objective: Objective,
+    batches: Iterable[Batch],
+    workers: Workers,
+    what: str,
+    ranks: Ranks | None = None,
 ) -> dict[str, float]:
-    """Each metric's mean over all terms of all batches.
+    """Each metric's mean over all terms of all batches, those of the other ranks' rows too.
 
     Raises:
         ValueError: there is no term; ``what`` says where.
@@ -122,8 +129,17 @@ def mean_metrics(
     for batch in batches:
         weight, metrics = workers.metrics(objective, batch)
         total += weight
-        for name, value in metrics.items():
-            sums[name] = sums.get(name, 0.0) + weight * value
+        _add(sums, {name: weight * value for name, value in metrics.items()})
+    if ranks is not None and ranks.count > 1:
+        parts, sums = ranks.gathered((total, sums)), {}
+        total = sum(weight for weight, _ in parts)
+        for _, part in parts:
+            _add(sums, part)
     if total == 0:
         raise ValueError(f"the loss of the {what} is a mean over nothing: all targets are -1")
     return {name: value / total for name, value in sums.items()}
+
+
+def _add(sums: dict[str, float], terms: Mapping[str, float]) -> None:
+    for name, value in terms.items():
+        sums[name] = sums.get(name, 0.0) + value

@@ -12,6 +12,7 @@ from minigpt.checkpoints import save_checkpoint
 from minigpt.checkpoints.archive import is_whole
 from minigpt.checkpoints.folder import RunFolder
 from minigpt.training.history import line
+from minigpt.training.ranks import Ranks
 from minigpt.training.records import Record
 from minigpt.training.run import Run
 
@@ -25,13 +26,17 @@ class RunFiles:
     is soon cleared) only warns, since the run itself is not hurt. A folder, or a history, that is
     deleted meanwhile is made again.
 
+    Where there are several ranks, the first writes, and tells the others what became of it; all
+    call the same methods, since all have a part in a snapshot.
+
     Args:
         run: whose files they are.
+        ranks: who trains together.
         take_snapshot: gives what a checkpoint of its present state holds.
     """
 
-    def __init__(self, run: Run, take_snapshot: Callable[[], Snapshot]) -> None:
-        self._run, self._take_snapshot = run, take_snapshot
+    def __init__(self, run: Run, ranks: Ranks, take_snapshot: Callable[[], Snapshot]) -> None:
+        self._run, self._take_snapshot, self._ranks = run, take_snapshot, ranks
         self._folder: RunFolder | None = None
         if run.config.checkpoint_dir is not None:
             self._folder = RunFolder(run.config.checkpoint_dir, run.config.keep_checkpoints)
@@ -46,12 +51,18 @@ class RunFiles:
         Raises:
             OSError: the folder cannot be made or written to, or another process trains in it.
         """
-        if self._folder is None:
+        if (folder := self._folder) is None:
             return False
-        self._folder.open(self._run.id, self._run.step, self._run.config.overwrite)
-        self.newest = self._folder.newest
-        self._begin_history(self._folder)
-        return is_whole(self._folder.checkpoint(self._run.step))
+
+        def begin() -> tuple[str | None, bool]:
+            folder.open(self._run.id, self._run.step, self._run.config.overwrite)
+            self._begin_history(folder)
+            newest = None if folder.newest is None else str(folder.newest)
+            return newest, is_whole(folder.checkpoint(self._run.step))
+
+        newest, is_saved = self._ranks.on_first(begin)
+        self.newest = None if newest is None else Path(newest)
+        return is_saved
 
     def append(self, kind: str, record: Record) -> None:
         """Add one line to the history file."""
@@ -71,6 +82,7 @@ class RunFiles:
         path = self._write(self._folder, self._folder.checkpoint(self._run.step), must_succeed)
         if path is not None:
             self.newest = path
+        if path is not None and self._ranks.is_first:
             try:
                 self._folder.prune()
             except OSError as error:
@@ -91,19 +103,26 @@ class RunFiles:
 
     def _write(self, folder: RunFolder, path: Path, must_succeed: bool) -> Path | None:
         try:
-            folder.make()  # somebody may have deleted it meanwhile
-            save_checkpoint(path, *self._take_snapshot())
+            snapshot = self._take_snapshot()
+            self._ranks.on_first(lambda: self._put(folder, path, snapshot))
         except (OSError, MemoryError) as error:
-            if must_succeed:
+            if must_succeed or self._ranks.has_lost_others:
                 raise
-            _warn(f"a checkpoint is missing, the run goes on ({str(error) or 'not enough memory'})")
+            if self._ranks.is_first:
+                reason = str(error) or "not enough memory"
+                _warn(f"a checkpoint is missing, the run goes on ({reason})")
             return None
-        if self._history is None or not folder.history.exists():
+        if self._ranks.is_first and (self._history is None or not folder.history.exists()):
             try:
                 self._begin_history(folder)
             except OSError as error:
                 _warn(f"the history file is not written until the next checkpoint ({error})")
         return path
+
+    @staticmethod
+    def _put(folder: RunFolder, path: Path, snapshot: Snapshot) -> None:
+        folder.make()  # somebody may have deleted it meanwhile
+        save_checkpoint(path, *snapshot)
 
     def _begin_history(self, folder: RunFolder) -> None:
         self._end_history()

@@ -8,6 +8,7 @@ from typing import Any
 
 from minigpt.training.files import RunFiles, Snapshot
 from minigpt.training.progress import Progress
+from minigpt.training.ranks import Ranks
 from minigpt.training.records import Record
 from minigpt.training.run import Run
 
@@ -17,24 +18,25 @@ class Logbook:
 
     Args:
         run: what is kept.
+        ranks: who trains together: the first shows the bar, writes, and has the callbacks.
         take_snapshot: gives what a checkpoint of its present state holds.
         tell: calls the callbacks' method of a name.
 
     Attributes:
         files: the run's files.
         progress: what is shown.
-        tell: calls the callbacks' method of a name.
     """
 
     def __init__(
         self,
         run: Run,
+        ranks: Ranks,
         take_snapshot: Callable[[], Snapshot],
         tell: Callable[[str, Any], None],
     ) -> None:
-        self.files = RunFiles(run, take_snapshot)
+        self.files = RunFiles(run, ranks, take_snapshot)
         self.progress = Progress()
-        self._run, self.tell = run, tell
+        self._run, self._tell, self._ranks = run, tell, ranks
         self._unsaved = True  # whether the run's present state is not on the disk yet
 
     @contextlib.contextmanager
@@ -46,10 +48,16 @@ class Logbook:
         """
         try:
             self._unsaved = not self.files.open()
-            with self.progress.shown(self._run):
+            with self.progress.shown(self._run, self._ranks.is_first):
                 yield
         finally:
             self.files.close()
+
+    def tell(self, hook: str, what: Any) -> None:
+        """Call the callbacks' method of a name, on the first rank."""
+        if self._ranks.is_first:
+            with self._ranks.by_itself(f"a callback's {hook}"):
+                self._tell(hook, what)
 
     def step(
         self, loss: float, learning_rate: float, grad_norm: float, tokens: int, seconds: float

@@ -24,14 +24,14 @@ class Progress:
         self._step: tuple[str, ...] = ()  # what is said of the last step
 
     @contextlib.contextmanager
-    def shown(self, run: Run) -> Iterator[None]:
-        """Show the bar, from the step where the run is."""
+    def shown(self, run: Run, here: bool = True) -> Iterator[None]:
+        """Show the bar, from the step where the run is, unless it is shown elsewhere."""
         with ProgressBar(
             run.total_steps,
             unit="step",
             initial=run.step,
             with_rate=False,
-            shown=run.config.progress,
+            shown=run.config.progress and here,
         ) as self._bar:
             if available_cores() > 1 and not can_be_controlled():
                 self._bar.note(

@@ -13,6 +13,7 @@ from minigpt.training.batches import Batches
 from minigpt.training.config import LARGEST, TrainerConfig, check_level
 from minigpt.training.history import History
 from minigpt.training.parallel import auto_workers
+from minigpt.training.ranks import Ranks
 from minigpt.training.records import Record
 
 
@@ -110,14 +111,16 @@ class Run:
         return at_interval or self.step >= self.total_steps
 
 
-def resolved(config: TrainerConfig, model: Any) -> tuple[TrainerConfig, int | None]:
+def resolved(
+    config: TrainerConfig, model: Any, ranks: Ranks | None = None
+) -> tuple[TrainerConfig, int | None]:
     """The configuration with "auto" made a number, and the length of the sequences.
 
     Raises:
         ValueError: they are longer than the model's context.
     """
     if config.workers == "auto":
-        config = replace(config, workers=auto_workers(config.batch_size))
+        config = replace(config, workers=auto_workers(config.batch_size, ranks))
     context = getattr(getattr(model, "config", None), "block_size", None)
     block_size = config.block_size or context
     if context is not None and block_size > context:

@@ -30,13 +30,13 @@ _OPTIMIZER, _BATCHES, _HISTORY = "optimizer/", "batches/", "history/"
 def take_snapshot(
     run: Run,
     model: Any,
-    optimizer: Optimizer,
-    batches: Batches,
+    optimizer: Mapping[str, Any],
+    batches: Mapping[str, Any],
     splits: Mapping[str, FixedBatches],
     texts: Mapping[str, Any],
     tokenizer: Any,
 ) -> tuple[dict[str, Array], dict[str, Any]]:
-    """The arrays and the metadata of a run's checkpoint."""
+    """The arrays and the metadata of a run's checkpoint, from the state of its parts."""
     arrays = {PREFIX + name: array for name, array in model.state_dict().items()}
     columns, history = run.history.to_arrays()
     arrays |= {_HISTORY + name: array for name, array in columns.items()}
@@ -48,8 +48,8 @@ def take_snapshot(
         "run": run.id,
         "best": run.best.to_dict(),
         "model": describe_model(model),
-        "optimizer": _split(optimizer.state_dict(), _OPTIMIZER, arrays),
-        "batches": _split(batches.state_dict(), _BATCHES, arrays),
+        "optimizer": _split(optimizer, _OPTIMIZER, arrays),
+        "batches": _split(batches, _BATCHES, arrays),
         "evaluation_batches": {name: fixed.start for name, fixed in splits.items()},
         "texts": dict(texts),
         "config": run.config.to_dict(),

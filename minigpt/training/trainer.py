@@ -13,19 +13,20 @@ from typing import Any
 from minigpt.autograd import Array
 from minigpt.checkpoints import save_checkpoint
 from minigpt.memory import keep_freed_memory
-from minigpt.optim.clipping import clip_gradients
-from minigpt.optim.sharing import one_by_one
 from minigpt.progress_bar import say
 from minigpt.training.batches import evaluation_batches, fingerprint, training_batches
 from minigpt.training.callbacks import Callbacks
 from minigpt.training.config import TrainerConfig
+from minigpt.training.descent import Descent
+from minigpt.training.distributed import ZeRO, what_must_agree
 from minigpt.training.diverged import TrainingDiverged, diverged
 from minigpt.training.evaluation import evaluate_splits
 from minigpt.training.history import History
 from minigpt.training.interrupt import Interrupt, how_to_go_on
 from minigpt.training.logbook import Logbook
-from minigpt.training.optimization import learning_rate_of, make_optimizer, worth_sharing
+from minigpt.training.optimization import learning_rate_of, make_optimizer
 from minigpt.training.parallel import Workers
+from minigpt.training.ranks import Ranks, known_to_all
 from minigpt.training.resuming import resume
 from minigpt.training.run import Best, begin, resolved
 from minigpt.training.snapshot import take_snapshot
@@ -52,6 +53,10 @@ class Trainer:
     From the first Trainer on, the process keeps the memory that it frees, where the C library
     allows it (:func:`minigpt.memory.keep_freed_memory`): a step is quicker for it.
 
+    Under ``mpiexec -n 4``, say, the four processes train one model together: each works on some
+    rows of every batch (see :mod:`minigpt.training.distributed`). All of them must call the same
+    methods, and see the same files; the first writes, prints, and has the callbacks.
+
     Args:
         model: changed in place.
         train_tokens: the text as a 1-D array of token ids (it may be memory-mapped), or an object
@@ -63,6 +68,7 @@ class Trainer:
 
     Attributes:
         run: where the run stands: its step, its time, what it has seen.
+        ranks: the processes that train together; one, where nothing started several.
 
     Raises:
         ValueError, TypeError: arguments that do not fit, or not each other.
@@ -90,25 +96,26 @@ class Trainer:
     ) -> None:
         keep_freed_memory()
         config = checked_parts(model, train_tokens, val_tokens, config, tokenizer)
-        config, block_size = resolved(config, model)
+        self.ranks = ranks = Ranks.of_this_job()
+        config, block_size = resolved(config, model, ranks)
         self.model, self.tokenizer = model, tokenizer
         self.batches = training_batches(train_tokens, config, block_size, model)
         self.splits = evaluation_batches(train_tokens, val_tokens, config, block_size, model)
         self.texts = {"train": fingerprint(train_tokens), "val": fingerprint(val_tokens)}
         self.optimizer = make_optimizer(config, model)
-        self.parameters = [p for p in model.parameters() if p.requires_grad]
-        self.workers = Workers(int(config.workers))
+        self.workers = Workers(int(config.workers), ranks.rank, ranks.count)
         self.run = begin(config, self.batches)
         self.config = self.run.config
 
         self._objective = Objective(model)
         self._learning_rate = learning_rate_of(self.config, self.run.total_steps)
-        self._apply = self.workers.apply if worth_sharing(self.optimizer) else one_by_one
-        tell = Callbacks(callbacks).call
-        self._log = Logbook(self.run, self._snapshot, lambda hook, what: tell(hook, self, what))
+        clip = self.config.grad_clip
+        self._descent = Descent(self._objective, self.optimizer, self.workers, clip)
+        self.parameters = self._descent.parameters
+        call = Callbacks(callbacks).call
+        self._log = Logbook(self.run, ranks, self._snapshot, lambda hook, x: call(hook, self, x))
         self._interrupt = Interrupt()
         self._stopping = False
-        self._torn = False  # while the parameters are being moved
 
     # ── the loop ──────────────────────────────────────────────────────────────────────────────
 
@@ -125,14 +132,15 @@ class Trainer:
             OSError: another process trains in the run's folder; or the first or the last
                 checkpoint could not be written.
         """
-        self._stopping = False
+        self._stopping = self._descent.asked_to_stop = False
         try:
-            with self.workers, self._interrupt, self._log.open():
+            with self._all_ranks(), self.workers, self._interrupt, self._log.open():
                 self._loop()
         finally:
             self.model.eval()
-        if self._interrupt.requested and not self.finished:
-            say(how_to_go_on(self.run, self._interrupt.by))
+        if self._ending and not (self.finished or self._stopping) and self.ranks.is_first:
+            by = self._interrupt.by if self._interrupt.requested else "a signal to another rank"
+            say(how_to_go_on(self.run, by))
         return self.history
 
     def _loop(self) -> None:
@@ -144,7 +152,7 @@ class Trainer:
                     break
                 self.train_step()
         except KeyboardInterrupt:  # raised by a callback, say: Ctrl-C itself only makes a request
-            if self._interrupt.requested or self._torn:
+            if self._interrupt.requested or self._descent.torn or self.ranks.count > 1:
                 raise
             self._interrupt.requested = True
             self._log.save_if_due(ending=True)
@@ -162,44 +170,20 @@ class Trainer:
         if not getattr(self.model, "training", False):
             self.model.train()
 
-        with self._taken_back_if_it_fails():
+        with self._all_ranks(), self._descent.taken_back_if_it_fails(self.batches):
             batches = [self.batches.next_batch() for _ in range(config.gradient_accumulation)]
-            seed = (config.seed, self.step)
-            loss, gradients = self.workers.gradients(self._objective, batches, seed)
-            for parameter in self.parameters:
-                parameter.grad = gradients.get(parameter)
-            found = [p.grad for p in self.parameters if p.grad is not None]
-            norm = clip_gradients(found, config.grad_clip or math.inf, self._apply)
+            loss, norm = self._descent.gradient(batches, seed=(config.seed, self.step))
             if not (math.isfinite(loss) and math.isfinite(norm)):
                 raise self._diverged(loss)
             self._log.tell("on_gradients", norm)
-        with self._parameters_in_motion():
+        with self._all_ranks(), self._descent.parameters_in_motion():
             learning_rate = self.optimizer.lr = self._learning_rate(self.step)
-            self.optimizer.step(self._apply)
-            self.optimizer.zero_grad()
+            self._descent.move()
             self.run.step += 1
 
         tokens = sum(batch[0].size for batch in batches)
         self._log.step(loss, learning_rate, norm, tokens, time.perf_counter() - started)
         return loss
-
-    @contextlib.contextmanager
-    def _taken_back_if_it_fails(self) -> Iterator[None]:
-        """After an error inside, the batches are where they were, and there are no gradients."""
-        position = self.batches.state_dict()
-        try:
-            yield
-        except BaseException:
-            self.batches.load_state_dict(position)
-            self.optimizer.zero_grad()
-            raise
-
-    @contextlib.contextmanager
-    def _parameters_in_motion(self) -> Iterator[None]:
-        """After an error inside, the parameters are torn: such a state is never saved."""
-        self._torn = True
-        yield
-        self._torn = False
 
     # ── looking at it ─────────────────────────────────────────────────────────────────────────
 
@@ -209,7 +193,8 @@ class Trainer:
         ``train_loss``, ``val_loss``, ``train_accuracy``, …; and as ``loss``, ``perplexity``, …
         those of the validation text, or of the training text where there is no other.
         """
-        record = evaluate_splits(self._objective, self.splits, self.workers)
+        with self._all_ranks():
+            record = evaluate_splits(self._objective, self.splits, self.workers, self.ranks)
         split = "val_" if "val" in self.splits else "train_"
         ours = {k.removeprefix(split): v for k, v in record.items() if k.startswith(split)}
         return {**ours, **record}
@@ -219,7 +204,8 @@ class Trainer:
             return
         started = time.perf_counter()
         try:
-            metrics = evaluate_splits(self._objective, self.splits, self.workers, self._watch)
+            parts = self._objective, self.splits, self.workers, self.ranks
+            metrics = evaluate_splits(*parts, self._watch)
         except _CutShort:
             return  # the resumed run begins with it
         for name in (f"{split}_loss" for split in self.splits):
@@ -229,16 +215,18 @@ class Trainer:
 
     def _watch(self, batch: int, batches: int) -> None:
         """Between two batches of an evaluation."""
-        if self._interrupt.requested:
+        if self.ranks.any(self._interrupt.requested):
+            self._descent.asked_to_stop = True
             raise _CutShort
         self._log.progress.evaluating(batch, batches)
 
     def _diverged(self, loss: float, evaluated: str = "") -> TrainingDiverged:
         rate = self._learning_rate(max(0, self.step - 1) if evaluated else self.step)
-        return diverged(self.run, self.model, loss, rate, self.newest_checkpoint, evaluated)
+        found = loss, self._descent.gradient_norms(), rate, self.newest_checkpoint, evaluated
+        return known_to_all(diverged(self.run, self.model, *found))
 
     def stop(self) -> None:
-        """End :meth:`fit` after the current step; for callbacks."""
+        """End :meth:`fit` after the current step, or with several ranks the next; for callbacks."""
         self._stopping = True
 
     def print(self, *values: object) -> None:
@@ -282,7 +270,12 @@ class Trainer:
 
     @property
     def _ending(self) -> bool:
-        return self.finished or self._stopping or self._interrupt.requested
+        """The same on all ranks, which learn of a request to one of them by the next step."""
+        own = self.ranks.count == 1 and self._asked_to_stop()
+        return self.finished or self._descent.asked_to_stop or own
+
+    def _asked_to_stop(self) -> bool:
+        return self._stopping or self._interrupt.requested
 
     def __getattr__(self, name: str) -> Any:
         way = _ELSEWHERE.get(name)
@@ -298,11 +291,25 @@ class Trainer:
             OSError: it could not be written.
             ValueError: ``path`` does not end in ``.npz``.
         """
-        save_checkpoint(path, *self._snapshot())
+        with self._all_ranks():
+            snapshot = self._snapshot()
+            self.ranks.on_first(lambda: save_checkpoint(path, *snapshot))
 
     def _snapshot(self) -> tuple[dict[str, Array], dict[str, Any]]:
-        parts = self.optimizer, self.batches, self.splits, self.texts, self.tokenizer
-        return take_snapshot(self.run, self.model, *parts)
+        with self.ranks.together():
+            optimizer = self._descent.optimizer_state()
+            batches = self._descent.batches_state(self.batches.state_dict())
+            parts = optimizer, batches, self.splits, self.texts, self.tokenizer
+            return take_snapshot(self.run, self.model, *parts) if self.ranks.is_first else ({}, {})
+
+    @contextlib.contextmanager
+    def _all_ranks(self) -> Iterator[None]:
+        """Work of all ranks, where there are several; they first make sure that it is the same."""
+        with self.ranks.together():
+            if self.ranks.count > 1 and not isinstance(self._descent, ZeRO):
+                self.ranks.agree(what_must_agree(self.run, self.model, self.batches, self.texts))
+                self._descent = ZeRO(self._descent, self.ranks, self._asked_to_stop)
+            yield
 
     @classmethod
     def resume(
