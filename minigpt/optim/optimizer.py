@@ -123,7 +123,7 @@ class Optimizer(ABC):
         """One step of the equation: change ``theta`` and ``slot.arrays`` in place (all flat)."""
 
     def is_divisible(self, slot: Slot) -> bool:
-        """Whether the equation moves each number of a parameter without looking at the others."""
+        """Whether the equation moves each number of ``slot`` without looking at the others."""
         return False
 
     def zero_grad(self) -> None:
