@@ -14,7 +14,6 @@ import os
 import re
 import sys
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
@@ -22,6 +21,7 @@ import numpy as np
 
 from minigpt import checks
 from minigpt.atomic import replacing
+from minigpt.atomic_folder import replacing_files
 
 FILES = ("train.jsonl", "test.jsonl")
 T = TypeVar("T")
@@ -147,10 +147,9 @@ def run_command(
 
 def write_parts(folder: Path, parts: tuple[list[Any], list[Any]]) -> None:
     """Both files as UTF-8, one JSON object a line with the fields of a case; both or neither."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with ExitStack() as files:
+    with replacing_files(folder, last=FILES[0]) as new:
         for name, cases in zip(FILES, parts, strict=True):
-            file = files.enter_context(replacing(folder / name))
-            for case in cases:
-                line = json.dumps(dataclasses.asdict(case), ensure_ascii=False)
-                file.write(line.encode("utf-8") + b"\n")
+            with replacing(new / name) as file:
+                for case in cases:
+                    line = json.dumps(dataclasses.asdict(case), ensure_ascii=False)
+                    file.write(line.encode("utf-8") + b"\n")

@@ -17,12 +17,12 @@ import sys
 import warnings
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack
 from itertools import chain
 from pathlib import Path
 from typing import Any, NoReturn
 
 from minigpt import checks
+from minigpt.atomic_folder import replacing_files
 from minigpt.datasets import corpora, iter_text, split_point, token_writer
 from minigpt.interop import pretrained_folder
 from minigpt.models.published_tokenizer import load_tokenizer
@@ -210,11 +210,12 @@ def prepare(arguments: argparse.Namespace) -> str:
     cut = split_point(counted[0], arguments.val_fraction)  # characters of the training part
 
     output: Path = arguments.output
-    output.mkdir(parents=True, exist_ok=True)
     again = [0]
-    with ExitStack() as files:  # both files appear when all is well, or neither
-        train = files.enter_context(token_writer(output / FILES[0], tokenizer.vocab_size))
-        val = files.enter_context(token_writer(output / FILES[1], tokenizer.vocab_size))
+    with (
+        replacing_files(output, last=FILES[2]) as new,  # all three appear when all is well, or none
+        token_writer(new / FILES[0], tokenizer.vocab_size) as train,
+        token_writer(new / FILES[1], tokenizer.vocab_size) as val,
+    ):
         text = pieces("encoding", counted[0], again)
         rest: list[str] = []  # what the piece across the cut leaves for the validation part
         special = SPECIAL[arguments.special]
@@ -224,7 +225,7 @@ def prepare(arguments: argparse.Namespace) -> str:
             val.write(ids)
         if again != counted:
             raise ValueError(f"{arguments.text} changed while it was read: run this again")
-        tokenizer.save(output / FILES[2])
+        tokenizer.save(new / FILES[2])
     return (
         f"{tokens(train.count, 'training')}, {tokens(val.count, 'validation')}, "
         f"{tokenizer.vocab_size:,} in the vocabulary: {output}"

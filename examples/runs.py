@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import shlex
+import sys
 from collections.abc import Container
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from minigpt.nn import (
     unfreeze,
 )
 from minigpt.nn.lora import ATTENTION
+from minigpt.progress_bar import say
 
 
 def new_gpt(args: Any, vocab_size: int, dropout: float = 0.0) -> mg.GPT:
@@ -165,9 +167,15 @@ def train_to_the_end(trainer: mg.Trainer, resume: str | None = None) -> mg.Histo
         trainer: what trains.
         resume: the command that goes on, where there is one.
     """
-    history = trainer.fit()
+    ways = [f"go on with: {resume}"] if resume else []
+    try:
+        history = trainer.fit()
+    except SystemExit:  # the system asked the script to end
+        if ways and not trainer.finished:
+            say(f"{Path(sys.argv[0]).name}: {ways[0]}")
+        raise
     if not trainer.finished:
-        raise KeyboardInterrupt(*([f"go on with: {resume}"] if resume else []))
+        raise KeyboardInterrupt(*ways)
     return history
 
 

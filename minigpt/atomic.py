@@ -15,6 +15,15 @@ from typing import IO
 from minigpt.file_lock import hold
 
 _TEMPORARY = re.compile(r"^\..+\.[0-9a-f]{8}\.minigpt-tmp$")
+_MENDS = {
+    "ENOSPC": "make room on that disk, or name another folder",
+    "EDQUOT": "make room within the quota, or name another folder",
+    "EIO": "the disk may be damaged, name another folder",
+    "EMFILE": "close some files, or allow more with ulimit -n",
+    "ENFILE": "the whole system has too many files open, close some",
+    "EFBIG": "the file system takes no larger file, name another folder",
+}
+_OTHER_MEND = "name another folder, that you may write to"
 _LONG_AGO = 3600.0  # seconds after which a file is abandoned where locks cannot tell
 
 
@@ -29,7 +38,7 @@ def replacing(path: Path) -> Iterator[IO[bytes]]:
 
     Raises:
         OSError: the file could not be written (folder missing or read-only, disk full, …), as the
-            subclass that fits, naming ``path``.
+            subclass that fits, naming ``path`` and what to do.
     """
     if not path.parent.is_dir():
         raise FileNotFoundError(
@@ -49,16 +58,23 @@ def replacing(path: Path) -> Iterator[IO[bytes]]:
                     os.replace(temporary, path)  # while it is held
             if os.name == "nt":
                 os.replace(temporary, path)  # Windows does not rename an open file
-            _sync_folder(path.parent)
+            sync_folder(path.parent)
         except BaseException:
             with contextlib.suppress(OSError):
                 temporary.unlink()
             raise
     except OSError as error:
-        if error.filename is not None:  # it says itself which file it is about
-            raise
-        reason = f"could not write it ({error.strerror or error}), what was there is kept"
-        raise OSError(error.errno or 0, reason, str(path)) from error
+        named = error.filename if isinstance(error.filename, str) else ""
+        if error.errno is None or (named and not _TEMPORARY.match(Path(named).name)):
+            raise  # it is about another file, which it names, or about what was to be written
+        raise not_written(path, error) from error
+
+
+def not_written(path: Path, error: OSError, kept: str = "what was there is kept") -> OSError:
+    """The error to raise where ``path`` could not be written: which file, why, and the mend."""
+    mend = _MENDS.get(errno.errorcode.get(error.errno or 0, ""), _OTHER_MEND)
+    reason = f"could not write it ({error.strerror or error}), {kept}: {mend}"
+    return OSError(error.errno or 0, reason, str(path))
 
 
 def _new_temporary(path: Path) -> tuple[IO[bytes], Path]:
@@ -92,7 +108,7 @@ def _remove_if_abandoned(path: Path) -> None:
         path.unlink()
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
     """Force the new name itself onto the disk, on systems where a folder can be opened."""
     try:
         descriptor = os.open(folder, os.O_RDONLY)

@@ -10,6 +10,7 @@ claims about itself is checked against its real size before memory is taken.
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import json
 import os
@@ -27,6 +28,7 @@ from minigpt.autograd import Array
 from minigpt.json_files import parse_json
 
 METADATA = "__metadata__"
+TOO_MANY_OPEN = {errno.EMFILE, errno.ENFILE}
 KINDS = "biufc"  # dtypes that are plain numbers: booleans, integers, floats, complex numbers
 
 _SEAL = b"minigpt sha256 "
@@ -115,11 +117,19 @@ def read_metadata(path: Path) -> dict[str, Any]:
 
 
 def is_whole(path: Path) -> bool:
-    """Whether the file is there, sealed, and the seal unbroken."""
+    """Whether the file is there, sealed, and the seal unbroken.
+
+    Raises:
+        OSError: no file at all can be opened now, which says nothing about this one.
+    """
     try:
         with _checked(path, seal=True):
             return True
-    except (CheckpointError, OSError):
+    except CheckpointError:
+        return False
+    except OSError as error:
+        if error.errno in TOO_MANY_OPEN:
+            raise
         return False
 
 

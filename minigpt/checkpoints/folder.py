@@ -17,7 +17,7 @@ import warnings
 from pathlib import Path
 
 from minigpt import checks
-from minigpt.checkpoints.archive import CheckpointError, is_whole, read_metadata
+from minigpt.checkpoints.archive import TOO_MANY_OPEN, CheckpointError, is_whole, read_metadata
 from minigpt.checkpoints.lock import FolderLock
 
 BEST = "best.npz"
@@ -193,7 +193,11 @@ def _run_of(path: Path) -> str | None:
     """The id of the run that a checkpoint is of; None where it is not a whole one."""
     try:
         return str(read_metadata(path).get("run"))
-    except (CheckpointError, OSError):
+    except CheckpointError:
+        return None
+    except OSError as error:
+        if error.errno in TOO_MANY_OPEN:  # else it would be set aside as another run's
+            raise
         return None
 
 

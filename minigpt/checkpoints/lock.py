@@ -9,6 +9,7 @@ import platform
 from pathlib import Path
 from typing import IO
 
+from minigpt.atomic import not_written
 from minigpt.file_lock import hold
 
 LOCK = "run.lock"
@@ -33,7 +34,10 @@ class FolderLock:
             OSError: the folder cannot be written to.
         """
         while True:
-            file = open(self._path, "a+b")  # noqa: SIM115
+            try:
+                file = open(self._path, "a+b")  # noqa: SIM115
+            except OSError as error:
+                raise not_written(self._path, error) from error
             if hold(file) is False:
                 with file:
                     file.seek(0)
@@ -48,9 +52,12 @@ class FolderLock:
                 break
             file.close()  # its last holder removed it, between the two lines above
         self._file = file
-        file.truncate(0)
-        file.write(f"process {os.getpid()} on {platform.node()}\n".encode())
-        file.flush()
+        try:
+            file.truncate(0)
+            file.write(f"process {os.getpid()} on {platform.node()}\n".encode())
+            file.flush()
+        except OSError as error:
+            raise not_written(self._path, error) from error
 
     def release(self) -> None:
         """Let go of the folder."""
@@ -63,7 +70,8 @@ class FolderLock:
                 file.close()  # Windows does not remove an open file
             if is_there:
                 self._path.unlink()
-        file.close()
+        with contextlib.suppress(OSError):  # the disk is full, and what it should say is lost
+            file.close()
 
     def _is_there(self, file: IO[bytes]) -> bool:
         """Whether the open file is the one of that name, and not one that was removed."""

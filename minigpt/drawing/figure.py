@@ -12,10 +12,10 @@ import importlib
 import io
 import os
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from minigpt import checks
+from minigpt.atomic import replacing
 from minigpt.drawing.fonts import Lettering
 from minigpt.drawing.theme import DARK, LIGHT, Theme, theme_of
 
@@ -68,13 +68,21 @@ def _picture(figure_class: Any) -> Any:
         """A figure that shows itself in a notebook."""
 
         def savefig(self, fname: Any, **options: Any) -> None:
-            """As matplotlib's, at 150 pixels an inch unless told otherwise, and repeatable."""
+            """As matplotlib's, at 150 pixels an inch unless told otherwise, and repeatable.
+
+            A file is written whole, or after an error stays what it was.
+            """
             import matplotlib
 
             if isinstance(fname, (str, os.PathLike)):
-                checks.path("fname", fname)
-            suffix = Path(fname).suffix if isinstance(fname, (str, os.PathLike)) else ""
-            kind = (options.get("format") or suffix.lstrip(".") or "png").lower()
+                path, drawn = checks.path("fname", fname), io.BytesIO()
+                if not path.suffix:
+                    path = path.with_name(f"{path.name}.{options.get('format') or 'png'}")
+                self.savefig(drawn, **{"format": path.suffix[1:], **options})
+                with replacing(path) as file:
+                    file.write(drawn.getvalue())
+                return
+            kind = (options.get("format") or "png").lower()
             dated = {"svg": "Date", "pdf": "CreationDate", "ps": "CreationDate"}.get(kind)
             if dated:
                 options["metadata"] = {dated: None, **(options.get("metadata") or {})}

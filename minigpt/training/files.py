@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Any
 
+from minigpt.atomic import not_written
 from minigpt.autograd import Array
 from minigpt.checkpoints import save_checkpoint
 from minigpt.checkpoints.archive import is_whole
@@ -127,7 +128,10 @@ class RunFiles:
     def _begin_history(self, folder: RunFolder) -> None:
         self._end_history()
         self._run.history.write(folder.history)
-        self._history = open(folder.history, "a", encoding="utf-8", newline="\n")  # noqa: SIM115
+        try:
+            self._history = open(folder.history, "a", encoding="utf-8", newline="\n")  # noqa: SIM115
+        except OSError as error:
+            raise not_written(folder.history, error) from error
 
     def _end_history(self) -> None:
         if self._history is not None:

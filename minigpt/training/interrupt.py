@@ -19,22 +19,29 @@ _SIGNALS = [
 class Interrupt:
     """While it is entered, a signal to stop sets a flag in place of tearing the program from work.
 
-    A second one raises KeyboardInterrupt at once. Outside the main thread, where Python does not
-    let signals be handled, where they are ignored (as in the background jobs of a shell, or under
-    nohup), and where the program has a handler of its own for SIGTERM or SIGHUP, nothing changes.
+    Ctrl-C ends the training; SIGTERM and SIGHUP, which without a handler end the process, still
+    do so, only later. A second Ctrl-C raises KeyboardInterrupt at once. The others may come more
+    than once, as a terminal that is closed sends two: whoever cannot wait has SIGKILL.
+
+    Outside the main thread, where Python does not let signals be handled, where they are ignored
+    (as in the background jobs of a shell, or under nohup), and where the program has a handler of
+    its own for SIGTERM or SIGHUP, nothing changes.
 
     Attributes:
         requested: whether somebody asked to stop.
         by: how: "Ctrl-C", or the signal's name.
+        ends_process: whether the process should end, and not only the training.
+        exit_code: what it should end with, as a shell tells signals: 128 + their number.
     """
 
     def __init__(self) -> None:
         self.requested = False
         self.by = "Ctrl-C"
+        self.ends_process, self.exit_code = False, 128 + signal.SIGTERM
         self._previous: dict[int, Any] = {}
 
     def __enter__(self) -> Interrupt:
-        self.requested = False
+        self.requested = self.ends_process = False
         if threading.current_thread() is threading.main_thread():
             for number in _SIGNALS:
                 previous = signal.getsignal(number)
@@ -55,16 +62,22 @@ class Interrupt:
             signal.signal(*self._previous.popitem())
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
-        if self.requested:
+        if number != signal.SIGINT:
+            self.by = signal.Signals(number).name
+            self.ends_process, self.exit_code = True, 128 + number
+        elif self.requested:
             raise KeyboardInterrupt
+        else:
+            self.by = "Ctrl-C"
         self.requested = True
-        self.by = "Ctrl-C" if number == signal.SIGINT else signal.Signals(number).name
 
 
-def how_to_go_on(run: Run, stopped_by: str) -> str:
+def how_to_go_on(run: Run, stopped_by: str, ends_process: bool) -> str:
     """One line for whoever stopped a run."""
     stopped = f"stopped by {stopped_by} after step {run.step} of {run.total_steps}"
     if run.config.checkpoint_dir is None:
+        if ends_process:
+            return f"{stopped}: nothing of it is kept, a run with a checkpoint_dir can go on"
         return f"{stopped}: trainer.fit() goes on, trainer.save(path) keeps it for later"
     folder = os.fspath(run.config.checkpoint_dir)
     return f"{stopped}: Trainer.resume({folder!r}, train_tokens, val_tokens).fit() goes on"

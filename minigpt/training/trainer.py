@@ -123,24 +123,29 @@ class Trainer:
         """Train to the end of the run, and return what was seen.
 
         The end is the last step; or ``early_stopping_patience`` evaluations without a lower
-        validation loss; or :meth:`stop`; or Ctrl-C, SIGTERM or SIGHUP, after which the current step
-        is finished and a checkpoint saved. A second one raises KeyboardInterrupt at once.
-        Afterwards the model is in evaluation mode.
+        validation loss; or :meth:`stop`; or Ctrl-C, after which the current step is finished and a
+        checkpoint saved. A second Ctrl-C raises KeyboardInterrupt at once. Afterwards the model is
+        in evaluation mode.
 
         Raises:
             TrainingDiverged: a loss or a gradient is not finite.
             OSError: another process trains in the run's folder; or the first or the last
                 checkpoint could not be written.
+            SystemExit: the system asked the process to end, by SIGTERM or SIGHUP: as after Ctrl-C
+                the step is finished and a checkpoint saved. The exit code is 128 + the signal.
         """
         self._stopping = self._descent.asked_to_stop = False
         try:
             with self._all_ranks(), self.workers, self._interrupt, self._log.open():
                 self._loop()
+                ends_process = self.ranks.any(self._interrupt.ends_process)
         finally:
             self.model.eval()
         if self._ending and not (self.finished or self._stopping) and self.ranks.is_first:
             by = self._interrupt.by if self._interrupt.requested else "a signal to another rank"
-            say(how_to_go_on(self.run, by))
+            say(how_to_go_on(self.run, by, ends_process))
+        if ends_process or self._interrupt.ends_process:  # or by now
+            raise SystemExit(self._interrupt.exit_code)
         return self.history
 
     def _loop(self) -> None:

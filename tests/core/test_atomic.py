@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
 import sys
@@ -12,6 +13,7 @@ import pytest
 
 from minigpt import atomic
 from minigpt.atomic import replacing
+from minigpt.datasets.errors import TextError
 
 ROOT = Path(__file__).parents[2]
 
@@ -74,6 +76,28 @@ def test_what_this_process_is_writing_stays(tmp_path: Path) -> None:
         write(tmp_path / "b.bin")
         file.write(b"first")
     assert (tmp_path / "a.bin").read_bytes() == b"first"
+
+
+def test_an_error_names_the_file_that_was_meant_and_a_mend(tmp_path: Path, monkeypatch) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "replace", lambda *_: os.open(tmp_path / "no" / "such", os.O_RDONLY))
+        with pytest.raises(FileNotFoundError, match="such"):  # of another file: as it came
+            write(tmp_path / "a.bin")
+    full = OSError(errno.ENOSPC, "No space left on device")
+    monkeypatch.setattr(os, "fsync", lambda _: (_ for _ in ()).throw(full))
+    with pytest.raises(
+        OSError, match=r"is kept: make room on that disk, or name another"
+    ) as caught:
+        write(tmp_path / "a.bin")
+    assert (caught.value.errno, caught.value.filename) == (28, str(tmp_path / "a.bin"))
+    assert not names(tmp_path)
+
+
+def test_an_error_of_what_is_written_stays_what_it_is(tmp_path: Path) -> None:
+    error = TextError("latin.txt is not UTF-8")
+    with pytest.raises(TextError) as caught, replacing(tmp_path / "a.bin"):
+        raise error
+    assert caught.value is error
 
 
 def test_other_files_stay(tmp_path: Path) -> None:

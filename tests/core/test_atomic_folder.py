@@ -38,9 +38,16 @@ def test_new_files_and_nothing_that_contradicts_them(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("failing", ["os.fsync", "os.replace"])
-@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), KeyboardInterrupt()])
+@pytest.mark.parametrize(
+    ("error", "done"),
+    [
+        (OSError(28, "No space left on device"), False),
+        (KeyboardInterrupt(), False),
+        (KeyboardInterrupt(), True),  # Ctrl-C right after the system has done it
+    ],
+)
 def test_after_an_error_the_folder_is_what_it_was(
-    folder: Path, monkeypatch: pytest.MonkeyPatch, failing: str, error: BaseException
+    folder: Path, monkeypatch: pytest.MonkeyPatch, failing: str, error: BaseException, done: bool
 ) -> None:
     before, real = content(folder), getattr(os, failing.split(".")[1])
     for call in range(100):  # the first time, the second time …
@@ -49,6 +56,8 @@ def test_after_an_error_the_folder_is_what_it_was(
         def fail(*arguments: Any, left: list[int] = left) -> Any:
             left[0] -= 1
             if left[0] == -1:
+                if done:
+                    real(*arguments)
                 raise error
             return real(*arguments)
 
@@ -86,3 +95,38 @@ def test_a_folder_is_made_and_after_an_error_taken_away(tmp_path: Path) -> None:
     with pytest.raises(ZeroDivisionError), replacing_files(tmp_path / "b", last="a.json"):
         raise ZeroDivisionError
     assert not (tmp_path / "b").exists()
+
+
+def test_old_files_that_cannot_be_put_back_are_kept_until_there_are_new_ones(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A disk that fails for good while the last file takes its place, and is well again later."""
+    before, real = content(folder), os.replace
+
+    def fail(source: Any, target: Any) -> None:
+        if Path(target).parent == folder:  # neither the new ones, nor the old ones again
+            raise OSError(5, "Input/output error", str(source))
+        real(source, target)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "replace", fail)
+        with pytest.raises(
+            OSError, match=r"what was there is in .*/old: the disk may be"
+        ) as caught:
+            write(folder)
+    (aside,) = folder.glob(".saving.*/old")
+    assert str(aside) in str(caught.value)
+    assert {**content(aside), "other": "old other"} == before
+    with replacing_files(folder, last="c.json") as new:  # it is not in the place of those
+        (new / "c.json").write_text("new c.json")
+    assert aside.exists()
+    write(folder)
+    assert not list(folder.glob(".*"))
+
+
+def test_a_save_beside_another_of_the_same_process(folder: Path) -> None:
+    with replacing_files(folder, last="c.json") as other:
+        write(folder)
+        (other / "c.json").write_text("new c.json")
+    assert content(folder)["c.json"] == "new c.json"
+    assert not list(folder.glob(".*"))

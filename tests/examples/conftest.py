@@ -47,13 +47,13 @@ def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> 
     return run
 
 
-def press_ctrl_c(monkeypatch: pytest.MonkeyPatch, step: int) -> None:
-    """As if Ctrl-C were pressed while the trainer takes that step."""
+def press_ctrl_c(monkeypatch: pytest.MonkeyPatch, step: int, number: int = signal.SIGINT) -> None:
+    """As if Ctrl-C were pressed, or another signal came, while the trainer takes that step."""
     original = mg.Trainer.train_step
 
     def train_step(self: mg.Trainer) -> float:
         if self.step + 1 == step:
-            signal.raise_signal(signal.SIGINT)
+            signal.raise_signal(number)
         return original(self)
 
     monkeypatch.setattr(mg.Trainer, "train_step", train_step)

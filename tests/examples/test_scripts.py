@@ -6,6 +6,7 @@ import doctest
 import importlib
 import os
 import re
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -328,6 +329,16 @@ def test_ctrl_c_while_the_others_train(run, tiny, monkeypatch, script, arguments
     last = err.splitlines()[-1].replace(os.sep, "/")
     assert last.startswith(f"{script}.py: go on with: python examples/train.py --resume --data ")
     assert last.endswith(f"--output {output}")
+
+
+def test_a_request_of_the_system_prints_it_too(run, trained, monkeypatch):
+    press_ctrl_c(monkeypatch, step=2, number=signal.SIGTERM)
+    code, out, err = run("train", f"{SMALL} --steps 6 --output stopped")
+    assert code == 128 + signal.SIGTERM and "validation loss" not in out
+    assert "stopped by SIGTERM after step 2 of 6" in err
+    assert err.splitlines()[-1] == (
+        "train.py: go on with: python examples/train.py --resume --data text.txt --output stopped"
+    )
 
 
 @pytest.mark.parametrize("script", ["train", "quickstart"])

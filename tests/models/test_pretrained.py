@@ -407,11 +407,11 @@ def test_what_a_killed_save_has_left_goes_with_the_next(tmp_path):
         assert subprocess.run([sys.executable, "-c", code, str(tmp_path)]).returncode == 9
     assert len(list(tmp_path.glob(".saving.*"))) == 2
     fails(tmp_path, "it has no config.json")
-    own = tmp_path / f".saving.{os.getpid()}.01234567.minigpt-tmp"  # of a process that goes on
-    own.mkdir()
+    other = tmp_path / f".saving.{os.getppid()}.01234567.minigpt-tmp"  # of a process that goes on
+    other.mkdir()
     small().save_pretrained(tmp_path)
     assert {path.name for path in tmp_path.iterdir()} == {
-        "config.json", "model.safetensors", own.name
+        "config.json", "model.safetensors", other.name
     }  # fmt: skip
 
 

@@ -17,14 +17,14 @@ class Lines(Callback):
         print(trainer.step, flush=True)
 
 
-def run(folder: Path | None, steps: int, callbacks=()) -> Trainer:
+def run(folder: Path | None, steps: int, callbacks=(), progress: bool = False) -> Trainer:
     """Everything a run can have: dropout, accumulation, two workers, the best kept."""
     train, val = tokens()[:500], tokens()[500:]
     if folder is not None and any(folder.glob("step-*.npz")):
         return Trainer.resume(folder, train, val, callbacks=callbacks)
     settings = config(
         max_steps=steps, gradient_accumulation=2, workers=2, checkpoint_interval=3,
-        eval_interval=5, checkpoint_dir=folder,
+        eval_interval=5, checkpoint_dir=folder, progress=progress,
     )  # fmt: skip
     return Trainer(tiny_gpt(dropout=0.2), train, val, settings, callbacks=callbacks)
 

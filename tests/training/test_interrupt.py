@@ -1,10 +1,7 @@
 from __future__ import annotations
 
 import copy
-import os
 import signal
-import subprocess
-import sys
 import threading
 from pathlib import Path
 
@@ -88,7 +85,9 @@ def test_ctrl_c_saves_and_the_run_goes_on(tmp_path: Path, capsys, moment: str) -
 
 
 @pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP"])
-def test_a_request_of_the_system_is_a_first_ctrl_c(tmp_path: Path, capsys, name: str) -> None:
+def test_a_request_of_the_system_saves_and_then_ends_the_process(
+    tmp_path: Path, capsys, name: str
+) -> None:
     number = getattr(signal, name, None)
     if number is None:
         pytest.skip("this system has no such signal")
@@ -100,7 +99,10 @@ def test_a_request_of_the_system_is_a_first_ctrl_c(tmp_path: Path, capsys, name:
 
     before = signal.getsignal(number)
     run = trainer(checkpoint_dir=tmp_path, callbacks=[Ends()])
-    assert len(run.fit().steps) == 3
+    with pytest.raises(SystemExit) as stop:
+        run.fit()
+    assert stop.value.code == 128 + number
+    assert len(run.history.steps) == 3
     assert signal.getsignal(number) is before
     assert f"stopped by {name} after step 3 of 10" in capsys.readouterr().err
     resumed, whole = resume(tmp_path), trainer()
@@ -109,26 +111,48 @@ def test_a_request_of_the_system_is_a_first_ctrl_c(tmp_path: Path, capsys, name:
     assert_same_run(resumed, whole)
 
 
-@pytest.mark.skipif(os.name == "nt", reason="Windows has no such signals")
-@pytest.mark.parametrize("signals", [["SIGTERM"], ["SIGHUP"], ["SIGTERM", "SIGTERM"]])
-def test_a_process_that_is_told_to_end_saves_first(tmp_path: Path, signals: list[str]) -> None:
-    process = subprocess.Popen(
-        [sys.executable, "-m", "tests.training.killed_run", str(tmp_path / "run"), "100000"],
-        cwd=Path(__file__).parents[2],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    assert process.stdout is not None
-    for _ in range(5):
-        process.stdout.readline()
-    for name in signals:
-        process.send_signal(getattr(signal, name))
-    out, err = process.communicate(timeout=60)
-    if len(signals) == 1:
-        assert (process.returncode, "stopped by" in err) == (0, True)
-        last = int(out.split()[-1]) if out.split() else 5
-        assert latest_checkpoint(tmp_path / "run").name == f"step-{last:08d}.npz"
+@pytest.mark.parametrize("signals", [["SIGTERM"] * 3, ["SIGHUP", "SIGHUP"], ["SIGINT", "SIGTERM"]])
+def test_what_the_system_sends_more_than_once_tears_nothing(
+    tmp_path: Path, signals: list[str]
+) -> None:
+    """A terminal that is closed sends SIGHUP twice, some managers SIGTERM and then SIGHUP."""
+    numbers = [getattr(signal, name, signal.SIGTERM) for name in signals]
+
+    class Several(Bigram):
+        def loss(self, ids, targets):
+            for number in numbers if self.training else ():
+                signal.raise_signal(number)
+            return super().loss(ids, targets)
+
+    run = trainer(Several(), checkpoint_dir=tmp_path)
+    with pytest.raises(SystemExit) as stop:
+        run.fit()
+    assert stop.value.code == 128 + numbers[-1]
+    assert latest_checkpoint(tmp_path).name == "step-00000001.npz"
+
+
+def test_ctrl_c_after_a_request_of_the_system_does_not_wait() -> None:
+    class Both(Bigram):
+        def loss(self, ids, targets):
+            signal.raise_signal(signal.SIGTERM)
+            signal.raise_signal(signal.SIGINT)
+            raise AssertionError("went on")
+
+    with pytest.raises(KeyboardInterrupt):
+        trainer(Both()).fit()
+
+
+def test_in_the_last_step_the_process_ends_all_the_same(capsys) -> None:
+    class Ends(Callback):
+        def on_evaluation(self, trainer, record):
+            if trainer.step == 10:
+                signal.raise_signal(signal.SIGTERM)
+
+    run = trainer(callbacks=[Ends()])
+    with pytest.raises(SystemExit):
+        run.fit()
+    assert run.finished
+    assert capsys.readouterr().err == ""
 
 
 def test_a_handler_of_the_program_s_own_stays() -> None:

@@ -1,0 +1,155 @@
+"""A long training, and a long text: memory, speed, saves and the disk, measured while it goes on.
+
+    OPENBLAS_NUM_THREADS=1 python -m tests.reliability.long_run     20,000 steps, 5,000 tokens
+    OPENBLAS_NUM_THREADS=1 python -m tests.reliability.long_run --steps 2000 --tokens 500
+
+Times are those of the processor, so that other programs count for little; a speed is the median
+over a stretch. The first fifth of the stretches is the warm-up.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ctypes
+import gc
+import os
+import tempfile
+import time
+from pathlib import Path
+from statistics import median
+from typing import Any, NamedTuple
+
+import numpy as np
+
+import minigpt as mg
+from minigpt.training import Callback
+
+STRETCHES = 20  # of a run: each has its memory, its speed, its save
+SIZES: dict[str, Any] = {
+    "vocab_size": 32,
+    "block_size": 16,
+    "n_layer": 1,
+    "n_head": 2,
+    "n_embd": 16,
+}
+
+
+class Look(NamedTuple):
+    """How things stand after a stretch."""
+
+    step: int
+    memory: int  # bytes that are resident
+    seconds: float  # of the processor, a step or a token: the median
+    save: float  # seconds of the processor that a checkpoint took
+    disk: int  # bytes of the run's folder
+
+
+def resident() -> int:
+    """Bytes that the process holds now; the C library has given back what it can."""
+    gc.collect()
+    if hasattr(ctypes.CDLL(None), "malloc_trim"):
+        ctypes.CDLL(None).malloc_trim(0)
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE")
+
+
+class Watch(Callback):
+    """Looks at the process and the folder after each stretch."""
+
+    def __init__(self, folder: Path, steps: int) -> None:
+        self.folder, self.every = folder, steps // STRETCHES
+        self.looks: list[Look] = []
+        self.times: list[float] = []
+        self.last = time.process_time()
+
+    def on_step(self, trainer: mg.Trainer, record: dict[str, float]) -> None:
+        now = time.process_time()
+        self.times.append(now - self.last)
+        if trainer.step % self.every == 0:
+            path = self.folder / "elsewhere.npz"
+            before = time.process_time()
+            trainer.save(path)
+            save = time.process_time() - before
+            path.unlink()
+            disk = sum(each.stat().st_size for each in self.folder.rglob("*") if each.is_file())
+            self.looks.append(Look(trainer.step, resident(), median(self.times), save, disk))
+            self.times = []
+        self.last = time.process_time()
+
+
+def train(steps: int, folder: Path, log_interval: int = 1) -> list[Look]:
+    """A run of so many steps with everything that a run leaves behind."""
+    tokens = np.random.default_rng(0).integers(0, SIZES["vocab_size"], 20_000)
+    watch = Watch(folder, steps)
+    config = mg.TrainerConfig(
+        max_steps=steps, batch_size=4, learning_rate=1e-3, workers=1, progress=False,
+        eval_interval=max(1, steps // 40), eval_batches=2, checkpoint_dir=folder,
+        checkpoint_interval=max(1, steps // 40),
+    )  # fmt: skip
+    mg.Trainer(
+        mg.GPT(mg.GPTConfig(**SIZES), seed=0), tokens, tokens[:500], config, callbacks=[watch]
+    ).fit()
+    return watch.looks
+
+
+def write(tokens: int) -> list[Look]:
+    """A text of so many tokens past the context, as a stream."""
+    characters = mg.CharTokenizer("".join(map(chr, range(64, 96))))
+    sampler = mg.Sampler(mg.GPT(mg.GPTConfig(**SIZES), seed=0), characters)
+    every, looks, times, last = max(1, tokens // STRETCHES), [], [], time.process_time()
+    for count, _ in enumerate(sampler.stream("AB", tokens + SIZES["block_size"], seed=0), start=1):
+        now = time.process_time()
+        times.append(now - last)
+        if count % every == 0:
+            looks.append(Look(count, resident(), median(times), 0.0, 0))
+            times = []
+        last = time.process_time()
+    return looks
+
+
+class Growth(NamedTuple):
+    """The last fifth of the looks beside the second, the first being the warm-up; 0.01 is 1 %."""
+
+    memory: float
+    seconds: float
+    save: float
+    disk: float
+
+
+def growth(looks: list[Look]) -> Growth:
+    fifth = len(looks) // 5
+    early, late = looks[fifth : 2 * fifth], looks[-fifth:]
+
+    def change(name: str) -> float:
+        first, last = (median(getattr(look, name) for look in part) for part in (early, late))
+        return last / first - 1 if first else 0.0
+
+    return Growth(*(change(name) for name in Growth._fields))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--steps", type=int, default=20_000)
+    parser.add_argument("--tokens", type=int, default=5_000)
+    parser.add_argument("--log-interval", type=int, default=1, help="steps that make a record")
+    args = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        runs = {"training": train(args.steps, Path(folder), args.log_interval)}
+        left = sorted(path.name for path in Path(folder).iterdir())
+    runs["writing"] = write(args.tokens)
+    for name, looks in runs.items():
+        print(
+            f"{name}\n{'after':>8} {'memory MB':>10} {'each ms':>8} {'save ms':>8} {'disk KB':>8}"
+        )
+        for look in looks:
+            print(
+                f"{look.step:8,} {look.memory / 1e6:10.2f} {1e3 * look.seconds:8.3f} "
+                f"{1e3 * look.save:8.2f} {look.disk / 1e3:8.1f}"
+            )
+        grown = growth(looks)
+        print(", ".join(f"{what} {value:+.2%}" for what, value in grown._asdict().items()))
+    print(", ".join(left))
+
+
+if __name__ == "__main__":
+    main()
