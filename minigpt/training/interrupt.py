@@ -31,13 +31,13 @@ class Interrupt:
         requested: whether somebody asked to stop.
         by: how: "Ctrl-C", or the signal's name.
         ends_process: whether the process should end, and not only the training.
-        exit_code: what it should end with, as a shell tells signals: 128 + their number.
     """
 
     def __init__(self) -> None:
         self.requested = False
         self.by = "Ctrl-C"
-        self.ends_process, self.exit_code = False, 128 + signal.SIGTERM
+        self.ends_process = False
+        self._number = int(signal.SIGTERM)
         self._previous: dict[int, Any] = {}
 
     def __enter__(self) -> Interrupt:
@@ -61,10 +61,19 @@ class Interrupt:
         while self._previous:
             signal.signal(*self._previous.popitem())
 
+    def end_process_if_asked(self, another_rank_was: bool) -> None:
+        """Do now what was put off.
+
+        Raises:
+            SystemExit: with 128 + the number of the signal, as a shell tells signals.
+        """
+        if self.ends_process or another_rank_was:
+            raise SystemExit(128 + self._number)
+
     def _handle(self, number: int, frame: FrameType | None) -> None:
         if number != signal.SIGINT:
             self.by = signal.Signals(number).name
-            self.ends_process, self.exit_code = True, 128 + number
+            self.ends_process, self._number = True, number
         elif self.requested:
             raise KeyboardInterrupt
         else:
@@ -72,9 +81,10 @@ class Interrupt:
         self.requested = True
 
 
-def how_to_go_on(run: Run, stopped_by: str, ends_process: bool) -> str:
+def how_to_go_on(run: Run, interrupt: Interrupt, ends_process: bool) -> str:
     """One line for whoever stopped a run."""
-    stopped = f"stopped by {stopped_by} after step {run.step} of {run.total_steps}"
+    by = interrupt.by if interrupt.requested else "a signal to another rank"
+    stopped = f"stopped by {by} after step {run.step} of {run.total_steps}"
     if run.config.checkpoint_dir is None:
         if ends_process:
             return f"{stopped}: nothing of it is kept, a run with a checkpoint_dir can go on"

@@ -142,10 +142,8 @@ class Trainer:
         finally:
             self.model.eval()
         if self._ending and not (self.finished or self._stopping) and self.ranks.is_first:
-            by = self._interrupt.by if self._interrupt.requested else "a signal to another rank"
-            say(how_to_go_on(self.run, by, ends_process))
-        if ends_process or self._interrupt.ends_process:  # or by now
-            raise SystemExit(self._interrupt.exit_code)
+            say(how_to_go_on(self.run, self._interrupt, ends_process))
+        self._interrupt.end_process_if_asked(ends_process)
         return self.history
 
     def _loop(self) -> None:

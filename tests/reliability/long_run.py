@@ -24,7 +24,7 @@ import numpy as np
 import minigpt as mg
 from minigpt.training import Callback
 
-STRETCHES = 20  # of a run: each has its memory, its speed, its save
+STRETCHES = 10  # of a run: each has its memory, its speed, its save
 SIZES: dict[str, Any] = {
     "vocab_size": 32,
     "block_size": 16,
