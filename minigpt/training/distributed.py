@@ -101,7 +101,6 @@ class ZeRO(Descent):
 
     Attributes:
         buckets: in the order in which they travel.
-        moved: bytes that this rank has handed to others in gradients and parameters.
     """
 
     def __init__(
@@ -111,7 +110,7 @@ class ZeRO(Descent):
         wants_to_stop: Callable[[], bool] = lambda: False,
     ) -> None:
         super().__init__(alone.objective, alone.optimizer, alone.workers, alone.max_norm)
-        self.ranks, self._wants_to_stop, self.moved = ranks, wants_to_stop, 0
+        self.ranks, self._wants_to_stop = ranks, wants_to_stop
         for parameter in self.parameters:
             parameter.data = np.ascontiguousarray(parameter.data)  # pieces are views of it
         self._shapes = {slot.name: slot.parameter.data.shape for slot in self.optimizer.slots}
@@ -178,7 +177,7 @@ class ZeRO(Descent):
         begun = self.ranks.comm.Ireduce_scatter(bucket.numbers, bucket.sum, bucket.counts)
         self._on_the_way.append(begun)
         self._sent += 1
-        self.moved += bucket.numbers.nbytes - bucket.sum.nbytes
+        self.ranks.bytes_sent += bucket.numbers.nbytes - bucket.sum.nbytes
 
     # ── parameters: all-gather ────────────────────────────────────────────────────────────────
 
@@ -201,7 +200,7 @@ class ZeRO(Descent):
                     slots.append((slot, bucket.numbers[bucket.places[index]]))
             into = [bucket.numbers, (bucket.counts, bucket.starts)]
             requests.append(self.ranks.comm.Iallgatherv(self.ranks.mpi.IN_PLACE, into))
-            self.moved += (self.ranks.count - 1) * bucket.sum.nbytes
+            self.ranks.bytes_sent += (self.ranks.count - 1) * bucket.sum.nbytes
         self.ranks.wait(requests)
         return slots
 

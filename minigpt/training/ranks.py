@@ -42,6 +42,7 @@ class Ranks:
         rank: which of them this is, from 0.
         count: how many there are.
         on_this_machine: how many of them share this machine.
+        bytes_sent: what this rank has handed to the others, of gradients and parameters.
 
     Example:
         >>> ranks = Ranks.of_this_job()
@@ -57,6 +58,7 @@ class Ranks:
         self.mpi = mpi
         self._comm: Any = None
         self.rank, self.count, self.on_this_machine = 0, 1, 1
+        self.bytes_sent = 0
         self._why_not = ""  # why no collective operation can be called now
         if mpi is not None and mpi.COMM_WORLD.size > 1:
             self._comm = comm = mpi.COMM_WORLD.Dup()  # messages of others are not mixed in

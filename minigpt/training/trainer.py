@@ -296,7 +296,7 @@ class Trainer:
         """
         with self._all_ranks():
             snapshot = self._snapshot()
-            self.ranks.on_first(lambda: save_checkpoint(path, *snapshot))
+            self.ranks.on_first(lambda: str(save_checkpoint(path, *snapshot)))
 
     def _snapshot(self) -> tuple[dict[str, Array], dict[str, Any]]:
         with self.ranks.together():

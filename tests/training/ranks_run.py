@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from minigpt.checkpoints import latest_checkpoint
 from minigpt.datasets import PairBatches, RandomBatches
 from minigpt.models import (
     EncoderDecoder,
@@ -80,10 +81,14 @@ def odd_rows() -> Outcome:
     return trained(tiny_gpt(dropout=0.3), batch_size=5)
 
 
+def tiny_lstm(**changes: Any) -> LSTMLanguageModel:
+    sizes = {"vocab_size": VOCAB, "n_embd": 6, "n_hidden": 10, "n_layer": 2}
+    return LSTMLanguageModel(LSTMConfig(**sizes, **changes), seed=0)
+
+
 def lstm() -> Outcome:
     """Each row carries its state from batch to batch, also through evaluations."""
-    sizes = {"vocab_size": VOCAB, "n_embd": 6, "n_hidden": 10, "n_layer": 2, "dropout": 0.2}
-    model = LSTMLanguageModel(LSTMConfig(**sizes), seed=0)
+    model = tiny_lstm(dropout=0.2)
     return trained(model, carry_state=True, block_size=8, epochs=1, max_steps=None)
 
 
@@ -187,10 +192,12 @@ def shares() -> Outcome:
     every: Outcome = {}
     for name, optimizer in (("adamw", "adamw"), ("muon", "muon")):
         run = trainer(tiny_gpt(n_layer=3), optimizer=optimizer, max_steps=3)
+        before = run.ranks.bytes_sent
         run.train_step()
+        sent = run.ranks.bytes_sent - before
         slots = run.optimizer.slots
         kept = sum(a.nbytes for slot in slots for a in slot.arrays.values())
-        every[name] = run.ranks.gathered([kept, getattr(run._descent, "moved", 0)])
+        every[name] = run.ranks.gathered([kept, sent])
         every["parameters"] = 4 * run.model.num_parameters()
     return every
 
@@ -270,6 +277,32 @@ def diverging() -> Outcome:
     return {}
 
 
+def go_on() -> Outcome:
+    """Six more steps of each run that is in the output's folder, or the first six."""
+    return {kind: six_more(Path(sys.argv[1]).parent / kind, kind) for kind in KINDS}
+
+
+KINDS = {
+    "adamw": (tiny_gpt, {"dropout": 0.2}, {"gradient_accumulation": 2}),
+    "muon": (tiny_gpt, {"n_layer": 2}, {"optimizer": "muon"}),
+    "lstm": (tiny_lstm, {}, {"carry_state": True, "block_size": 8}),
+}
+
+
+def six_more(folder: Path, kind: str) -> int:
+    make, sizes, settings = KINDS[kind]
+    if folder.exists():
+        steps = 6 + int(latest_checkpoint(folder).stem.removeprefix("step-"))
+        run = Trainer.resume(folder, TRAIN, VAL, max_steps=steps)
+        again = folder / "again.npz"  # what was read, written by as many ranks as there are now
+        run.save(again)
+    else:
+        always = {"max_steps": 6, "schedule": "constant", "keep_checkpoints": 9}
+        run = trainer(make(**sizes), **always, **settings, checkpoint_dir=folder)
+    run.fit()
+    return run.step
+
+
 class Alone:
     """A communicator of one."""
 
@@ -288,7 +321,7 @@ CASES = [
 def main() -> None:
     output, *names = sys.argv[1:]
     Path(output).touch()
-    cases = {case.__name__: case for case in CASES}
+    cases = {case.__name__: case for case in [*CASES, go_on]}
     found = {name: cases[name]() for name in names}
     if Ranks.of_this_job().is_first:
         Path(output).write_text(json.dumps(found))

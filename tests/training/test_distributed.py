@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from minigpt.training import History
 from tests.training import ranks_run
 from tests.training.tiny import tiny_gpt
 
@@ -139,3 +140,35 @@ def test_divergence_is_seen_by_all_with_every_parameter_s_norm(together) -> None
     assert found["diverging"]["step"] == 0
     names = [name for name, _ in tiny_gpt().named_parameters()]
     assert found["diverging"]["names"] == sorted(names)
+
+
+def test_any_number_of_ranks_goes_on_with_a_run(tmp_path, monkeypatch) -> None:
+    """1 → 4 → 2 ranks: what is read is what was written, and the losses are one process's."""
+    output = tmp_path / "found.json"
+    monkeypatch.setattr(sys, "argv", ["", str(output)])
+    ranks_run.go_on()
+    for ranks, steps in ((4, 12), (2, 18)):
+        process = launch(ranks, "-m", "tests.training.ranks_run", output, "go_on")
+        _, complaints = process.communicate(timeout=300)
+        assert process.returncode == 0, complaints
+        assert set(json.loads(output.read_text())["go_on"].values()) == {steps}
+        for kind in ranks_run.KINDS:
+            before = tmp_path / kind / f"step-{steps - 6:08d}.npz"
+            assert_same_arrays(before, tmp_path / kind / "again.npz")
+
+    monkeypatch.setattr(sys, "argv", ["", str(tmp_path / "alone" / "found.json")])
+    for _ in range(3):
+        ranks_run.go_on()
+    for kind in ranks_run.KINDS:
+        together, alone = (History.read(tmp_path / where / kind) for where in ("", "alone"))
+        for name in ("loss", "grad_norm", "val_loss"):
+            np.testing.assert_allclose(together.column(name), alone.column(name), atol=1e-5)
+
+
+def assert_same_arrays(one: Path, other: Path) -> None:
+    with np.load(one) as ours, np.load(other) as theirs:
+        names = [name for name in ours if ours[name].dtype.kind == "f"]
+        assert any("momentum" in name or "second_moment" in name for name in names)
+        assert set(names) <= set(theirs)
+        for name in names:
+            np.testing.assert_array_equal(theirs[name], ours[name], err_msg=name, strict=True)

@@ -1,0 +1,151 @@
+"""A rank that fails, leaves or is killed ends the job, and nothing that was saved is lost.
+
+``MINIGPT_KILLS=50 python -m pytest tests/training/test_ranks_that_end.py`` kills more of them.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from minigpt.checkpoints import latest_checkpoint
+from minigpt.training import Trainer
+from tests.training.ranks_end import run
+from tests.training.test_distributed import launch, missing
+from tests.training.tiny import tokens
+
+pytestmark = pytest.mark.skipif(bool(missing()), reason=missing())
+KILLS = int(os.environ.get("MINIGPT_KILLS", "2"))
+STEPS_A_KILL = 12
+SECONDS = 20  # a rank needs that to start where others work; MPI waits for ever
+
+
+def start(folder: Path, how: str, steps: int = 1000, ranks: int = 2) -> subprocess.Popen[str]:
+    return launch(ranks, "-m", "tests.training.ranks_end", folder, how, steps)
+
+
+def ended(process: subprocess.Popen[str]) -> tuple[str, str]:
+    try:
+        return process.communicate(timeout=SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        raise
+
+
+def read_until(process: subprocess.Popen[str], step: int) -> list[int]:
+    """The ranks' processes, once the run has come to a step."""
+    assert process.stdout is not None
+    pids = [int(word) for word in process.stdout.readline().split()]
+    for line in process.stdout:
+        if line.strip() == str(step):
+            return pids
+    raise AssertionError(f"the run ended before step {step}")
+
+
+def assert_resumable(folder: Path, least: int) -> None:
+    assert int(latest_checkpoint(folder).stem.removeprefix("step-")) >= least
+    resumed = Trainer.resume(folder, tokens()[:500], tokens()[500:])
+    assert resumed.step >= least
+    assert not list(folder.glob(".*"))
+
+
+@pytest.mark.parametrize(
+    ("how", "message"),
+    [
+        ("memory", "MemoryError: no room"),
+        ("exits", "rank 1 has ended, and rank 0 waits for it"),
+        ("caught", "rank 1 left the others with a KeyError"),
+        ("leaves", "rank 1 has ended, and rank 0 waits for it"),
+    ],
+)
+def test_a_rank_that_fails_ends_the_job_with_its_own_message(tmp_path, how, message) -> None:
+    process = start(tmp_path, how)
+    _, complaints = ended(process)
+    assert process.returncode != 0
+    assert message in complaints
+    if how == "memory":
+        assert "rank 1 of 2, on " in complaints
+    if how != "leaves":
+        assert_resumable(tmp_path, 3)
+
+
+def test_a_rank_that_fails_before_all_have_met_ends_the_job(tmp_path) -> None:
+    process = start(tmp_path, "damaged")
+    _, complaints = ended(process)
+    assert process.returncode != 0
+    assert "rank 1 of 2" in complaints
+    assert "ValueError: this file is damaged" in complaints
+
+
+@pytest.mark.parametrize("whom", ["launcher", "launcher, TERM", "one rank"])
+def test_a_request_to_stop_saves_once_and_ends(tmp_path, whom: str) -> None:
+    process = start(tmp_path, "goes on")
+    pids = read_until(process, 4)
+    if whom == "one rank":
+        os.kill(pids[1], signal.SIGTERM)
+    else:
+        process.send_signal(signal.SIGTERM if "TERM" in whom else signal.SIGINT)
+    printed, complaints = ended(process)
+    step = int(printed.split()[-1])
+    assert printed.split()[-2] == "end"
+    assert process.returncode == 0
+    by = {"launcher": "Ctrl-C", "launcher, TERM": "SIGTERM", "one rank": "a signal to another rank"}
+    assert complaints.count(f"stopped by {by[whom]} after step {step} of 1000") == 1
+    assert latest_checkpoint(tmp_path).name == f"step-{step:08d}.npz"
+    assert_resumable(tmp_path, step)
+
+
+def test_a_second_ctrl_c_does_not_wait(tmp_path) -> None:
+    process = start(tmp_path, "goes on")
+    pids = read_until(process, 4)
+    os.kill(pids[0], signal.SIGSTOP)  # the others wait for it
+    try:
+        for _ in range(2):
+            os.kill(pids[1], signal.SIGINT)
+            time.sleep(0.5)
+        _, complaints = ended(process)
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pids[0], signal.SIGCONT)
+    assert process.returncode != 0
+    assert "KeyboardInterrupt" in complaints
+
+
+@pytest.mark.filterwarnings("ignore:.*is not part of this run")
+def test_a_rank_killed_at_random_moments_loses_nothing(tmp_path) -> None:
+    """Ranks come and go in numbers of 2 and 3; in the end it is the run that was never killed."""
+    folder, steps = tmp_path / "run", STEPS_A_KILL * (KILLS + 1)
+    rng = np.random.default_rng(KILLS)
+    came_to = 0
+    for kill in range(KILLS):
+        process = start(folder, "goes on", steps, ranks=2 + kill % 2)
+        came_to += int(rng.integers(1, STEPS_A_KILL))
+        pids = read_until(process, came_to)
+        time.sleep(rng.random() * 0.02)  # evaluation, checkpoint, the next step
+        os.kill(pids[rng.integers(len(pids))], signal.SIGKILL)
+        before = time.monotonic()
+        printed, _ = ended(process)
+        assert process.returncode != 0
+        assert time.monotonic() - before < SECONDS / 2
+        came_to = int(latest_checkpoint(folder).stem.removeprefix("step-"))
+        told = [int(line) for line in printed.split() if line.isdecimal() and int(line) <= steps]
+        assert came_to >= (max(told, default=0) // 3) * 3 - 3  # a checkpoint in 3 steps
+
+    process = start(folder, "goes on", steps)
+    printed, complaints = ended(process)
+    assert process.returncode == 0, complaints
+    assert printed.split()[-2:] == ["end", str(steps)]
+
+    whole = run(None, steps)
+    whole.fit()
+    resumed = Trainer.resume(folder, tokens()[:500], tokens()[500:])
+    losses = resumed.history.column("loss")
+    np.testing.assert_allclose(losses, whole.history.column("loss"), atol=2e-4)
+    assert len(losses) == steps
