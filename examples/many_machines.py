@@ -26,9 +26,8 @@ import numpy as np
 
 import minigpt as mg
 from command_line import Parser, at_least, count, one_line_errors
-from minigpt.blas_threads import one_blas_thread
+from minigpt.blas_threads import available_cores, one_blas_thread
 from minigpt.datasets import load_text
-from minigpt.training.parallel import available_cores
 from minigpt.viz import new_figure
 
 SIZES: dict[str, Any] = {"block_size": 64, "n_layer": 4, "n_head": 4, "n_embd": 128}

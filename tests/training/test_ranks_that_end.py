@@ -92,13 +92,12 @@ def test_a_request_to_stop_saves_once_and_ends(tmp_path, whom: str) -> None:
         os.kill(pids[1], signal.SIGTERM)
     else:
         process.send_signal(signal.SIGTERM if "TERM" in whom else signal.SIGINT)
-    printed, complaints = ended(process)
-    step = int(printed.split()[-1])
-    assert printed.split()[-2] == "end"
-    assert process.returncode == 0
+    _, complaints = ended(process)
+    asked_to_end = whom != "launcher"  # SIGTERM ends the process too, as it would without minigpt
+    assert process.returncode == (128 + signal.SIGTERM if asked_to_end else 0)
+    step = int(latest_checkpoint(tmp_path).stem.removeprefix("step-"))
     by = {"launcher": "Ctrl-C", "launcher, TERM": "SIGTERM", "one rank": "a signal to another rank"}
     assert complaints.count(f"stopped by {by[whom]} after step {step} of 1000") == 1
-    assert latest_checkpoint(tmp_path).name == f"step-{step:08d}.npz"
     assert_resumable(tmp_path, step)
 
 
