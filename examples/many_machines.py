@@ -179,13 +179,13 @@ def draw(found: dict[int, dict[str, Any]], speed: float, output: Path) -> Path:
     bars.set_xticks(places, [str(ranks) for ranks in found])
     bars.set(xlabel="ranks", ylabel="MB of a rank", title=f"{n:,} parameters, measured")
     bars.legend(frameon=False, fontsize=9)
-    nodes = 2 ** np.arange(0, 10)
+    nodes = [2**power for power in range(10)]
     for axes, (name, parameters) in zip(curves, MODELS.items(), strict=True):
         for gbit, color in GBIT.items():
             for tokens, line in TOKENS.items():
                 at_work = [efficiency(parameters, tokens, r, speed, gbit) for r in nodes]
-                label = f"{gbit} Gbit/s" if line == "-" else None
-                axes.plot(nodes, at_work, line, color=color, label=label)
+                name_of_line = f"{gbit} Gbit/s" if line == "-" else None
+                axes.plot(nodes, at_work, line, color=color, label=name_of_line)
         axes.set_xscale("log", base=2)
         axes.set_xticks([1, *NODES], [str(x) for x in (1, *NODES)])
         axes.minorticks_off()
