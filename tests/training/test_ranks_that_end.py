@@ -1,6 +1,6 @@
 """A rank that fails, leaves or is killed ends the job, and nothing that was saved is lost.
 
-``MINIGPT_RELIABILITY=50 python -m pytest tests/training/test_ranks_that_end.py`` kills more of them.
+``MINIGPT_RELIABILITY=50 python -m pytest tests/training/test_ranks_that_end.py`` kills more.
 """
 
 from __future__ import annotations
