@@ -26,7 +26,7 @@ import numpy as np
 
 import minigpt as mg
 from command_line import Parser, at_least, count, one_line_errors
-from minigpt.blas_threads import one_blas_thread
+from minigpt.blas_threads import available_cores, one_blas_thread
 from minigpt.datasets import load_text
 from minigpt.viz import new_figure
 
@@ -51,8 +51,9 @@ def main() -> None:
         return
 
     found = {ranks: run_on(ranks, args) for ranks in RANKS}
-    speed = flops_per_second()
-    tell(found, speed)
+    cores = available_cores()
+    speed = cores * flops_of_a_core()
+    tell(found, speed, cores)
     try:
         print(f"As a picture: {draw(found, speed, args.output)}")
     except ImportError as problem:
@@ -103,7 +104,7 @@ def run_on(ranks: int, args: Any) -> dict[str, Any]:
     return found
 
 
-def flops_per_second() -> float:
+def flops_of_a_core() -> float:
     """How fast one core trains: 6 N n FLOPs a step, of N parameters and n tokens."""
     config = mg.GPTConfig(vocab_size=256, block_size=128, n_layer=2, n_head=4, n_embd=512)
     model = mg.GPT(config, seed=0)
@@ -141,7 +142,7 @@ def efficiency(parameters: int, tokens: int, nodes: int, speed: float, gbit: flo
 # ── what is shown ─────────────────────────────────────────────────────────────────────────────
 
 
-def tell(found: dict[int, dict[str, Any]], speed: float) -> None:
+def tell(found: dict[int, dict[str, Any]], speed: float, cores: int) -> None:
     one = found[1]
     n = one["parameters"]
     print(f"{count(n, 'parameter')}, {count(len(one['losses']), 'step')}")
@@ -152,7 +153,8 @@ def tell(found: dict[int, dict[str, Any]], speed: float) -> None:
             f"{ranks:5}  {what['losses'][-1]:9.4f}  {apart:16.1e}  {max(what['sent']):14,}  "
             f"{sent_by_formula(ranks, n):10,.0f}  {max(what['kept']):17,}"
         )
-    print(f"\nOne core trains at {speed / 1e9:.0f} GFLOP/s. Part of all machines that is at work:")
+    print(f"\nA core trains at {speed / cores / 1e9:.0f} GFLOP/s, and a machine has {cores}.")
+    print("Part of all machines that is at work:")
     print("model          tokens a step  Gbit/s  " + "  ".join(f"{n:3} nodes" for n in NODES))
     for name, parameters in MODELS.items():
         for tokens in TOKENS:
@@ -177,21 +179,20 @@ def draw(found: dict[int, dict[str, Any]], speed: float, output: Path) -> Path:
     bars.set_xticks(places, [str(ranks) for ranks in found])
     bars.set(xlabel="ranks", ylabel="MB of a rank", title=f"{n:,} parameters, measured")
     bars.legend(frameon=False, fontsize=9)
-    nodes = 2 ** np.arange(0, 10)
+    nodes = [2**power for power in range(10)]
     for axes, (name, parameters) in zip(curves, MODELS.items(), strict=True):
         for gbit, color in GBIT.items():
             for tokens, line in TOKENS.items():
                 at_work = [efficiency(parameters, tokens, r, speed, gbit) for r in nodes]
-                label = f"{gbit} Gbit/s" if line == "-" else None
-                axes.plot(nodes, at_work, line, color=color, label=label)
+                name_of_line = f"{gbit} Gbit/s" if line == "-" else None
+                axes.plot(nodes, at_work, line, color=color, label=name_of_line)
         axes.set_xscale("log", base=2)
         axes.set_xticks([1, *NODES], [str(x) for x in (1, *NODES)])
         axes.minorticks_off()
         axes.set(xlabel="machines", ylim=(0, 1.05), title=f"{name}, by formula")
     curves[0].set_ylabel("part of all that is at work")
-    curves[0].legend(
-        frameon=False, fontsize=9, title="half a million tokens a step\n(dashed: 32,768)"
-    )
+    title = "half a million tokens a step\n(dashed: 32,768)"
+    curves[0].legend(frameon=False, fontsize=9, title=title)
     for axes in (bars, *curves):
         axes.spines[["top", "right"]].set_visible(False)
     figure.savefig(output, dpi=110)

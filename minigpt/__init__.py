@@ -19,6 +19,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from minigpt import functional, nn, optim
+from minigpt import launcher as _launcher
 from minigpt.grad_mode import no_grad
 from minigpt.gradcheck import gradcheck
 from minigpt.models.gpt import GPT
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
     from minigpt.training import History, Trainer, TrainerConfig
 
 __version__ = "0.1.0"
+_launcher.end_together()
 
 # Rooms that are not needed to make a model are loaded when they are first asked for.
 _ROOM_OF = {

@@ -77,7 +77,7 @@ def end_the_job(code: int) -> None:
         os.kill(os.getpid(), getattr(signal, "SIGKILL", signal.SIGTERM))
 
 
-def tell_and_end(
+def _tell_and_end(
     kind: type[BaseException], error: BaseException, trace: TracebackType | None
 ) -> None:
     """``sys.excepthook`` of one of several: an error that nobody catches ends the others too."""
@@ -93,5 +93,7 @@ def tell_and_end(
         end_the_job(1)
 
 
-if launched()[1] > 1:
-    sys.excepthook = tell_and_end
+def end_together() -> None:
+    """Let an error that nobody catches end the other processes too, where there are others."""
+    if launched()[1] > 1:
+        sys.excepthook = _tell_and_end

@@ -24,6 +24,10 @@ class Callback:
     ``trainer.stop()`` ends the run after the current step, ``trainer.print(…)`` writes above the
     bar.
 
+    Where several ranks train together, they are called on the first only, and cannot do what takes
+    all of them: evaluate, save or train. ``on_gradients`` then finds no ``parameter.grad``, as each
+    rank has a piece of every gradient.
+
     Example:
         >>> import numpy as np, minigpt as mg
         >>> class StopWhenGood(Callback):

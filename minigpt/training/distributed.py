@@ -240,7 +240,8 @@ def what_must_agree(run: Run, model: Any, batches: Any, texts: Mapping[str, Any]
     """All that the ranks of a run must have in common, in few words each."""
     digest = hashlib.sha256()
     for name, array in model.state_dict().items():
-        digest.update(f"{name} {array.dtype} {array.shape} ".encode() + array.tobytes())
+        digest.update(f"{name} {array.dtype} {array.shape} ".encode())
+        digest.update(np.ascontiguousarray(array).reshape(-1).data)
     place = {n: v for n, v in batches.state_dict().items() if not isinstance(v, np.ndarray)}
     return {
         **{n: v for n, v in run.config.to_dict().items() if n != "progress"},

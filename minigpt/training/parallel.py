@@ -25,7 +25,7 @@ from minigpt.autograd import Array, gradients
 from minigpt.blas_threads import available_cores, can_be_controlled, one_blas_thread
 from minigpt.functional.row_draws import RowsGenerator
 from minigpt.tensor import Tensor
-from minigpt.training.ranks import Ranks, cores_of_a_rank
+from minigpt.training.ranks import Ranks
 from minigpt.training.trainable import Batch, Objective, rows_of
 
 if TYPE_CHECKING:
@@ -239,7 +239,7 @@ def auto_workers(batch_size: int, ranks: Ranks | None = None) -> int:
         return 1
     cores, share = available_cores(), batch_size
     if ranks is not None:
-        cores, share = cores_of_a_rank(cores, ranks), batch_size // ranks.count
+        cores, share = cores // ranks.on_these_cores, batch_size // ranks.count
     return max(1, min(cores, share, MAX_AUTO_WORKERS))
 
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 import atexit
 import contextlib
 import json
+import math
 import os
 import sys
 import time
@@ -24,13 +25,14 @@ import numpy as np
 
 from minigpt.autograd import Array
 from minigpt.blas_threads import one_blas_thread
-from minigpt.launcher import is_known_to_all, known_to_all, launched, tell_and_end
+from minigpt.launcher import end_together, is_known_to_all, known_to_all, launched
 
-__all__ = ["Ranks", "cores_of_a_rank", "known_to_all"]
+__all__ = ["Ranks", "known_to_all"]
 
 T = TypeVar("T")
 _LEFT = 1  # the tag of the message that a rank has left
 _LONGEST_PAUSE = 1e-3  # seconds between two looks at what is awaited
+_LAST_WORDS = 3.0  # seconds that the last messages of a rank that has left may take
 
 
 class Ranks:
@@ -41,7 +43,7 @@ class Ranks:
     Attributes:
         rank: which of them this is, from 0.
         count: how many there are.
-        on_this_machine: how many of them share this machine.
+        on_these_cores: how many of them share the processor cores that this one may use.
         bytes_sent: what this rank has handed to the others, of gradients and parameters.
 
     Example:
@@ -57,15 +59,16 @@ class Ranks:
     def __init__(self, mpi: Any = None) -> None:
         self.mpi = mpi
         self._comm: Any = None
-        self.rank, self.count, self.on_this_machine = 0, 1, 1
+        self.rank, self.count, self.on_these_cores = 0, 1, 1
         self.bytes_sent = 0
         self._why_not = ""  # why no collective operation can be called now
         if mpi is not None and mpi.COMM_WORLD.size > 1:
             self._comm = comm = mpi.COMM_WORLD.Dup()  # messages of others are not mixed in
             self.rank, self.count = comm.rank, comm.size
-            self.on_this_machine = comm.Split_type(mpi.COMM_TYPE_SHARED).size
             atexit.register(self._leave)
-            sys.excepthook = tell_and_end
+            end_together()
+            mine = [mpi.Get_processor_name(), *cores_by_number()]
+            self.on_these_cores = self.gathered(mine).count(mine)
 
     @classmethod
     def of_this_job(cls) -> Ranks:
@@ -103,11 +106,15 @@ class Ranks:
         Raises:
             RuntimeError: another rank has left.
         """
-        pause = 0.0
+        pause, deadline = 0.0, math.inf
         while not self.mpi.Request.Testall(requests):
             time.sleep(pause)
             pause = min(pause + 1e-5, _LONGEST_PAUSE)
-            if pause == _LONGEST_PAUSE and (gone := self._who_has_left()) is not None:
+            if pause < _LONGEST_PAUSE or (gone := self._who_has_left()) is None:
+                continue
+            # It may have done its part, and what it sent be still on its way.
+            deadline = min(deadline, time.monotonic() + _LAST_WORDS)
+            if time.monotonic() > deadline:
                 self._why_not = f"rank {gone} has ended, and rank {self.rank} waits for it"
                 raise RuntimeError(self._why_not)
 
@@ -193,13 +200,13 @@ class Ranks:
     def together(self) -> Iterator[None]:
         """Work of all ranks: after an error that only some have, none can be done any more.
 
-        Ranks that share a machine keep to one thread of BLAS each, so that no two want one core.
+        Ranks that share cores keep to one thread of BLAS each, so that no two want the same one.
         """
         if self.count == 1:
             yield
             return
         try:
-            with one_blas_thread(self.on_this_machine > 1):
+            with one_blas_thread(self.on_these_cores > 1):
                 yield
         except BaseException as error:
             if not is_known_to_all(error):
@@ -267,11 +274,8 @@ def _mpi() -> Any:
     return MPI
 
 
-def cores_of_a_rank(cores: int, ranks: Ranks) -> int:
-    """How many of the cores that this process may use are its own.
-
-    Where the launcher has bound each rank to cores of its own, all; else all ranks of the machine
-    share them.
-    """
-    bound = cores < (os.cpu_count() or 1)
-    return cores if bound else max(1, cores // ranks.on_this_machine)
+def cores_by_number() -> list[int]:
+    """The processor cores that this process may use: all, or those that a launcher binds it to."""
+    if hasattr(os, "sched_getaffinity"):
+        return sorted(os.sched_getaffinity(0))
+    return list(range(os.cpu_count() or 1))

@@ -202,6 +202,21 @@ def shares() -> Outcome:
     return every
 
 
+def early() -> Outcome:
+    """How many gradients were finished when each bucket was sent, and how many there are."""
+    before, distributed.BUCKET = distributed.BUCKET, 100
+    run = trainer(tiny_gpt(n_layer=3), max_steps=3)
+    run.train_step()
+    zero, finished, sent = run._descent, [], []
+    if isinstance(zero, distributed.ZeRO):
+        take, send = zero._finished, zero._send
+        zero._finished = lambda p, g: (finished.append(1), take(p, g))
+        zero._send = lambda bucket: (sent.append(len(finished)), send(bucket))
+    run.train_step()
+    distributed.BUCKET = before
+    return {"sent": sent, "parameters": len(run.parameters)}
+
+
 def stopped() -> Outcome:
     """A callback, which only the first rank has, ends the run for all, which hear of it later."""
 
@@ -314,7 +329,8 @@ class Alone:
 
 CASES = [
     gpt, many_buckets, threads, odd_rows, lstm, encoder_decoder, lora, muon, sgd, scaled,
-    one_row_only, plain_form, fast_form, shares, stopped, misused, differing, unwritable, diverging,
+    one_row_only, plain_form, fast_form, shares, early, stopped, misused, differing, unwritable,
+    diverging,
 ]  # fmt: skip
 
 

@@ -108,6 +108,14 @@ def test_a_rank_keeps_its_share_of_the_moments_and_sends_its_share(together) -> 
     assert max(kept) < 1.5 * sum(kept) / n  # whole matrices are shared out less evenly
 
 
+def test_gradients_travel_while_the_walk_back_goes_on(together) -> None:
+    _, found = together
+    sent, parameters = found["early"]["sent"], found["early"]["parameters"]
+    assert len(sent) > 5
+    assert sent == sorted(sent)
+    assert sent[0] < parameters / 4 < parameters * 3 / 4 < sent[-1]
+
+
 def test_what_the_first_rank_decides_holds_for_all(together) -> None:
     n, found = together
     assert found["stopped"]["steps"] == [4] * n
