@@ -69,6 +69,14 @@ def replacing_files(folder: Path, last: str, stale: Iterable[str] = ()) -> Itera
                 folder.rmdir()
 
 
+def left_by_a_stopped_save(folder: Path) -> str:
+    """What to say of a folder that lacks a file because a save was killed; else nothing."""
+    for path in sorted(folder.glob(".saving.*")):
+        if _STAGING.fullmatch(path.name) and _names(path / "old"):
+            return f"a save was stopped while files changed places, the old are in {path / 'old'}"
+    return ""
+
+
 def _exchange(folder: Path, staging: Path, new: list[str], old: list[str]) -> None:
     """Put the new files in the place of the old ones; after an error, the old ones back."""
     with _told_of(folder):

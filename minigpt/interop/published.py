@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from minigpt import checks
+from minigpt.atomic_folder import left_by_a_stopped_save
 from minigpt.autograd import Array
 from minigpt.interop.array_file import TensorFile
 from minigpt.interop.config_json import read_keys
@@ -85,7 +86,7 @@ def _open_folder(
 ) -> Published:
     path = folder / CONFIG
     if not path.exists():
-        mend = "pass a folder as Transformers writes it"
+        mend = left_by_a_stopped_save(folder) or "pass a folder as Transformers writes it"
         if any(folder.glob("*.npz")):
             mend = "minigpt's own checkpoints are read by mg.load_model(folder)"
         elif ggufs := sorted(folder.glob("*.gguf")):

@@ -24,7 +24,7 @@ import numpy as np
 import minigpt as mg
 from minigpt.training import Callback
 
-STRETCHES = 10  # of a run: each has its memory, its speed, its save
+STRETCHES = 20  # of a run: each has its memory, its speed, its save
 SIZES: dict[str, Any] = {
     "vocab_size": 32,
     "block_size": 16,
@@ -134,21 +134,20 @@ def main() -> None:
     parser.add_argument("--log-interval", type=int, default=1, help="steps that make a record")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        runs = {"training": train(args.steps, Path(folder), args.log_interval)}
-        left = sorted(path.name for path in Path(folder).iterdir())
-    runs["writing"] = write(args.tokens)
-    for name, looks in runs.items():
+        show("training", train(args.steps, Path(folder), args.log_interval))
+        print("left:", ", ".join(sorted(path.name for path in Path(folder).iterdir())))
+    show("writing", write(args.tokens))
+
+
+def show(name: str, looks: list[Look]) -> None:
+    print(f"{name}\n{'after':>8} {'memory MB':>10} {'each ms':>8} {'save ms':>8} {'disk KB':>8}")
+    for look in looks:
         print(
-            f"{name}\n{'after':>8} {'memory MB':>10} {'each ms':>8} {'save ms':>8} {'disk KB':>8}"
+            f"{look.step:8,} {look.memory / 1e6:10.2f} {1e3 * look.seconds:8.3f} "
+            f"{1e3 * look.save:8.2f} {look.disk / 1e3:8.1f}"
         )
-        for look in looks:
-            print(
-                f"{look.step:8,} {look.memory / 1e6:10.2f} {1e3 * look.seconds:8.3f} "
-                f"{1e3 * look.save:8.2f} {look.disk / 1e3:8.1f}"
-            )
-        grown = growth(looks)
-        print(", ".join(f"{what} {value:+.2%}" for what, value in grown._asdict().items()))
-    print(", ".join(left))
+    grown = growth(looks)._asdict().items()
+    print(", ".join(f"{what} {value:+.2%}" for what, value in grown), flush=True)
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from minigpt import checks
+from minigpt.atomic_folder import left_by_a_stopped_save
 from minigpt.tokenizers.base import Tokenizer
 from minigpt.tokenizers.bpe.tokenizer import BPETokenizer
 from minigpt.tokenizers.char import CharTokenizer
@@ -74,9 +75,9 @@ def load_tokenizer(path: str | os.PathLike[str]) -> Tokenizer:
         return _load_file(path / "tokenizer.json", folder=path)
     files = path / "vocab.json", path / "merges.txt"
     if missing := [file.name for file in files if not file.exists()]:
+        mend = left_by_a_stopped_save(path) or "pass the tokenizer's JSON file"
         raise TokenizerFileError(
-            f"{path} has neither tokenizer.json nor {' and '.join(missing)}: "
-            "pass the tokenizer's JSON file"
+            f"{path} has neither tokenizer.json nor {' and '.join(missing)}: {mend}"
         )
     parts = read_gpt2_folder(path)
     try:
