@@ -207,11 +207,21 @@ def early() -> Outcome:
     before, distributed.BUCKET = distributed.BUCKET, 100
     run = trainer(tiny_gpt(n_layer=3), max_steps=3)
     run.train_step()
-    zero, finished, sent = run._descent, [], []
+    finished: list[Any] = []
+    sent: list[int] = []
+    zero = run._descent
     if isinstance(zero, distributed.ZeRO):
         take, send = zero._finished, zero._send
-        zero._finished = lambda p, g: (finished.append(1), take(p, g))
-        zero._send = lambda bucket: (sent.append(len(finished)), send(bucket))
+
+        def counted_take(parameter: Any, gradient: Any) -> None:
+            finished.append(parameter)
+            take(parameter, gradient)
+
+        def counted_send(bucket: Any) -> None:
+            sent.append(len(finished))
+            send(bucket)
+
+        zero.__dict__.update(_finished=counted_take, _send=counted_send)
     run.train_step()
     distributed.BUCKET = before
     return {"sent": sent, "parameters": len(run.parameters)}
