@@ -180,7 +180,7 @@ def export(model: Any, source: str, args: Any) -> mg.GPT:
     again.save_pretrained(args.output / "merged")
     tokenizer.save(args.output / "tokenizer.json")
     print(f"{args.output / 'merged'}: the model with the adapter in its matrices")
-    return mg.GPT.from_pretrained(args.output / "merged")
+    return mg.GPT.from_pretrained(args.output / "merged", progress=not args.quiet)
 
 
 if __name__ == "__main__":
