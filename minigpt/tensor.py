@@ -14,6 +14,20 @@ from minigpt.operations.matmul import matmul
 from minigpt.operations.operands import FLOATS, Operand
 
 
+def _with_the_old_name(sign: str, operation: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    """``x += y``, which makes another tensor and gives it the name of x: not where x learns."""
+
+    def assigned(x: Tensor, y: Operand) -> Tensor:
+        if x.requires_grad and x.node is None:
+            raise RuntimeError(
+                f"x {sign}= … would make a new tensor, and what learns is the old one: change its "
+                f"numbers by x.data {sign}= …, or write x = x {sign} … where a new one is meant"
+            )
+        return operation(x, y)
+
+    return assigned
+
+
 class Tensor:
     """A NumPy array of float32 or float64 that remembers how it was computed.
 
@@ -149,6 +163,9 @@ class Tensor:
     def __float__(self) -> float:
         return self.item()
 
+    def __format__(self, form: str) -> str:
+        return format(self.item(), form) if form else str(self)
+
     def __repr__(self) -> str:
         numbers = np.array2string(self.data, separator=", ", prefix="Tensor(")
         dtype = "" if self.dtype == np.float32 else f", dtype={self.dtype}"
@@ -196,6 +213,10 @@ class Tensor:
     __sub__ = elementwise.subtract
     __mul__ = __rmul__ = elementwise.multiply
     __truediv__ = elementwise.divide
+    __iadd__ = _with_the_old_name("+", elementwise.add)
+    __isub__ = _with_the_old_name("-", elementwise.subtract)
+    __imul__ = _with_the_old_name("*", elementwise.multiply)
+    __itruediv__ = _with_the_old_name("/", elementwise.divide)
     __neg__ = elementwise.negative
     __abs__ = elementwise.absolute
     __pow__ = elementwise.power

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from typing import Any
 
 import numpy as np
 import pytest
@@ -229,6 +230,29 @@ def test_unary_operators_and_power():
     for wrong in (x, A, "2", None, True):
         with pytest.raises(TypeError, match=r"exponent must be a finite number: got|unsupported"):
             x**wrong
+
+
+@pytest.mark.parametrize("sign", ["+", "-", "*", "/"])
+def test_what_learns_is_not_replaced_by_an_operator_that_looks_as_if_it_changed_it(sign):
+    first = Tensor([2.0, 4.0], requires_grad=True)
+    scope: dict[str, Any] = {"w": first, "x": Tensor([2.0, 4.0])}
+    with pytest.raises(RuntimeError, match=rf"write x = x \{sign} … where a new one is meant"):
+        exec(f"w {sign}= 2.0", scope)
+    assert scope["w"] is first
+    exec(f"x {sign}= 2.0", scope)
+    exec(f"y = w * 1\ny {sign}= 2.0", scope)  # what is computed from it may get a new value
+    exec(f"expected = w.data {sign} 2.0", scope)
+    np.testing.assert_array_equal(scope["x"].data, scope["expected"])
+    np.testing.assert_array_equal(scope["y"].data, scope["expected"])
+    scope["y"].sum().backward()
+    assert first.grad is not None
+
+
+def test_a_single_number_is_formatted_as_a_number():
+    loss = Tensor([1.0, 3.0], requires_grad=True).mean()
+    assert f"{loss:.3f}" == "2.000" and f"{loss}" == str(loss)
+    with pytest.raises(ValueError, match=r"item\(\)"):
+        format(Tensor([1.0, 2.0]), ".3f")
 
 
 def test_comparisons_give_boolean_arrays():
