@@ -34,7 +34,10 @@ SIZES: dict[str, Any] = {"block_size": 64, "n_layer": 4, "n_head": 4, "n_embd": 
 RANKS = (1, 2, 4)
 NODES = (8, 64, 512)
 GBIT = {1: "#c0392b", 10: "#b9770e", 100: "#2471a3"}  # a second, and its colour
-MODELS = {"GPT-2 124M": 124_439_808, "SmolLM2 135M": 134_515_008}  # parameters
+MODELS = {  # parameters, and those of the embedding, whose gradient is finished last
+    "GPT-2 124M": (124_439_808, 38_597_376),
+    "SmolLM2 135M": (134_515_008, 28_311_552),
+}
 TOKENS = {2**19: "-", 2**15: "--"}  # of a step, and how they are drawn
 
 
@@ -126,17 +129,20 @@ def sent_by_formula(ranks: int, parameters: int) -> float:
     return 2 * (ranks - 1) / ranks * 4 * parameters
 
 
-def step_seconds(parameters: int, tokens: int, nodes: int, speed: float, gbit: float) -> float:
-    """A forward pass is a third of the work; gradients travel during the walk back."""
+def step_seconds(
+    parameters: int, last: int, tokens: int, nodes: int, speed: float, gbit: float
+) -> float:
+    """The way forward is a third of the work; on the way back all gradients but the last travel."""
     work = 6 * parameters * tokens / (nodes * speed)
     one_way = sent_by_formula(nodes, parameters) / 2 / (gbit * 1e9 / 8)
-    return work / 3 + max(work * 2 / 3, one_way) + one_way
+    late = one_way * last / parameters
+    return work / 3 + max(work * 2 / 3, one_way - late) + late + one_way
 
 
-def efficiency(parameters: int, tokens: int, nodes: int, speed: float, gbit: float) -> float:
+def efficiency(sizes: tuple[int, int], tokens: int, nodes: int, speed: float, gbit: float) -> float:
     """The part of all machines that is at work."""
-    alone = step_seconds(parameters, tokens, 1, speed, gbit)
-    return alone / (nodes * step_seconds(parameters, tokens, nodes, speed, gbit))
+    alone = step_seconds(*sizes, tokens, 1, speed, gbit)
+    return alone / (nodes * step_seconds(*sizes, tokens, nodes, speed, gbit))
 
 
 # ── what is shown ─────────────────────────────────────────────────────────────────────────────
@@ -156,10 +162,10 @@ def tell(found: dict[int, dict[str, Any]], speed: float, cores: int) -> None:
     print(f"\nA core trains at {speed / cores / 1e9:.0f} GFLOP/s, and a machine has {cores}.")
     print("Part of all machines that is at work:")
     print("model          tokens a step  Gbit/s  " + "  ".join(f"{n:3} nodes" for n in NODES))
-    for name, parameters in MODELS.items():
+    for name, sizes in MODELS.items():
         for tokens in TOKENS:
             for gbit in GBIT:
-                parts = [efficiency(parameters, tokens, nodes, speed, gbit) for nodes in NODES]
+                parts = [efficiency(sizes, tokens, nodes, speed, gbit) for nodes in NODES]
                 shown = "  ".join(f"{part:9.0%}" for part in parts)
                 print(f"{name:13}  {tokens:13,}  {gbit:6}  {shown}")
 
@@ -180,10 +186,10 @@ def draw(found: dict[int, dict[str, Any]], speed: float, output: Path) -> Path:
     bars.set(xlabel="ranks", ylabel="MB of a rank", title=f"{n:,} parameters, measured")
     bars.legend(frameon=False, fontsize=9)
     nodes = [2**power for power in range(10)]
-    for axes, (name, parameters) in zip(curves, MODELS.items(), strict=True):
+    for axes, (name, sizes) in zip(curves, MODELS.items(), strict=True):
         for gbit, color in GBIT.items():
             for tokens, line in TOKENS.items():
-                at_work = [efficiency(parameters, tokens, r, speed, gbit) for r in nodes]
+                at_work = [efficiency(sizes, tokens, r, speed, gbit) for r in nodes]
                 name_of_line = f"{gbit} Gbit/s" if line == "-" else None
                 axes.plot(nodes, at_work, line, color=color, label=name_of_line)
         axes.set_xscale("log", base=2)

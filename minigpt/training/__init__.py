@@ -1,9 +1,10 @@
-"""Training: the Trainer, its settings, its history, and a batch on several cores.
+"""Training: the Trainer, its settings, its history, and a batch on several cores or machines.
 
-Reading order: ``plain`` (the loop on one page), ``trainer`` (the same loop, and what goes with it),
-``config`` (its settings), ``run`` (where it stands), ``trainable`` (what it asks of a model),
-``batches`` and ``evaluation``, ``parallel``, ``history`` and ``callbacks``; then ``logbook``,
-``files``, ``snapshot`` and ``resuming`` (how a run survives being killed; see
+Reading order: ``plain`` (the loop on one page), ``trainer`` (the same loop, and what goes with it)
+and ``descent`` (one step of it), ``config`` (its settings), ``run`` (where it stands),
+``trainable`` (what it asks of a model), ``batches`` and ``evaluation``, ``parallel`` (threads),
+``ranks`` and ``distributed`` (processes, on many machines), ``history`` and ``callbacks``; then
+``logbook``, ``files``, ``snapshot`` and ``resuming`` (how a run survives being killed; see
 ``minigpt.checkpoints``).
 """
 
@@ -13,12 +14,14 @@ from minigpt.training.diverged import TrainingDiverged
 from minigpt.training.evaluation import evaluate
 from minigpt.training.history import History
 from minigpt.training.plots import plot_losses
+from minigpt.training.ranks import Ranks
 from minigpt.training.trainable import Trainable
 from minigpt.training.trainer import Trainer
 
 __all__ = [
     "Callback",
     "History",
+    "Ranks",
     "Trainable",
     "Trainer",
     "TrainerConfig",

@@ -22,12 +22,14 @@ def script(folder) -> dict[str, Any]:
 
 def test_a_step_is_work_and_what_of_the_traffic_the_work_does_not_hide(script) -> None:
     seconds = script["step_seconds"]
-    assert seconds(1_000_000, 1000, 1, 1e9, 1) == pytest.approx(6.0)  # 6 P n FLOPs, no traffic
-    # Two machines: 3 s of work; 4 MB halves go each way at 125 MB/s, one of them hidden.
-    assert seconds(1_000_000, 1000, 2, 1e9, 1) == pytest.approx(3.0 + 2e6 / 125e6)
+    million = 1_000_000
+    assert seconds(million, 0, 1000, 1, 1e9, 1) == pytest.approx(6.0)  # 6 P n FLOPs, no traffic
+    # Two machines: 3 s of work; 2 MB go each way at 125 MB/s, of the first a tenth is late.
+    assert seconds(million, 0, 1000, 2, 1e9, 1) == pytest.approx(3.0 + 0.016)
+    assert seconds(million, million // 10, 1000, 2, 1e9, 1) == pytest.approx(3.0 + 0.0176)
     # A wire a thousand times slower: 16 s one way, which hides the walk back instead.
-    assert seconds(1_000_000, 1000, 2, 1e9, 0.001) == pytest.approx(1.0 + 2 * 16)
-    assert script["efficiency"](1_000_000, 1000, 2, 1e9, 1e9) == pytest.approx(1)
+    assert seconds(million, 0, 1000, 2, 1e9, 0.001) == pytest.approx(1.0 + 2 * 16)
+    assert script["efficiency"]((million, 0), 1000, 2, 1e9, 1e9) == pytest.approx(1)
 
 
 @pytest.mark.skipif(bool(missing()), reason=missing())

@@ -180,3 +180,14 @@ def assert_same_arrays(one: Path, other: Path) -> None:
         assert set(names) <= set(theirs)
         for name in names:
             np.testing.assert_array_equal(theirs[name], ours[name], err_msg=name, strict=True)
+
+
+def test_a_launcher_of_another_mpi_is_noticed() -> None:
+    """Each of its processes would be alone, and all would write to one folder."""
+    source = "from minigpt.training.ranks import Ranks; Ranks.of_this_job()"
+    environment = {**os.environ, "OMPI_COMM_WORLD_RANK": "0", "OMPI_COMM_WORLD_SIZE": "3"}
+    done = subprocess.run(
+        [sys.executable, "-c", source], cwd=ROOT, env=environment, capture_output=True, text=True
+    )
+    assert done.returncode == 1
+    assert "a launcher has started 3 processes, and MPI sees 1: mpiexec is another" in done.stderr

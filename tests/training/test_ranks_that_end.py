@@ -143,6 +143,7 @@ def test_a_rank_killed_at_random_moments_loses_nothing(tmp_path) -> None:
         told = [int(line) for line in printed.split() if line.isdecimal() and int(line) <= steps]
         assert came_to >= (max(told, default=0) // 3) * 3 - 3  # a checkpoint in 3 steps
 
+    steps = came_to + STEPS_A_KILL
     process = start(folder, "goes on", steps)
     printed, complaints = ended(process)
     assert process.returncode == 0, complaints
