@@ -316,10 +316,9 @@ def regular(name: str, value: object, expected: str = "an array") -> Array:
     if getattr(value, "requires_grad", False) is True:  # NumPy would lose it
         raise wrong_type(name, f"{expected} without a gradient", value, "pass .detach()")
     try:
-        array = np.asarray(value)
+        return np.asarray(value)
     except ValueError:
         raise wrong_value(name, f"{expected} with rows of one length", value) from None
-    return array
 
 
 def same_shape(name: str, value: Any, expected: tuple[int, ...], why: str = "") -> None:
