@@ -14,7 +14,7 @@ import os
 from collections.abc import Iterable, Mapping
 from numbers import Real
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeGuard, TypeVar
 
 import numpy as np
 
@@ -117,8 +117,7 @@ def number(
     bounds += [f"above {above:g}"] * (above > -math.inf)
     bounds += [f"of at most {most:g}"] * (most < math.inf)
     bounds += [f"below {below:g}"] * (below < math.inf)
-    expected = " and ".join(bounds)
-    expected = f"a number {expected}" if bounds else "a finite number"
+    expected = f"a number {' and '.join(bounds)}" if bounds else "a finite number"
     expected += f" or {also}" if also else ""
     if isinstance(value, (bool, np.bool_)) or not isinstance(value, Real):
         raise wrong_type(name, expected, value, mend)
@@ -145,8 +144,7 @@ def seed(value: object, name: str = "seed") -> Seed:
     """``value`` as a seed: an integer of 0 or more, or a ``numpy.random.Generator``."""
     if isinstance(value, np.random.Generator):
         return value
-    mend = "or pass a numpy.random.Generator"
-    return integer(name, value, least=0, mend=mend)
+    return integer(name, value, least=0, mend="or pass a numpy.random.Generator")
 
 
 def generator(value: object, name: str = "rng") -> np.random.Generator:
@@ -199,9 +197,14 @@ def path(name: str, value: object) -> Path:
 
 def items(name: str, value: object, expected: str) -> list[Any]:
     """The items of ``value``, which is a list or something else to iterate over, and not a text."""
-    if isinstance(value, (str, bytes)) or not isinstance(value, Iterable):
+    if isinstance(value, (str, bytes, np.ma.MaskedArray)) or not iterates(value):
         raise wrong_type(name, expected, value)
     return list(value)
+
+
+def iterates(value: object) -> TypeGuard[Iterable[Any]]:
+    """Whether a value gives its items one by one; an array without axes says so, and does not."""
+    return isinstance(value, Iterable) and getattr(value, "ndim", 1) != 0
 
 
 def one_of(name: str, value: object, choices: Iterable[str] | Mapping[str, str]) -> str:
@@ -219,8 +222,7 @@ def one_of(name: str, value: object, choices: Iterable[str] | Mapping[str, str])
     meaning = choices if isinstance(choices, Mapping) else {}
     described = [f'"{w}" ({meaning[w]})' if meaning.get(w) else f'"{w}"' for w in words]
     expected = " or ".join(filter(None, [", ".join(described[:-1]), described[-1]]))
-    wrong = wrong_value if isinstance(value, str) else wrong_type
-    raise wrong(name, expected, value)
+    raise (wrong_value if isinstance(value, str) else wrong_type)(name, expected, value)
 
 
 def instance(name: str, value: object, kind: type[T], mend: str = "") -> T:
@@ -242,8 +244,9 @@ def tensors(function: str, **arguments: object) -> None:
     """
     for name, value in arguments.items():
         if not hasattr(value, "node"):
-            mend = f"wrap it: mg.Tensor({name})"
-            raise wrong_type(f"{function}: {name}", "a Tensor", value, mend)
+            raise wrong_type(
+                f"{function}: {name}", "a Tensor", value, f"wrap it: mg.Tensor({name})"
+            )
 
 
 def same_dtype(function: str, **arguments: Any) -> None:
@@ -313,10 +316,9 @@ def regular(name: str, value: object, expected: str = "an array") -> Array:
     if getattr(value, "requires_grad", False) is True:  # NumPy would lose it
         raise wrong_type(name, f"{expected} without a gradient", value, "pass .detach()")
     try:
-        array = np.asarray(value)
+        return np.asarray(value)
     except ValueError:
         raise wrong_value(name, f"{expected} with rows of one length", value) from None
-    return array
 
 
 def same_shape(name: str, value: Any, expected: tuple[int, ...], why: str = "") -> None:

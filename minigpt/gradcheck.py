@@ -116,4 +116,5 @@ def _check(fn: object, tensors: list[Any], eps: float, atol: float, rtol: float,
         if not isinstance(x, Tensor) or x.dtype != np.float64:
             raise checks.wrong_type(f"inputs[{i}]", "a float64 Tensor", x)
     if not any(x.requires_grad for x in tensors):
-        raise ValueError("no input has requires_grad=True: there is no gradient to check")
+        mend = "there is no gradient to check"
+        raise checks.wrong_value("inputs", "Tensors, one with requires_grad=True", tensors, mend)

@@ -11,6 +11,8 @@ from collections.abc import Iterable, Iterator
 from types import TracebackType
 from typing import Any, TypeVar
 
+from minigpt import checks
+
 T = TypeVar("T")
 
 INTERVAL = 0.2  # seconds between two pictures of a bar
@@ -51,6 +53,7 @@ class ProgressBar:
         large: bool = False,
         with_rate: bool = True,
     ) -> None:
+        checks.flag("progress", shown)
         self._bar: Any = None
         self._fields: tuple[str, ...] = ()
         self._waiting = 0  # units that are done and not shown yet

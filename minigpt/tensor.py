@@ -65,12 +65,12 @@ class Tensor:
     __array_ufunc__ = None  # array + tensor is the tensor's business
 
     def __init__(self, array: Any, requires_grad: bool = False) -> None:
-        self.data: Array = _floats(array)
+        self.data: Array = floats(array)
         self.grad: Array | None = None
-        self.requires_grad: bool = requires_grad
+        self.requires_grad: bool = requires_grad is not False and _checked_flag(requires_grad)
         self.node: Node | None = None  # the operation that computed it; None for a leaf
         self.rebuild: Callable[[], Array] | None = None  # computes the array again: autograd.kept
-        self.version: int | None = 0 if requires_grad else None
+        self.version: int | None = 0 if self.requires_grad else None
 
     # ── the array ─────────────────────────────────────────────────────────────────────────────
 
@@ -123,10 +123,7 @@ class Tensor:
             TypeError: ``value`` is not made of numbers.
             ValueError: it does not broadcast to the tensor's shape.
         """
-        array = checks.regular("value", value, "a number or an array of numbers")
-        if array.dtype.kind not in "biuf":
-            raise checks.wrong_type("value", "a number or an array of numbers", value)
-        self.data[...] = array
+        self.data[...] = _assignable(value, self.shape)
         self.version = (self.version or 0) + 1
 
     def detach(self) -> Tensor:
@@ -272,20 +269,35 @@ class Tensor:
     masked_fill = elementwise.masked_fill
 
 
-def _floats(array: Any) -> Array:
+def floats(array: Any, name: str = "array") -> Array:
     """``array`` as float32 or float64, by the rule that Tensor's docstring gives."""
     if isinstance(array, Tensor):
         mend = "use it as it is, or its values without history: x.detach()"
-        raise checks.wrong_type("array", "an array, not a Tensor", array, mend)
+        raise checks.wrong_type(name, "an array, not a Tensor", array, mend)
     if isinstance(array, (np.ndarray, np.generic)):
         if array.dtype not in FLOATS:
             mend = "convert it first, for example array.astype(np.float32)"
-            raise checks.wrong_type("array", "float32 or float64", np.asarray(array), mend)
-        return checks.regular("array", array, "an array of floats")
-    values = checks.regular("array", array, "an array of numbers")
+            raise checks.wrong_type(name, "float32 or float64", np.asarray(array), mend)
+        return checks.regular(name, array, "an array of floats")
+    values = checks.regular(name, array, "an array of numbers")
     if values.dtype.kind not in "biuf":
-        raise checks.wrong_type("array", "made of numbers", array)
+        raise checks.wrong_type(name, "made of numbers", array)
     return values.astype(np.float32)
+
+
+def _checked_flag(requires_grad: object) -> bool:
+    return checks.flag("requires_grad", requires_grad)
+
+
+def _assignable(value: Any, shape: tuple[int, ...]) -> Array:
+    """``value`` as numbers that an array of this shape can be filled with."""
+    array = checks.regular("value", value, "a number or an array of numbers")
+    if array.dtype.kind not in "biuf":
+        raise checks.wrong_type("value", "a number or an array of numbers", value)
+    try:
+        return np.broadcast_to(array, shape)
+    except ValueError:
+        raise checks.wrong_value("value", f"of a shape that broadcasts to {shape}", array) from None
 
 
 def _array_of(value: Operand) -> Any:

@@ -96,7 +96,7 @@ def load_lora(
         ['blocks.0.attention.qkv_proj']
     """
     _check_has_none(model, other_weights)
-    path = Path(path)
+    path = checks.path("path", path)
     stored = load_checkpoint(path)
     settings = _settings(path, stored.metadata)
     _check_fits(path, model, settings, stored.arrays)

@@ -66,8 +66,7 @@ def save_checkpoint(
         {'step': 7}
     """
     path = _checked_path(path)
-    for name, array in arrays.items():
-        _check_array(name, array)
+    _check(arrays, metadata)
     write_archive(path, arrays, metadata)
     return path
 
@@ -91,7 +90,7 @@ def load_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
         >>> checkpoint.arrays["w"], checkpoint.metadata["step"]
         (array([1., 1., 1.]), 7)
     """
-    path = Path(path)
+    path = checks.path("path", path)
     try:
         return Checkpoint(*read_archive(path))
     except CheckpointError as error:
@@ -108,6 +107,15 @@ def under(prefix: str, arrays: Mapping[str, Array]) -> dict[str, Array]:
     }
 
 
+def _check(arrays: object, metadata: object) -> None:
+    if not isinstance(arrays, Mapping):
+        raise checks.wrong_type("arrays", "a dict of arrays by name", arrays)
+    if not isinstance(metadata, Mapping):
+        raise checks.wrong_type("metadata", "a dict of what JSON can carry", metadata)
+    for name, array in arrays.items():
+        _check_array(name, array)
+
+
 def _check_array(name: object, array: object) -> None:
     if not isinstance(name, str) or not _is_plain(name):
         raise ValueError(f"arrays: {checks.shown(name)} cannot name an array in a checkpoint")
@@ -118,7 +126,7 @@ def _check_array(name: object, array: object) -> None:
 
 
 def _checked_path(path: str | os.PathLike[str]) -> Path:
-    path = Path(path)
+    path = checks.path("path", path)
     if path.suffix != ".npz":
         raise ValueError(f"path={str(path)!r} must name an .npz file, such as {path.name}.npz")
     if path.is_dir():

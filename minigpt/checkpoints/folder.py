@@ -43,7 +43,7 @@ def latest_checkpoint(folder: str | os.PathLike[str]) -> Path:
         ...     print(latest_checkpoint(folder).name)
         step-00000010.npz
     """
-    folder = Path(folder)
+    folder = checks.path("folder", folder)
     if not folder.is_dir():
         raise FileNotFoundError(f"there is no folder {folder}")
     broken: list[str] = []

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from minigpt import checks
 from minigpt.checkpoints.adapters import FORMAT as ADAPTERS
 from minigpt.checkpoints.archive import CheckpointError
 from minigpt.checkpoints.checkpoint import Checkpoint, load_checkpoint
@@ -82,7 +83,7 @@ def read_run(path: str | os.PathLike[str], best: bool = False) -> tuple[Path, Ch
         FileNotFoundError: there is nothing there.
         CheckpointError: it is cut off, altered, not a Trainer's, or of a later version.
     """
-    path = _find(Path(path), best)
+    path = _find(checks.path("path", path), checks.flag("best", best))
     checkpoint = load_checkpoint(path)
     _check_format(path, checkpoint.metadata)
     return path, checkpoint

@@ -75,7 +75,8 @@ class TokenWriter:
         Raises:
             ValueError: an id is not 0 <= id < vocab_size, or the array is not 1-D.
         """
-        listed = ids if isinstance(ids, (np.ndarray, list)) else list(ids)
+        expected = "a list or an array of integers"
+        listed = ids if isinstance(ids, np.ndarray) else checks.items("ids", ids, expected)
         array = checks.regular("ids", listed, "a list of integers")
         if array.ndim != 1:
             raise checks.wrong_value("ids", "1-D", array)
@@ -128,7 +129,7 @@ def token_writer(path: str | os.PathLike[str], vocab_size: int) -> Iterator[Toke
         writer = TokenWriter(file, vocab_size)
         yield writer
         if writer.count == 0:
-            raise ValueError(f"there are no tokens to write to {os.fspath(path)}")
+            raise ValueError(f"ids is empty: there are no tokens to write to {os.fspath(path)}")
         writer.finish()
 
 

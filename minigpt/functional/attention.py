@@ -160,7 +160,7 @@ def _check(
 def _check_weights(
     q: Operand, k: Operand, mask: Any, causal: bool, slopes: Any, grouped: bool
 ) -> tuple[Array, Array, int, AttentionOptions]:
-    queries, keys = as_tensor(q), as_tensor(k)
+    queries, keys = as_tensor(q, name="q"), as_tensor(k, name="k")
     fit = _fitting(causal, grouped, q=queries, k=keys)
     q_shape = (*fit.queries, *queries.shape[-2:])
     scores = (*q_shape[:-1], keys.shape[-2])

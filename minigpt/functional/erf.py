@@ -59,5 +59,5 @@ def _ratio(coefficients: tuple[tuple[float, ...], tuple[float, ...]], x: Array) 
 
 
 def _check(x: Array) -> None:
-    if not isinstance(x, np.ndarray) or x.dtype.kind != "f":
+    if not isinstance(x, np.ndarray) or x.dtype.kind != "f" or isinstance(x, np.ma.MaskedArray):
         raise checks.wrong_type("erf: x", "an array of floats", x)

@@ -56,7 +56,7 @@ def cross_entropy(
 
     # log p = shifted − log Σ exp(shifted)
     shifted = logits.data.reshape(-1, vocab_size)  # (..., V) -> (N, V)
-    with np.errstate(invalid="ignore"):  # ∞ − ∞: NaN, quietly
+    with np.errstate(over="ignore", invalid="ignore"):  # −∞, or for ∞ − ∞ NaN, quietly
         shifted = shifted - shifted.max(axis=-1, keepdims=True)
     picked = shifted[places, labels]
     if label_smoothing:  # Σᵥ qᵥ·shiftedᵥ, in place of the target's

@@ -67,12 +67,12 @@ def alibi_slopes(n_head: int, scale: float = 1.0) -> Array:
 
 
 def _check_sizes(length: int, d_model: int) -> None:
-    checks.integer("length", length, least=1)
-    if checks.integer("d_model", d_model, least=2) % 2:
+    checks.sizes(length=length, d_model=d_model)
+    if d_model % 2:
         mend = "sine and cosine come in pairs"
         raise checks.wrong_value("d_model", "an even number", d_model, mend)
 
 
 def _check_slopes(n_head: int, scale: float) -> None:
-    checks.integer("n_head", n_head, least=1)
+    checks.sizes(n_head=n_head)
     checks.number("scale", scale, above=0)

@@ -70,8 +70,8 @@ def softmax_in_place(shifted: Array, axis: int = -1) -> Array:
 
 
 def _shifted(x: Array, axis: int) -> Array:
-    """x, less the largest along the axis. Where that is +∞ there is no answer: NaN, quietly."""
-    with np.errstate(invalid="ignore"):
+    """x, less the largest along the axis, 0 to −∞; where that is +∞ there is no answer: NaN."""
+    with np.errstate(over="ignore", invalid="ignore"):
         return np.asarray(x - x.max(axis=axis, keepdims=True, initial=-np.inf))
 
 

@@ -14,6 +14,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from minigpt import checks
 from minigpt.autograd import Array
 from minigpt.chunks import CHUNK, chunk_slices
 from minigpt.interop.errors import PretrainedError
@@ -131,9 +132,9 @@ class TensorFile:
     tensors: dict[str, TensorInfo]
 
     def __init__(self, path: str | os.PathLike[str], memory_map: bool) -> None:
-        self.path = Path(path)
+        self.path = checks.path("path", path)
         self._file = ArrayFile(self.path)
-        self._memory_map = memory_map
+        self._memory_map = checks.flag("memory_map", memory_map)
 
     def read(self, name: str) -> Array:
         """A tensor's numbers as float32, or as float64 where they are stored so.
@@ -157,6 +158,7 @@ class TensorFile:
             PretrainedError: as for ``read``.
         """
         tensor, stored = self._stored(name)
+        _check_target(x, tensor, stored)
         self._file.read_numbers(tensor.start, stored, x)
 
     def dtype(self, name: str) -> type[np.floating[Any]]:
@@ -179,7 +181,7 @@ class TensorFile:
         )
 
     def _stored(self, name: str) -> tuple[TensorInfo, BlockFormat]:
-        tensor = self.tensors.get(name)
+        tensor = self.tensors.get(checks.text("name", name))
         if tensor is None:
             first = ", ".join(f"{known!r:.40}" for known in list(self.tensors)[:3]) or "none"
             raise PretrainedError(
@@ -194,3 +196,12 @@ class TensorFile:
                 f"{', '.join(self.READABLE)}",
             )
         return tensor, FORMATS[tensor.type]
+
+
+def _check_target(x: object, tensor: TensorInfo, stored: BlockFormat) -> None:
+    """An array that the tensor's numbers can be written to."""
+    expected = f"a writable {np.dtype(stored.dtype)} array of shape {tensor.shape}"
+    if not isinstance(x, np.ndarray) or isinstance(x, np.ma.MaskedArray):
+        raise checks.wrong_type("x", expected, x)
+    if x.shape != tensor.shape or x.dtype != stored.dtype or not x.flags.writeable:
+        raise checks.wrong_value("x", expected, x)

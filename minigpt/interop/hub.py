@@ -52,6 +52,7 @@ def pretrained_folder(folder_or_name: str | os.PathLike[str], weights: bool = Tr
         True
     """
     path = checks.path("folder_or_name", folder_or_name)
+    checks.flag("weights", weights)
     if path.is_dir():
         return path
     if path.exists():

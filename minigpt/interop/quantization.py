@@ -354,7 +354,7 @@ def _fifth_bits(h: Array) -> Array:
 
 
 def _check_blocks(blocks: Array, name: str) -> None:
-    layout = FORMATS[checks.one_of("name", name, FORMATS)].layout
+    layout = FORMATS[checks.one_of("name", name, tuple(FORMATS))].layout
     if not isinstance(blocks, np.ndarray) or not blocks.ndim or blocks.dtype != layout:
         mend = f"view bytes as blocks: blocks.view(FORMATS[{name!r}].layout)"
         raise checks.wrong_type("blocks", f"an array of {name} blocks", blocks, mend)

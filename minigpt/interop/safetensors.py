@@ -168,7 +168,9 @@ def write_safetensors(
         ...     path.stat().st_size, SafetensorsFile(path).metadata  # 24 of the bytes are numbers
         (152, {'format': 'pt'})
     """
+    path = checks.path("path", path)
     _check_arrays(arrays)
+    _check_metadata(metadata)
     header: dict[str, Any] = {METADATA: dict(metadata)} if metadata else {}
     end = 0
     for name, array in arrays.items():
@@ -192,7 +194,18 @@ def _check_arrays(arrays: Any) -> None:
     for name, array in arrays.items():
         checks.text("the name of an array", name)
         if getattr(array, "dtype", None) not in (np.float32, np.float64):
-            raise checks.wrong_type(name, "an array of float32 or float64", array)
+            expected = "an array of float32 or float64"
+            raise checks.wrong_type(f"arrays[{name!r}]", expected, array)
+
+
+def _check_metadata(metadata: Any) -> None:
+    if metadata is None:
+        return
+    if not isinstance(metadata, Mapping):
+        raise checks.wrong_type("metadata", "a dict of strings by name, or None", metadata)
+    for name, text in metadata.items():
+        checks.text("a name in metadata", name)
+        checks.text(f"metadata[{name!r}]", text)
 
 
 def _are_sizes(values: Any) -> bool:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
+from minigpt import checks
 from minigpt.metrics.pairs import References, each
-from minigpt.metrics.right_answers import exact_match
+from minigpt.metrics.right_answers import check_normalize, exact_match
 
 ALL = "all"
 
@@ -44,13 +45,15 @@ class MatchTable:
         self._references = list(each("references", references))
         if not self._references:
             raise ValueError("references is empty: a share is counted over at least one case")
-        self._group_of = None if groups is None else list(each("groups", groups))
+        if groups is not None:
+            groups = [checks.text(f"groups[{i}]", g) for i, g in enumerate(each("groups", groups))]
+        self._group_of = groups
         if self._group_of is not None and len(self._group_of) != len(self._references):
             raise ValueError(
                 f"there are {len(self._references):,} references and {len(self._group_of):,} "
                 "groups: give each case its group, in the same order"
             )
-        self._normalize = normalize
+        self._normalize = check_normalize(normalize)
         self._cases = {group: self._of(group) for group in dict.fromkeys(self._group_of or ())}
         self._cases[ALL] = list(range(len(self._references)))
         self.rows: dict[str, dict[str, float]] = {}
@@ -65,6 +68,7 @@ class MatchTable:
             TypeError: a prediction is not a str.
             ValueError: the numbers of predictions and cases differ.
         """
+        checks.text("title", title)
         exact_match(predictions, self._references)  # refuses another number of them, or no list
         self.rows[title] = {
             group: exact_match(
@@ -81,9 +85,8 @@ class MatchTable:
         Raises:
             ValueError: the table has no such group.
         """
-        if unknown := sorted(set(shares) - set(self._cases)):
-            raise ValueError(f"shares of {unknown}, and the table has {list(self._cases)}")
-        self.rows[title] = dict(shares)
+        checks.text("title", title)
+        self.rows[title] = _checked_shares(shares, self._cases)
 
     def __str__(self) -> str:
         groups = list(self._cases)
@@ -96,3 +99,13 @@ class MatchTable:
             "  ".join([title.ljust(first), *map(str.rjust, cells, widths)])
             for title, cells in lines.items()
         )
+
+
+def _checked_shares(shares: object, groups: Iterable[str]) -> dict[str, float]:
+    """A share for each of some groups."""
+    if not isinstance(shares, Mapping):
+        raise checks.wrong_type("shares", "a dict of shares by group", shares)
+    known = list(groups)
+    for group in shares:
+        checks.one_of("a group of shares", group, known)
+    return {g: checks.number(f"shares[{g!r}]", x, least=0, most=1) for g, x in shares.items()}

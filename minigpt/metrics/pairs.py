@@ -51,7 +51,7 @@ def tokenized(name: str, text: str, tokenize: Tokenize) -> list[str]:
 
 def each(name: str, values: object) -> Iterable[Any]:
     """``values``, refused where one str came in place of a list of them, or no list at all."""
-    if isinstance(values, (str, bytes)) or not isinstance(values, Iterable):
+    if isinstance(values, (str, bytes)) or not checks.iterates(values):
         mend = f"write [{name}]" if isinstance(values, str) else ""
         raise checks.wrong_type(name, "a list of strings", values, mend)
     return values
@@ -61,7 +61,7 @@ def _accepted(i: int, given: object) -> tuple[str, ...]:
     name = f"references[{i}]"
     if isinstance(given, str):
         return (given,)
-    if isinstance(given, bytes) or not isinstance(given, Iterable):
+    if isinstance(given, bytes) or not checks.iterates(given):
         raise checks.wrong_type(name, "a str or a list of strings", given)
     texts = tuple(checks.text(f"{name}[{j}]", text) for j, text in enumerate(given))
     if not texts:

@@ -40,7 +40,7 @@ def exact_match(
         1.0
     """
     pairs = in_pairs(predictions, references)
-    form = _checked_form(normalize)
+    form = check_normalize(normalize) or _as_it_is
     right = sum(form(prediction) in map(form, accepted) for prediction, accepted in pairs)
     return right / len(pairs)
 
@@ -107,12 +107,15 @@ def _f1(prediction: Counter[str], reference: Counter[str]) -> float:
     return 2 * sum((prediction & reference).values()) / (n_prediction + n_reference)
 
 
-def _checked_form(normalize: object) -> Callable[[str], str]:
-    if normalize is None:
-        return lambda text: text
-    if not callable(normalize):
+def check_normalize(normalize: object) -> Callable[[str], str] | None:
+    """A function from a text to the form in which it is compared, or None for the text itself."""
+    if normalize is not None and not callable(normalize):
         raise checks.wrong_type("normalize", "a function from a text to its form", normalize)
     return normalize
+
+
+def _as_it_is(text: str) -> str:
+    return text
 
 
 def _check(

@@ -9,6 +9,7 @@ writes with it); ``lstm``; ``classifier``; ``growing`` (more tokens for a traine
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from minigpt import checks
@@ -45,12 +46,19 @@ def build_model(name: str, config: dict[str, Any], seed: Seed = 0) -> Any:
         >>> type(model).__name__, model.config.n_layer
         ('LSTMLanguageModel', 1)
     """
-    model: Any = MODELS[checks.one_of("model", name, tuple(MODELS))]
+    model: Any = MODELS[checks.one_of("name", name, tuple(MODELS))]
     try:
-        checked = model.CONFIG(**config)
+        checked = model.CONFIG(**_checked_fields(config))
     except TypeError as error:
         raise ValueError(f"the configuration does not fit {name}: {error}") from None
     return model(checked, seed=seed)
+
+
+def _checked_fields(config: object) -> Mapping[str, Any]:
+    """The fields of a configuration, by name."""
+    if not isinstance(config, Mapping):
+        raise checks.wrong_value("config", "a dict of fields by name", config)
+    return config
 
 
 __all__ = [

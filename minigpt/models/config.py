@@ -62,7 +62,7 @@ OF_A_GPT = ("alibi", "rotary")  # positions that attention knows of, in a GPT's 
 
 def added_positions(name: str, value: Any) -> str:
     """The check of positions that are added to the embeddings, or none."""
-    if value in OF_A_GPT:
+    if isinstance(value, str) and value in OF_A_GPT:
         mend = f'"{value}" is for a GPT: minigpt.GPTConfig(…, positions="{value}")'
         raise checks.wrong_value(name, '"learned", "sinusoidal" or "none"', value, mend)
     return checks.one_of(name, value, {n: w for n, w in POSITIONS.items() if n not in OF_A_GPT})

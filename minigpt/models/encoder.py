@@ -376,14 +376,15 @@ def _check(
 
 def _check_targets(ids: Array, targets: Array) -> Array:
     targets = checks.integers("targets", targets)
-    checks.same_shape("targets", targets, np.shape(ids), ", and ids have the other")
+    shape = checks.regular("ids", ids).shape
+    checks.same_shape("targets", targets, shape, ", and ids have the other")
     return targets
 
 
 def _check_fillings(ids: Array, mask_id: int, k: int, vocab_size: int) -> Array:
     checks.integer("mask_id", mask_id, least=0, most=vocab_size - 1)
     checks.integer("k", k, least=1, most=vocab_size - 1, mend="so many tokens could be guessed")
-    places = np.argwhere(np.asarray(ids) == mask_id)
+    places = np.argwhere(checks.regular("ids", ids) == mask_id)
     if len(places) == 0:
         raise ValueError(f"ids hold no mask_id={mask_id}: there is nothing to fill in")
     return places

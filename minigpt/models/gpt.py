@@ -95,7 +95,7 @@ class GPT(Pretrained, Predictor, Embeddings):
             IndexError: an id outside the vocabulary, a position outside the context.
             RuntimeError: a cache outside no_grad().
         """
-        ids, positions, mask = _check(self, ids, attention_mask, positions, cache)
+        ids, positions, mask = _check(self, ids, attention_mask, positions, cache, last_only)
         rng = self.dropout_generator(rng)
         x = self.dropout(self.embed(ids, positions), rng)  # (B, T) -> (B, T, C)
         places = self._of_blocks(positions)
@@ -240,6 +240,8 @@ def _check(
     attention_mask: Array | None,
     positions: Array | None = None,
     cache: KeyValueCache | None = None,
+    last_only: bool = False,
 ) -> tuple[Array, Array, Array | None]:
     c = model.config
+    checks.flag("last_only", last_only)
     return check_inputs(ids, attention_mask, positions, c.vocab_size, c.block_size, cache)

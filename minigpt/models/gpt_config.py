@@ -223,7 +223,7 @@ class GPTConfig(StackConfig):
             >>> mg.GPTConfig.preset("gpt2-medium", dropout=0.1).n_layer
             24
         """
-        n_layer, n_head, n_embd = GPT2_SIZES[checks.one_of("preset", name, tuple(GPT2_SIZES))]
+        n_layer, n_head, n_embd = GPT2_SIZES[checks.one_of("name", name, tuple(GPT2_SIZES))]
         config = cls(
             vocab_size=50257, block_size=1024, n_layer=n_layer, n_head=n_head, n_embd=n_embd
         )

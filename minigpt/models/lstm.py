@@ -155,7 +155,7 @@ class LSTMLanguageModel(Predictor):
             TypeError: a state of another dtype.
             RuntimeError: a cache outside no_grad().
         """
-        ids, mask, state = _check(self, ids, attention_mask, cache, state)
+        ids, mask, state = _check(self, ids, attention_mask, cache, state, last_only)
         rng = self.dropout_generator(rng)
 
         # Steps first, as the layers work through them: (T, B) -> (T, B, C), seen as (B, T, C).
@@ -275,8 +275,10 @@ def _check(
     attention_mask: Array | None,
     cache: LSTMCache | None,
     state: Array | None,
+    last_only: bool,
 ) -> tuple[Array, Array | None, Array | None]:
     """The ids, the mask over these (B, T), and the state to read on from."""
+    checks.flag("last_only", last_only)
     if cache is not None and state is not None:
         raise ValueError("a cache and a state were given: a cache has its own state")
     c = model.config

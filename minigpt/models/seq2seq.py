@@ -292,7 +292,8 @@ def _memory_mask(source_mask: Array | None, memory: Tensor) -> Array | None:
 
 
 def _check(source_ids: Array, target_ids: Array) -> None:
-    sources, targets = np.shape(source_ids), np.shape(target_ids)
+    sources = checks.regular("source_ids", source_ids).shape
+    targets = checks.regular("target_ids", target_ids).shape
     if sources[:1] != targets[:1]:
         raise ValueError(
             f"target_ids must have a row for each source: got {targets} for source_ids {sources}"

@@ -151,6 +151,8 @@ class CausalSelfAttention(Module):
             return None
         if positions is None:
             positions = np.arange(past, past + qkv.shape[1])
+        else:
+            positions = _check_positions(positions, qkv)
         base, scaling = self.rotary
         return rotation_at(positions, self.head_width, base, scaling, qkv.dtype)
 
@@ -200,6 +202,18 @@ def _check_mask(mask: Array | None, q: Array, k: Array) -> Array | None:
         return None
     scores = (*q.shape[:-1], k.shape[-2])
     return AttentionOptions.checked(mask, None, q.shape, scores, causal=True).mask
+
+
+def _check_positions(positions: Array, qkv: Tensor) -> Array:
+    """Places of rotary positions, one for each token."""
+    places = checks.integers("positions", positions)
+    batch, tokens = qkv.shape[:2]
+    if places.shape not in ((tokens,), (1, tokens), (batch, tokens)):
+        expected = f"of shape (T,) or (B, T), where x is ({batch}, {tokens}, …)"
+        raise checks.wrong_value("positions", expected, places)
+    if places.size and int(places.min()) < 0:
+        raise checks.wrong_value("positions", "0 or more", int(places.min()))
+    return places
 
 
 def _check(config: object) -> None:

@@ -13,6 +13,8 @@ import numpy as np
 
 from minigpt import checks
 from minigpt.autograd import Array
+from minigpt.operations.operands import float_type
+from minigpt.wording import sentence
 
 
 class KeyValueCache:
@@ -57,6 +59,7 @@ class KeyValueCache:
             capacity=capacity,
             head_size=head_size,
         )
+        dtype = float_type(dtype)
         shape = (n_layer, batch_size, n_head, capacity, head_size)
         self.keys = np.zeros(shape, dtype)
         self.values = np.zeros(shape, dtype)
@@ -99,7 +102,7 @@ class KeyValueCache:
         Only the tokens held are copied, and only rows that move: beam search calls this at every
         token.
         """
-        rows = np.asarray(rows)
+        rows = _check_rows(rows, self.batch_size)
         if len(rows) == self.batch_size:
             moved = np.flatnonzero(rows != np.arange(len(rows)))
             for layer in (*self.keys, *self.values):
@@ -125,7 +128,7 @@ class KeyValueCache:
 
     def reserve(self, capacity: int) -> None:
         """Make room for ``capacity`` tokens, or twice as many as before, if there is not enough."""
-        if capacity > self.capacity:
+        if checks.size("capacity", capacity) > self.capacity:
             capacity = max(capacity, 2 * self.capacity)
             self.keys, self.values = (self._larger(a, capacity) for a in (self.keys, self.values))
 
@@ -133,6 +136,17 @@ class KeyValueCache:
         larger = np.zeros((*held.shape[:3], capacity, held.shape[4]), held.dtype)
         larger[:, :, :, : self.length] = held[:, :, :, : self.length]
         return larger
+
+
+def _check_rows(rows: Sequence[int] | Array, batch_size: int) -> Array:
+    """The rows to keep as an array."""
+    kept = checks.integers("rows", rows)
+    if kept.ndim != 1 or not len(kept):
+        raise checks.wrong_value("rows", "a list of at least one row", kept)
+    if int(kept.min()) < 0 or int(kept.max()) >= batch_size:
+        expected = f"from 0 to {batch_size - 1}, as there are {batch_size} sequences"
+        raise IndexError(sentence("rows", expected, kept.tolist()))
+    return kept
 
 
 def _check(cache: KeyValueCache, k: Array) -> None:

@@ -82,6 +82,7 @@ class CrossAttention(Module):
             cache: for generation: no gradient goes through, and no attention weight is dropped.
             rng: of dropout, in training.
         """
+        memory = _check_memory(memory, self, cache)
         q = self.q_proj(x)  # (B, T, C) -> (B, T, C)
         if cache is None:
             dropout = self.attention_dropout if self.training else 0.0
@@ -98,6 +99,7 @@ class CrossAttention(Module):
         Shapes:
             memory: (B, S, n_embd) -> two of (B, n_head, S, n_embd / n_head)
         """
+        _check_memory(memory, self)
         k, v = heads_of(self.kv_proj(memory).data, self.n_head, self.n_head)
         return k, v
 
@@ -115,6 +117,18 @@ class CrossAttention(Module):
 
     def extra_repr(self) -> str:
         return f"n_head={self.n_head}"
+
+
+def _check_memory(
+    memory: Tensor | None, layer: CrossAttention, cache: DecoderCache | None = None
+) -> Tensor | None:
+    """What is looked at: not asked for where a cache holds it."""
+    if cache is None:
+        checks.tensors("cross-attention", memory=memory)
+        width = layer.kv_proj.weight.shape[0]
+        if memory is None or memory.ndim != 3 or memory.shape[-1] != width:
+            raise checks.wrong_value("memory", f"of shape (B, S, {width})", memory)
+    return memory
 
 
 def _check(config: object) -> None:

@@ -7,6 +7,7 @@ import numpy as np
 from minigpt import checks
 from minigpt.autograd import Array
 from minigpt.checks import Seed
+from minigpt.grad_mode import evaluation
 from minigpt.nn.attention import CausalSelfAttention
 from minigpt.nn.block import ResidualBlock, norm_of
 from minigpt.nn.config import TransformerConfig
@@ -87,6 +88,7 @@ class DecoderBlock(ResidualBlock):
 
         ``memory_mask`` is as the class has it.
         """
-        x = self.around(self.attention, self.attention_norm, x)
+        with evaluation():  # nothing is dropped
+            x = self.around(self.attention, self.attention_norm, x)
         seen = self._seen(self.cross_attention_norm, x)
         return self.cross_attention.weights(seen, memory, memory_mask)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from minigpt import checks
 from minigpt.autograd import Array
 from minigpt.nn.cache import KeyValueCache
 
@@ -42,7 +43,7 @@ class DecoderCache(KeyValueCache):
         memory: Sequence[tuple[Array, Array]],
         memory_mask: Array | None = None,
     ) -> None:
-        k, _ = memory[0]
+        k = _check(memory, memory_mask)
         batch_size, n_head, _, head_size = k.shape
         super().__init__(len(memory), batch_size, n_head, capacity, head_size, k.dtype)
         self.memory = list(memory)
@@ -59,3 +60,21 @@ class DecoderCache(KeyValueCache):
             if self.memory_mask is not None:
                 self.memory_mask = self.memory_mask[chosen]
             self._sources = sources
+
+
+def _check(memory: object, memory_mask: object) -> Array:
+    """K of the first layer, whose shape all have."""
+    expected = "for each layer a pair (K, V) of arrays (batch_size, n_head, S, head_size)"
+    pairs = checks.items("memory", memory, expected)
+    shapes = [
+        getattr(array, "shape", None)
+        for pair in pairs
+        for array in (pair if isinstance(pair, (tuple, list)) and len(pair) == 2 else (pair, None))
+    ]
+    alike = all(isinstance(shape, tuple) and shape == shapes[0] for shape in shapes)
+    if not shapes or not alike or np.ndim(pairs[0][0]) != 4:
+        raise checks.wrong_value("memory", expected, memory)
+    if memory_mask is not None:
+        checks.booleans("memory_mask", memory_mask)
+    first: Array = pairs[0][0]
+    return first

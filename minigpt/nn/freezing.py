@@ -117,7 +117,8 @@ def trainable(module: Module) -> list[str]:
         >>> trainable(mlp)
         ['up_proj.lora_a', 'up_proj.lora_b']
     """
-    return [name for name, parameter in module.named_parameters() if parameter.requires_grad]
+    own = checks.instance("module", module, Module).named_parameters()
+    return [name for name, parameter in own if parameter.requires_grad]
 
 
 def frozen(module: Module) -> list[str]:
@@ -130,7 +131,8 @@ def frozen(module: Module) -> list[str]:
         >>> frozen(mlp)
         ['up_proj.weight', 'up_proj.bias']
     """
-    return [name for name, parameter in module.named_parameters() if not parameter.requires_grad]
+    own = checks.instance("module", module, Module).named_parameters()
+    return [name for name, parameter in own if not parameter.requires_grad]
 
 
 def num_trainable(module: Module) -> int:
@@ -143,7 +145,8 @@ def num_trainable(module: Module) -> int:
         >>> num_trainable(mlp), mlp.num_parameters()  # 4 · (64 + 256) of them
         (1280, 34368)
     """
-    return sum(p.size for p in module.parameters() if p.requires_grad)
+    own = checks.instance("module", module, Module).parameters()
+    return sum(p.size for p in own if p.requires_grad)
 
 
 def _check(module: Module, n_blocks: int) -> list[Module]:
@@ -160,8 +163,8 @@ def _check_parts(module: Module, names: Iterable[str]) -> list[str]:
     parts = checks.items("names", names, "a list of names")
     own = [name for name, _ in checks.instance("module", module, Module).named_parameters()]
     chosen: set[str] = set()
-    for part in parts:
-        found = {n for n in own if f".{checks.text('a name', part)}." in f".{n}."}
+    for i, part in enumerate(parts):
+        found = {n for n in own if f".{checks.text(f'names[{i}]', part)}." in f".{n}."}
         if not found:
             words = sorted({word for n in own for word in n.split(".") if not word.isdecimal()})
             kind = type(module).__name__

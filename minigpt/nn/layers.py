@@ -48,7 +48,8 @@ class Linear(Module):
         checks.sizes(n_in=n_in, n_out=n_out)
         std = 1 / math.sqrt(n_in) if std is None else std
         self.weight = Parameter(normal((n_in, n_out), std, seed), parts)
-        self.bias = Parameter(np.zeros(n_out, np.float32)) if bias else None
+        has_bias = checks.flag("bias", bias)
+        self.bias = Parameter(np.zeros(n_out, np.float32)) if has_bias else None
 
     def forward(self, x: Tensor) -> Tensor:
         return F.linear(x, self.weight, self.bias)  # (..., n_in) -> (..., n_out)
@@ -105,7 +106,8 @@ class LayerNorm(Module):
         checks.sizes(n=n)
         self.eps = checks.number("eps", eps, least=0)
         self.weight = Parameter(np.ones(n, np.float32))
-        self.bias = Parameter(np.zeros(n, np.float32)) if bias else None
+        has_bias = checks.flag("bias", bias)
+        self.bias = Parameter(np.zeros(n, np.float32)) if has_bias else None
 
     def forward(self, x: Tensor) -> Tensor:
         return F.layer_norm(x, self.weight, self.bias, self.eps)

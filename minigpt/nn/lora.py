@@ -167,10 +167,11 @@ def plain_linears(model: Module) -> dict[str, Linear]:
 def _check_targets(model: Module, targets: Any) -> list[str]:
     """The names of the model's linear layers that the targets mean."""
     if isinstance(targets, str):
-        raise checks.wrong_type("targets", "a list of names", targets, f"pass [{targets!r}]")
-    if not isinstance(targets, Iterable):
-        raise checks.wrong_type("targets", "a list of names", targets)
-    targets, known = list(targets), plain_linears(model)
+        mend = f"pass [{checks.shown(targets)}]"
+        raise checks.wrong_type("targets", "a list of names", targets, mend)
+    listed = checks.items("targets", targets, "a list of names")
+    targets = [checks.text(f"targets[{i}]", target) for i, target in enumerate(listed)]
+    known = plain_linears(model)
     adapted = [name for name in lora_layers(model) if name.split(".")[-1] in targets]
     if adapted:
         raise ValueError(
@@ -194,8 +195,8 @@ def _check_fits(model: Module, state: Any) -> None:
     if own.keys() != stored:
         missing, extra = sorted(own.keys() - stored), sorted(stored - own.keys())
         raise ValueError(
-            f"the adapters do not fit: missing {missing[:3]}, unexpected {extra[:3]}; use add_lora "
-            "with the same targets first"
+            f"state does not fit the model's adapters: missing {missing[:3]}, unexpected "
+            f"{extra[:3]}; use add_lora with the same targets first"
         )
     for name, layer in lora_layers(model).items():
         rank, alpha = np.shape(state[f"{name}.lora_a"])[-1:], float(state[f"{name}.lora_alpha"])

@@ -44,6 +44,7 @@ class LoRALinear(Linear):
 
     def __init__(self, linear: Linear, rank: int, alpha: float, *, seed: Seed) -> None:
         Module.__init__(self)
+        checks.instance("linear", linear, Linear)
         self.weight, self.bias = linear.weight, linear.bias
         n_in, n_out = linear.weight.shape
         most, why = min(n_in, n_out), f"as the matrix is {(n_in, n_out)}"

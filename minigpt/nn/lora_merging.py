@@ -121,7 +121,8 @@ def _check_adapters(model: Module, adapters: Any) -> None:
     if not isinstance(adapters, Mapping):
         mend = "pass what merge_lora() gave"
         raise checks.wrong_type("adapters", "a dict of adapters by name", adapters, mend)
-    for name, (a, b, _) in adapters.items():
+    for name, adapter in adapters.items():
+        a, b, _ = checks.instance(f"adapters[{checks.shown(name)}]", adapter, Adapter)
         if name not in known:
             raise ValueError(f"{name!r} is not a linear layer without an adapter")
         shape = known[name].weight.shape

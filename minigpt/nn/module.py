@@ -11,6 +11,7 @@ from minigpt import checks
 from minigpt.autograd import Array
 from minigpt.grad_mode import is_evaluating
 from minigpt.nn.description import Text, html_tree, summary_table, tree
+from minigpt.operations.operands import float_type
 from minigpt.tensor import Tensor
 
 ModuleType = TypeVar("ModuleType", bound="Module")
@@ -58,7 +59,7 @@ class Parameter(Tensor):
     def __init__(self, array: Any, parts: tuple[int, ...] = (), is_embedding: bool = False) -> None:
         super().__init__(array, requires_grad=True)
         self.parts = _check_parts(parts, self.shape)
-        self.is_embedding = is_embedding
+        self.is_embedding = is_embedding is not False and checks.flag("is_embedding", is_embedding)
 
 
 class Module:
@@ -173,7 +174,7 @@ class Module:
         Raises:
             TypeError: ``dtype`` is neither float32 nor float64.
         """
-        _check_floats(dtype)
+        dtype = float_type(dtype)
         for parameter in self.parameters():
             parameter.data = Tensor(parameter.data.astype(dtype)).data
             parameter.grad = None
@@ -231,10 +232,13 @@ def _found(name: str, value: Any) -> Iterator[tuple[str, Module | Parameter]]:
 
 
 def _check_parts(parts: tuple[int, ...], shape: tuple[int, ...]) -> tuple[int, ...]:
-    if parts and (len(shape) != 2 or sum(parts) != shape[1]):
+    if isinstance(parts, tuple) and not parts:
+        return ()
+    widths = tuple(checks.size("parts", width) for width in checks.items("parts", parts, "widths"))
+    if widths and (len(shape) != 2 or sum(widths) != shape[1]):
         expected = f"widths that add up to that of a matrix of shape {shape}"
         raise checks.wrong_value("parts", expected, parts)
-    return parts
+    return widths
 
 
 def _check_defines_forward(module: Module) -> None:
@@ -245,6 +249,7 @@ def _check_fits(module: Module, own: Mapping[str, Parameter], state: Any, strict
     if not isinstance(state, Mapping):
         mend = "pass what state_dict() gave"
         raise checks.wrong_type("state", "a dict of arrays by name", state, mend)
+    checks.flag("strict", strict)
     for name in state:
         checks.text("a name in state", name)
     problems = []
@@ -272,12 +277,3 @@ def _check_fits(module: Module, own: Mapping[str, Parameter], state: Any, strict
             f"load_state_dict: {names} not fit {type(module).__name__}:\n  "
             + "\n  ".join(sorted(problems))
         )
-
-
-def _check_floats(dtype: Any) -> None:
-    try:
-        fits = dtype is not None and np.dtype(dtype) in (np.float32, np.float64)
-    except TypeError:
-        fits = False
-    if not fits:
-        raise checks.wrong_type("dtype", "np.float32 or np.float64", dtype)

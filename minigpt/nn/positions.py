@@ -55,7 +55,8 @@ class LearnedPositions(Module):
         self.weight = Parameter(normal((block_size, n_embd), std, seed))
 
     def forward(self, x: Tensor, positions: Array) -> Tensor:
-        return x + F.embedding(positions, self.weight)  # (B, T, C) + (T or B, T, C)
+        places = _check(x, positions, len(self.weight))
+        return x + F.embedding(places, self.weight)  # (B, T, C) + (T or B, T, C)
 
 
 class SinusoidalPositions(Module):
@@ -88,7 +89,7 @@ class SinusoidalPositions(Module):
         self.table = F.sinusoidal_positions(1, n_embd)
 
     def forward(self, x: Tensor, positions: Array) -> Tensor:
-        places = _check_places(positions, self.block_size)
+        places = _check(x, positions, self.block_size)
         table = self._up_to(places.max(initial=0))  # (places, C)
         return x + Tensor(table[places].astype(x.dtype))  # (B, T, C) + (T or B, T, C)
 
@@ -130,5 +131,11 @@ def make_positions(kind: str, block_size: int, n_embd: int, *, std: float, seed:
     return SinusoidalPositions(block_size, n_embd) if kind == "sinusoidal" else NoPositions()
 
 
-def _check_places(positions: Array, block_size: int) -> Array:
-    return checks.ids("positions", positions, block_size)
+def _check(x: Tensor, positions: Array, block_size: int) -> Array:
+    """The places as an array of integers, as many in a row as x has tokens."""
+    checks.tensors("positions", x=x)
+    places = checks.ids("positions", positions, block_size)
+    if not places.ndim or x.ndim < 2 or places.shape[-1] not in (1, x.shape[-2]):
+        expected = f"of shape (T,) or (B, T) for the tokens of x, which is {x.shape}"
+        raise checks.wrong_value("positions", expected, places)
+    return places

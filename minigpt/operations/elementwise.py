@@ -13,7 +13,14 @@ import numpy as np
 
 from minigpt import checks
 from minigpt.autograd import Array, record
-from minigpt.operations.operands import FLOATS, Operand, as_tensor, broadcast, operands, unbroadcast
+from minigpt.operations.operands import (
+    Operand,
+    as_tensor,
+    broadcast,
+    float_type,
+    operands,
+    unbroadcast,
+)
 
 if TYPE_CHECKING:
     from minigpt.tensor import Tensor
@@ -360,7 +367,7 @@ def masked_fill(x: Tensor, mask: Array, value: float) -> Tensor:
         array([-inf,   2.], dtype=float32)
     """
     mask = _check_masked_fill(x, mask)
-    return where(mask, as_tensor(value, x.data.dtype), x)
+    return where(mask, as_tensor(value, x.data.dtype, "value"), x)
 
 
 # ── checks ────────────────────────────────────────────────────────────────────────────────────
@@ -373,13 +380,7 @@ def _check_power(x: Tensor, exponent: object) -> float:
 
 def _check_astype(x: Tensor, dtype: Any) -> np.dtype[Any]:
     checks.tensors("astype", x=x)
-    try:
-        after = np.dtype(dtype)
-    except TypeError:
-        after = np.dtype(object)
-    if dtype is None or after not in FLOATS:
-        raise checks.wrong_type("dtype", "np.float32 or np.float64", dtype)
-    return after
+    return float_type(dtype)
 
 
 def _check_masked_fill(x: Tensor, mask: Array) -> Array:

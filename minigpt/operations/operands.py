@@ -28,7 +28,7 @@ Operand = Union["Tensor", Array, float, Sequence[Any]]
 FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
 
 
-def as_tensor(value: Operand, dtype: np.dtype[Any] | None = None) -> Tensor:
+def as_tensor(value: Operand, dtype: np.dtype[Any] | None = None, name: str = "operand") -> Tensor:
     """``value`` as a Tensor; what is not one yet becomes a constant of ``dtype``.
 
     Raises:
@@ -42,10 +42,10 @@ def as_tensor(value: Operand, dtype: np.dtype[Any] | None = None) -> Tensor:
             )
         return value
     if dtype is None:
-        return tensor.Tensor(value)
-    array = checks.regular("operand", value, "a Tensor, an array or a number")
+        return tensor.Tensor(tensor.floats(value, name))
+    array = checks.regular(name, value, "a Tensor, an array or a number")
     if array.dtype.kind not in "biuf":
-        raise checks.wrong_type("operand", "a number, an array of numbers or a Tensor", value)
+        raise checks.wrong_type(name, "a number, an array of numbers or a Tensor", value)
     is_float_array = isinstance(value, np.ndarray) and value.ndim > 0 and array.dtype.kind == "f"
     if is_float_array and array.dtype != dtype:
         raise TypeError(
@@ -78,6 +78,17 @@ def broadcast(function: Callable[..., Any], *arrays: Array) -> Any:
             "last, axes must have equal lengths, or length 1 in one of them: use reshape or None "
             "as an index to put axes of length 1 in"
         ) from None
+
+
+def float_type(value: Any, name: str = "dtype") -> np.dtype[Any]:
+    """``value`` as the dtype of float32 or float64."""
+    try:
+        dtype = np.dtype(value)
+    except (TypeError, ValueError):
+        dtype = np.dtype(object)
+    if value is None or dtype not in FLOATS:  # None is float64 to NumPy
+        raise checks.wrong_type(name, "np.float32 or np.float64", value)
+    return dtype
 
 
 def unbroadcast(gradient: Array, shape: tuple[int, ...]) -> Array:

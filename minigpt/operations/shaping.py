@@ -77,7 +77,7 @@ def swapaxes(x: Tensor, axis1: int, axis2: int) -> Tensor:
         >>> heads.swapaxes(1, 2).shape  # each head by itself
         (2, 3, 7, 4)
     """
-    _check_axes("swapaxes", x, axis1, axis2)
+    _check_axes("swapaxes", x, axis1=axis1, axis2=axis2)
     return record(x.data.swapaxes(axis1, axis2), (x,), lambda g: (g.swapaxes(axis1, axis2),))
 
 
@@ -212,10 +212,10 @@ def _check_transpose(x: Tensor, axes: Sequence[Any]) -> tuple[int, ...]:
     return tuple(i % x.ndim for i in order)
 
 
-def _check_axes(function: str, x: Tensor, *axes: object) -> None:
+def _check_axes(function: str, x: Tensor, **axes: object) -> None:
     checks.tensors(function, x=x)
-    for axis in axes:
-        checks.axis(axis, x.ndim)
+    for name, axis in axes.items():
+        checks.axis(axis, x.ndim, name)
 
 
 def _check_broadcast_to(x: Tensor, shape: Any) -> tuple[int, ...]:
@@ -259,13 +259,14 @@ def _all_of_one_type(function: str, tensors: Sequence[Any]) -> list[Tensor]:
         raise checks.wrong_type(f"{function}: tensors", "a list of Tensors", tensors)
     if not tensors:
         raise checks.wrong_value(f"{function}: tensors", "one Tensor at least", tensors)
-    first = as_tensor(tensors[0])
-    return [first, *(as_tensor(t, first.data.dtype) for t in tensors[1:])]
+    first = as_tensor(tensors[0], name="tensors[0]")
+    others = enumerate(tensors[1:], start=1)
+    return [first, *(as_tensor(t, first.data.dtype, f"tensors[{i}]") for i, t in others)]
 
 
 def _check_split(x: Tensor, sections: Any, axis: int) -> list[int]:
     """Where the pieces begin and end, from 0 to the length of the axis."""
-    _check_axes("split", x, axis)
+    _check_axes("split", x, axis=axis)
     n = x.shape[axis]
     if isinstance(sections, (list, tuple)) or (isinstance(sections, np.ndarray) and sections.ndim):
         indices = [checks.integer(f"sections[{i}]", at) for i, at in enumerate(sections)]

@@ -55,7 +55,7 @@ class Adam(Optimizer):
         eps: float = 1e-8,
         weight_decay: float = 0.0,
     ) -> None:
-        self.betas = _check_betas(betas)
+        self.betas = check_betas(betas)
         self.eps = checks.number("eps", eps, above=0)
         super().__init__(params, lr, weight_decay, ("first_moment", "second_moment"))
 
@@ -154,8 +154,9 @@ class AdamW(Adam):
         return 0.0, 1.0 - lr * weight_decay
 
 
-def _check_betas(betas: object) -> tuple[float, float]:
+def check_betas(betas: object, name: str = "betas") -> tuple[float, float]:
+    """Adam's β₁ and β₂."""
     if not isinstance(betas, (tuple, list)) or len(betas) != 2:
-        raise checks.wrong_type("betas", "a pair of numbers", betas, "the usual is (0.9, 0.999)")
-    one, two = (checks.number(f"betas[{i}]", b, least=0, below=1) for i, b in enumerate(betas))
+        raise checks.wrong_type(name, "a pair of numbers", betas, "the usual is (0.9, 0.999)")
+    one, two = (checks.number(f"{name}[{i}]", b, least=0, below=1) for i, b in enumerate(betas))
     return one, two

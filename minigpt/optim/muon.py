@@ -11,7 +11,7 @@ from minigpt import checks
 from minigpt.autograd import Array
 from minigpt.blas_threads import SMALL_PRODUCT, one_blas_thread
 from minigpt.chunks import in_chunks
-from minigpt.optim.adam import AdamW
+from minigpt.optim.adam import AdamW, check_betas
 from minigpt.optim.optimizer import Slot, zeros_for
 from minigpt.optim.parameters import GROUP_KEYS, ParameterLike
 from minigpt.optim.plain import NEWTON_SCHULZ, update_scale
@@ -107,6 +107,8 @@ class Muon(AdamW):
         self.ns_steps = checks.integer("ns_steps", ns_steps, least=1, most=99)
         self.adjust_lr_fn = checks.one_of("adjust_lr_fn", adjust_lr_fn, SCALES)
         self._adamw_scale = _check_rates(lr, adamw_lr, adjust_lr_fn)
+        adamw_betas = check_betas(adamw_betas, "adamw_betas")
+        adamw_eps = checks.number("adamw_eps", adamw_eps, above=0)
         super().__init__(params, lr, adamw_betas, adamw_eps, weight_decay)
         _check_some_are_hidden(self.slots)
 

@@ -26,7 +26,7 @@ class ParameterLike(Protocol):
 
 def as_list(name: str, params: Any) -> list[Any]:
     """``params`` as a list, refusing single objects that happen to be iterable."""
-    single = isinstance(params, (str, bytes, dict)) or hasattr(params, "data")
+    single = isinstance(params, (str, bytes, dict, np.ndarray)) or hasattr(params, "data")
     if single or not isinstance(params, Iterable):
         expected = "a list of Parameters or of (name, Parameter) pairs"
         mend = "such as model.named_parameters()"

@@ -101,7 +101,7 @@ def beam_search(
         >>> len(best.tokens), best.score >= second.score
         (3, True)
     """
-    ids, mask = _check(model, ids, mask, options)
+    ids, mask = _check(model, ids, mask, options, n_tokens)
     k, n_new, alpha = options.num_beams, options.max_new_tokens, options.length_penalty
     stop_tokens = options.known_stop_tokens(model.config.vocab_size)
     n_candidates = k * max(2, 1 + len(set(stop_tokens)))  # so many that k of them have not ended
@@ -245,8 +245,12 @@ def _best(found: list[Hypothesis], n: int) -> list[Hypothesis]:
     return found[:n]
 
 
-def _check(model: Any, ids: object, mask: object, options: object) -> tuple[Array, Array | None]:
+def _check(
+    model: Any, ids: object, mask: object, options: object, n_tokens: object
+) -> tuple[Array, Array | None]:
     check_model(model)
+    if n_tokens is not None:
+        checks.integer("n_tokens", n_tokens, least=1)
     checks.instance("options", options, SamplingConfig)
     rows = checked_ids(ids, model.config.vocab_size)
     return rows, None if mask is None else checked_mask(mask, rows)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
@@ -131,7 +130,7 @@ class SamplingConfig:
             >>> config.top_p, config.top_k, config.stop_tokens, config.seed
             (0.9, 50, (7,), 1)
         """
-        return cls(**{**read_generation_config(Path(path)), **options})
+        return cls(**{**read_generation_config(checks.path("path", path)), **options})
 
     def known_stop_tokens(self, vocab_size: int) -> tuple[int, ...]:
         """The stop tokens, all of them below ``vocab_size``.
@@ -317,6 +316,4 @@ def _token_ids(stop_tokens: object) -> tuple[int, ...]:
 
 
 def _items(name: str, value: object, expected: str) -> tuple[object, ...]:
-    if isinstance(value, (str, bytes)) or not isinstance(value, Iterable):
-        raise checks.wrong_type(name, expected, value)
-    return tuple(value)
+    return tuple(checks.items(name, value, expected))

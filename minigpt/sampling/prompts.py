@@ -97,7 +97,9 @@ def encode_prompt(
         mend = "generate also takes a list of them, and generate_ids takes ids"
         raise checks.wrong_type("prompt", "a str", text, mend)
     # Passed on only where it is used: a tokenizer without special tokens need not know the word.
-    allowed = {"allowed_special": allowed_special} if allowed_special else {}
+    if not isinstance(allowed_special, str):
+        allowed_special = checks.items("allowed_special", allowed_special, "a set of names")
+    allowed = {"allowed_special": allowed_special} if len(allowed_special) else {}
     leading = leading_ids(tokenizer) if is_start else []
     ids = tokenizer.encode(text, **allowed)
     if ids[: len(leading)] != leading:

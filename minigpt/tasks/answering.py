@@ -10,7 +10,7 @@ Understanding by Generative Pre-Training", §3.3, where a task is a text with de
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import groupby
 from typing import Any
 
@@ -201,6 +201,9 @@ def complete(
         [5, 5]
     """
     batch_size, lengths = _check(model, prompts, num_beams, batch_size, progress)
+    end_id = checks.integer("end_id", end_id, least=0)
+    if tokenizer is not None:
+        check_tokenizer(tokenizer)
     max_new_tokens = checked_room(lengths, max_new_tokens, model.config.block_size)
     n_tokens = None if tokenizer is None else tokenizer.vocab_size
     sampler = Sampler(model, tokenizer)
@@ -270,8 +273,8 @@ def check_texts(name: str, texts: object) -> None:
     """
     if isinstance(texts, str):
         raise checks.wrong_type(name, "a list of strings", texts, f"write [{name.rstrip('s')}]")
-    if isinstance(texts, bytes) or not isinstance(texts, Iterable):
-        raise checks.wrong_type(name, "a list of strings", texts)
+    for i, text in enumerate(checks.items(name, texts, "a list of strings")):
+        checks.text(f"{name}[{i}]", text)
 
 
 def _check(
@@ -281,7 +284,12 @@ def _check(
     check_model(model)
     checks.integer("num_beams", num_beams, least=1)
     checks.flag("progress", progress)
-    if isinstance(prompts, (str, bytes)) or not isinstance(prompts, (Sequence, np.ndarray)):
+    is_list = isinstance(prompts, (Sequence, np.ndarray)) and not isinstance(prompts, (str, bytes))
+    if not is_list or not checks.iterates(prompts):
         raise checks.wrong_type("prompts", "a list of lists of ids", prompts)
-    lengths = [len(checks.integers(f"prompts[{i}]", ids)) for i, ids in enumerate(prompts)]
+    rows = [checks.integers(f"prompts[{i}]", ids) for i, ids in enumerate(prompts)]
+    for i, row in enumerate(rows):
+        if row.ndim != 1:
+            raise checks.wrong_value(f"prompts[{i}]", "a list of ids", row)
+    lengths = [len(row) for row in rows]
     return checks.integer("batch_size", batch_size, least=1), lengths

@@ -107,7 +107,7 @@ class Chat:
         seed: int | np.random.Generator | None = None,
     ) -> None:
         checks.instance("sampler", sampler, Sampler, "wrap the model: Sampler(model, tokenizer)")
-        self.format = chat_format_of(sampler.tokenizer) if format is None else format
+        self.format = _checked_format(sampler, format)
         self.sampler = sampler
         self.turns: list[Turn] = []
         self.forgotten = 0
@@ -272,6 +272,14 @@ def _checked_system(system: object, form: Format) -> list[Turn]:
             f"system={system!r:.60} has no place in a {type(form).__name__}: leave it out"
         )
     return [("system", str(system))]
+
+
+def _checked_format(sampler: Sampler, form: object) -> Format:
+    if form is None:
+        return chat_format_of(sampler.tokenizer)
+    if not isinstance(form, (ChatFormat, FramedFormat)):
+        raise checks.wrong_type("format", "a ChatFormat, a ChatML or a ChatTemplate", form)
+    return form
 
 
 def _checked_tokenizer(sampler: Sampler, form: Format) -> Any:

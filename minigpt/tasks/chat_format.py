@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from minigpt import checks
 from minigpt.datasets import Completion
 from minigpt.tasks.answering import special_id
 from minigpt.tasks.turns import checked_question, checked_turns
@@ -89,6 +90,7 @@ class ChatFormat:
         Raises:
             ValueError: it does.
         """
+        checks.text(checks.text("name", name), text)
         for special in self.tokenizer.special_tokens:
             if special in text:
                 raise ValueError(

@@ -97,6 +97,7 @@ class FramedFormat(ABC):
         Raises:
             ValueError: it cannot.
         """
+        checks.text(checks.text("name", name), text)
         try:
             self.tokenizer.encode_mixed([(text, False)])
         except ValueError as error:
@@ -146,7 +147,7 @@ class ChatML(FramedFormat):
 
         The ``tokenizer`` is as for the class.
         """
-        match = CHATML_TEMPLATE.fullmatch(template)
+        match = CHATML_TEMPLATE.fullmatch(checks.text("template", template))
         return None if match is None else cls(tokenizer, match["default_system"])
 
     def pieces(self, turns: Sequence[Turn], answer_next: bool) -> list[Piece]:

@@ -86,7 +86,7 @@ class PromptFormat:
         return between[len(between.rstrip(" ")) :] + output + self.stop
 
     def _checked(self, examples: Iterable[tuple[str, str]]) -> Iterable[tuple[str, str]]:
-        for i, pair in enumerate(examples):
+        for i, pair in enumerate(checks.items("examples", examples, "pairs (input, output)")):
             if not (isinstance(pair, (tuple, list)) and [*map(type, pair)] == [str, str]):
                 raise checks.wrong_type(f"examples[{i}]", "a pair (input, output) of strings", pair)
             self._check_output(f"the output of examples[{i}]", pair[1])

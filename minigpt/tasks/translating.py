@@ -110,6 +110,7 @@ def translate(
         ['二']
     """
     batch_size = _check(model, tokenizer, sources, num_beams, batch_size, progress)
+    checks.number("length_penalty", length_penalty)
     read = [tokenizer.encode(source) for source in sources]
     _check_lengths(read, model.config.source_block_size)
     start_id, end_id = special_id(tokenizer, start_token), special_id(tokenizer, end_token)

@@ -27,7 +27,7 @@ def checked_turns(turns: Iterable[tuple[str, str]], system: bool = False) -> lis
         >>> checked_turns([["system", "Be brief."], ["user", "Hi"]], system=True)
         [('system', 'Be brief.'), ('user', 'Hi')]
     """
-    if not isinstance(turns, Iterable):
+    if not checks.iterates(turns):
         raise checks.wrong_type("turns", "a list of pairs (role, text)", turns)
     checked: list[Turn] = []
     n_said = 0

@@ -60,6 +60,9 @@ class AddedToken:
 
     def __post_init__(self) -> None:
         check_name(self.name, "the name of an added token")
+        if self.id is not None:
+            id_ = checks.integer(f"id of added token {checks.shown(self.name)}", self.id, least=0)
+            object.__setattr__(self, "id", id_)
         for option in ("special", "lstrip", "rstrip", "single_word", "normalized"):
             checks.flag(f"{option} of added token {checks.shown(self.name)}", getattr(self, option))
 
@@ -121,7 +124,7 @@ class AddedTokens:
         """What finds the tokens that are not normalized, and the others; None to find none."""
         allowed = self._names("allowed_special", allowed_special)
         disallowed = self._names("disallowed_special", disallowed_special)
-        if disallowed_special == "all":
+        if isinstance(disallowed_special, str):  # it was checked to be "all"
             disallowed -= allowed
         key = allowed, disallowed
         if key not in self._finders:
@@ -283,7 +286,7 @@ def check_names(names: object, argument: str = "special_tokens") -> tuple[str, .
     expected = "a list of strings"
     if isinstance(names, (str, bytes)):
         raise checks.wrong_type(argument, expected, names, f"did you mean [{names!r:.80}]?")
-    if not isinstance(names, Iterable):
+    if not checks.iterates(names):
         raise checks.wrong_type(argument, expected, names)
     checked: dict[str, None] = {}
     for name in names:

@@ -105,7 +105,7 @@ class Tokenizer(ABC):
             ValueError: a text that this tokenizer cannot encode.
         """
         ids: list[int] = []
-        for text, may in pieces:
+        for text, may in check_pieces(pieces):
             ids += self.encode(text, "all" if may else (), ())
         return ids
 
@@ -152,6 +152,15 @@ def id_dtype(vocab_size: int) -> np.dtype[Any]:
 # ── what comes from outside, checked ──────────────────────────────────────────────────────────
 
 
+def check_pieces(pieces: object) -> Iterator[tuple[str, bool]]:
+    """Texts, each with whether it may have special tokens."""
+    expected = "pairs of a text, and whether it may have special tokens"
+    for i, pair in enumerate(checks.items("pieces", pieces, expected)):
+        if not isinstance(pair, (tuple, list)) or len(pair) != 2:
+            raise checks.wrong_type(f"pieces[{i}]", "such a pair: (text, may)", pair)
+        yield checks.text(f"pieces[{i}][0]", pair[0]), checks.flag(f"pieces[{i}][1]", pair[1])
+
+
 def check_text(text: object) -> str:
     """``text`` if it is a str."""
     mend = ""
@@ -177,7 +186,7 @@ def check_characters(text: Any, start: int) -> str:
 
 def check_texts(texts: object) -> Iterator[str]:
     """The texts of an iterable, or the one text that came, each checked to be a str."""
-    if isinstance(texts, Iterable) and not isinstance(texts, (str, bytes, bytearray)):
+    if checks.iterates(texts) and not isinstance(texts, (str, bytes, bytearray)):
         return map(check_text, texts)
     return iter([check_text(texts)])
 
@@ -243,6 +252,8 @@ def check_description(
     Raises:
         ValueError: it is not so: descriptions come out of files.
     """
+    if not isinstance(data, Mapping):
+        raise checks.wrong_value("a tokenizer's description", "a dict", data)
     if set(data) != set(types):
         missing = sorted(set(types) - set(data))
         unexpected = sorted(map(checks.shown, set(data) - set(types)))[:5]

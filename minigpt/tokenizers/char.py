@@ -171,6 +171,7 @@ class CharTokenizer(Tokenizer):
             ValueError: an id is not below vocab_size, or the array is not 1-D.
         """
         array = check_ids(ids, self.vocab_size)
+        checks.flag("skip_special_tokens", skip_special_tokens)
         plain = array < len(self.characters)
         if plain.all():
             return self._decode_characters(array)

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from minigpt import checks
 from minigpt.autograd import Array
 from minigpt.datasets import EpochBatches, RandomBatches, SequentialBatches, StreamBatches
 from minigpt.training.carried_state import CarriedState
@@ -144,14 +145,14 @@ def evaluation_batches(
     return {"train": train, "val": val}
 
 
-def fingerprint(tokens: Any) -> dict[str, Any] | None:
+def fingerprint(tokens: Any, name: str = "tokens") -> dict[str, Any] | None:
     """What tells one text from another: its length and the SHA-256 of at most 262,144 tokens of it.
 
     None for batches that the caller brings: they know themselves whether a state fits.
     """
     if tokens is None or hasattr(tokens, "next_batch"):
         return None
-    array = np.asarray(tokens)
+    array = _ids(name, tokens)
     digest = hashlib.sha256()
     last = max(0, len(array) - _SAMPLE_BLOCK)
     starts = np.linspace(0, last, _SAMPLE_BLOCKS).astype(np.int64)
@@ -167,7 +168,7 @@ def check_same_text(name: str, stored: Mapping[str, Any] | None, tokens: Any) ->
     Raises:
         ValueError: the texts differ.
     """
-    found = fingerprint(tokens)
+    found = fingerprint(tokens, name)
     if stored is None or found is None or stored == found:
         return
     if stored["tokens"] != found["tokens"]:
@@ -182,22 +183,29 @@ def check_same_text(name: str, stored: Mapping[str, Any] | None, tokens: Any) ->
 
 def token_stream(name: str, tokens: Any, block_size: int | None) -> tuple[Array, int]:
     """``tokens`` as a 1-D array of ids that holds a block at least, and the block size."""
-    if isinstance(tokens, (str, bytes)):
-        raise TypeError(f"{name} must be token ids: encode the text with tokenizer.encode(text)")
+    array = _ids(name, tokens)
     if block_size is None:
         raise ValueError(
             "block_size=None takes the model's own, and this model has no config.block_size: "
             "set TrainerConfig(block_size=…)"
         )
-    array = np.asarray(tokens)
-    if array.ndim != 1 or array.dtype.kind not in "iu":
-        raise TypeError(
-            f"{name} must be a 1-D array of integers, or batches with next_batch(): got "
-            f"{type(tokens).__name__} of shape {array.shape} and type {array.dtype}"
-        )
+    checks.integer("block_size", block_size, least=1)
     if len(array) <= block_size:
         raise ValueError(
             f"{name}: the text has length {len(array)}, and a block with its targets takes "
             f"{block_size + 1} tokens: use more text or a smaller block_size"
         )
     return array, block_size
+
+
+def _ids(name: str, tokens: Any) -> Array:
+    """A text as a 1-D array of ids."""
+    if isinstance(tokens, (str, bytes)):
+        raise TypeError(f"{name} must be token ids: encode the text with tokenizer.encode(text)")
+    array = checks.regular(name, tokens, "a 1-D array of integers")
+    if array.ndim != 1 or array.dtype.kind not in "iu":
+        raise TypeError(
+            f"{name} must be a 1-D array of integers, or batches with next_batch(): got "
+            f"{type(tokens).__name__} of shape {array.shape} and type {array.dtype}"
+        )
+    return array

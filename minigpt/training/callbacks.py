@@ -70,7 +70,7 @@ class Callbacks:
     """
 
     def __init__(self, callbacks: Iterable[Any]) -> None:
-        if isinstance(callbacks, Callback) or not isinstance(callbacks, Iterable):
+        if isinstance(callbacks, (Callback, str)) or not checks.iterates(callbacks):
             raise checks.wrong_type("callbacks", "a list", callbacks, "write callbacks=[…]")
         self._callbacks = list(callbacks)
         for callback in self._callbacks:

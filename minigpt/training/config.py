@@ -159,7 +159,7 @@ def _check(config: TrainerConfig) -> None:
     integers(*given("warmup_steps", "decay_steps"), least=0, also="None")
     is_generator = isinstance(config.seed, np.random.Generator)
     integers("seed", least=0, mend="a checkpoint keeps an integer" if is_generator else "")
-    if config.workers != "auto":
+    if not isinstance(config.workers, str) or config.workers != "auto":
         integers("workers", least=1, also="'auto'")
     numbers("learning_rate", "eps", above=0)
     numbers(*given("momentum"), least=0, below=1, also="None")

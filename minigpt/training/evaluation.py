@@ -59,7 +59,7 @@ def evaluate(
     checks.integer("batch_size", batch_size, least=1)
     tokens, block_size = token_stream("tokens", tokens, block_size)
     batches: SequentialBatches | CarriedState
-    if carry_state:
+    if checks.flag("carry_state", carry_state):
         batches = carried(tokens, block_size, batch_size, model)
     else:
         batches = SequentialBatches(tokens, block_size, batch_size)

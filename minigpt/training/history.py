@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any, Literal
 
+from minigpt import checks
 from minigpt.atomic import replacing
 from minigpt.autograd import Array
 from minigpt.checkpoints.checkpoint import under
@@ -51,8 +52,9 @@ class History:
         Raises:
             KeyError: no record has such a value.
         """
-        if records not in (None, *_KINDS):
-            raise ValueError(f"records={records!r} must be 'steps' or 'evaluations'")
+        checks.text("name", name)
+        if records is not None:
+            checks.one_of("records", records, _KINDS)
         for kind in _KINDS if records is None else (records,):
             if found := getattr(self, kind).column(name):
                 return found
@@ -133,7 +135,7 @@ class History:
         Raises:
             OSError: the file could not be written.
         """
-        with replacing(Path(path)) as file:
+        with replacing(checks.path("path", path)) as file:
             file.writelines(line(kind, record).encode() for kind, record in self._in_order())
 
     @classmethod
@@ -146,7 +148,7 @@ class History:
             ValueError: it is not a file of such lines.
             OSError: there is no such file, or it may not be read.
         """
-        path = Path(path)
+        path = checks.path("path", path)
         path = path / "history.jsonl" if path.is_dir() else path
         history = cls()
         with _opened(path) as file:

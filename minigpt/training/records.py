@@ -12,6 +12,7 @@ from typing import Any, overload
 
 import numpy as np
 
+from minigpt import checks
 from minigpt.autograd import Array
 
 Record = dict[str, float]
@@ -32,7 +33,9 @@ class Records(Sequence[Record]):
         self._columns: dict[str, array[Any]] = {}  # all of one length; 0 where a record has no such
         self._layouts: dict[tuple[str, ...], int] = {}  # the names that records have, numbered
         self._layout_of: array[int] = array("H")  # of each record
-        for record in records:
+        for i, record in enumerate(checks.items("records", records, "a list of records")):
+            if not isinstance(record, Mapping):
+                raise checks.wrong_type(f"records[{i}]", "a dict of numbers by name", record)
             self.append(record)
 
     def append(self, record: Mapping[str, float]) -> None:

@@ -128,6 +128,7 @@ def attention_weights(
         ...     print(*(label.get_text() for label in figure.axes[0].get_yticklabels()))
         cats sat
     """
+    checks.text("title", title)
     layers, one = _check_weights(weights)
     n_rows, n_columns = layers[0].shape[-2:]
     rows = as_labels("tokens", tokens, n_rows)

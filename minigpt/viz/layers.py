@@ -7,7 +7,16 @@ from collections.abc import Sequence
 from typing import Any
 
 from minigpt import checks
-from minigpt.drawing import Theme, ThemeName, axes_for, dress, figure_of, legend, new_figure
+from minigpt.drawing import (
+    Theme,
+    ThemeName,
+    axes_for,
+    check_canvas,
+    dress,
+    figure_of,
+    legend,
+    new_figure,
+)
 from minigpt.viz.recorder import QUANTITIES, Recorder
 
 NAMED = 8  # blocks that the legend lists; of more, some
@@ -102,10 +111,16 @@ def _check(recorder: Any, quantity: Any, ax: Any) -> tuple[list[str], list[Any]]
             f"the recorder has seen nothing: pass it to a Trainer, callbacks=[recorder], and train "
             f"for {recorder.every} steps at least"
         )
-    named = [quantity] if isinstance(quantity, str) else list(quantity)
+    expected = "a word or several"
+    named = (
+        [quantity] if isinstance(quantity, str) else checks.items("quantity", quantity, expected)
+    )
     for name in named:
         checks.one_of("quantity", name, QUANTITIES)
-    panels = list(ax) if isinstance(ax, Sequence) or hasattr(ax, "flat") else [ax]
+    several = (isinstance(ax, Sequence) or hasattr(ax, "flat")) and checks.iterates(ax)
+    panels = list(ax) if several else [ax]
+    for panel in panels:
+        check_canvas(ax if panel is None else panel, None)  # [None] is not axes either
     if not named or (ax is not None and len(panels) != len(named)):
         mend = "one for each quantity"
         raise checks.wrong_value("ax", f"{len(named) or 1} axes", f"{len(panels)} axes", mend)

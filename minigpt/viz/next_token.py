@@ -83,7 +83,9 @@ def next_token(
     for name, value in given.items():
         if value != UNCHANGED.get(name):
             logits = SamplingConfig(**{name: value}).filter(logits, ids)
-            stages[f"{WORDS[name]} {value:g}"] = softmax(logits)[0]
+            stages[
+                f"{WORDS[name]} {checks.shown(value) if isinstance(value, int) else f'{value:g}'}"
+            ] = softmax(logits)[0]
     highest = np.max([*stages.values()], axis=0)  # (V,): no token that matters later is left out
     likeliest = np.argsort(-highest, kind="stable")[:k]
     shown = likeliest[np.argsort(-stages["model"][likeliest], kind="stable")]

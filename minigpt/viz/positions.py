@@ -16,6 +16,7 @@ from minigpt.nn.config import heads_in
 from minigpt.viz.heat_map import color_bar, draw_matrix
 
 WIDTH, HEIGHT = 6.4, 4.4  # inches
+MOST_PLACES = 100_000  # of a picture
 
 
 def positions(
@@ -170,7 +171,7 @@ def _check_rotary(
     source: Any, length: object, base: float, scaling: RotaryScaling | None
 ) -> tuple[Array, float]:
     """The frequencies (d/2,), and their base."""
-    checks.integer("length", length, least=1)
+    checks.integer("length", length, least=1, most=MOST_PLACES)
     if (config := getattr(source, "config", None)) is not None:
         if getattr(config, "rotary", None) is None:
             kind = getattr(config, "positions", None)

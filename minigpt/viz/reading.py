@@ -37,7 +37,8 @@ def token_labels(tokenizer: Any, ids: Iterable[int], longest: int = LONGEST) -> 
         >>> token_labels(bytes_only, bytes_only.encode("类")[:2])
         ['\\xe7', '\\xb1']
     """
-    pieces = [_bytes_of(tokenizer, token) for token in ids]
+    longest = _check(tokenizer, longest)
+    pieces = [_bytes_of(tokenizer, token) for token in ids_of(ids)]
     whole = b"".join(pieces)
     characters = _characters(whole)
     labels, start = [], 0
@@ -91,6 +92,18 @@ def as_labels(name: str, tokens: object, size: int) -> list[str]:
         mend = "one for each of its tokens"
         raise checks.wrong_value(name, f"{size} labels", f"{len(labels)} labels", mend)
     return [_printable(label) for label in labels]
+
+
+def ids_of(ids: object) -> list[int]:
+    """Ids as integers, wherever they came from."""
+    listed = checks.items("ids", ids, "a list of ids")
+    return [checks.integer(f"ids[{i}]", token) for i, token in enumerate(listed)]
+
+
+def _check(tokenizer: object, longest: object) -> int:
+    """The most characters of a label."""
+    check_tokenizer(tokenizer)
+    return checks.integer("longest", longest, least=1)
 
 
 def _bytes_of(tokenizer: Any, token: int) -> bytes:

@@ -81,7 +81,7 @@ def test_an_array_in_any_order_of_memory(tmp_path):
     [
         (None, "arrays must be a dict of arrays by name: got None"),
         ([np.ones(1)], "arrays must be a dict of arrays by name: got"),
-        ({"x": [1.0]}, r"x must be an array of float32 or float64: got \[1.0\]"),
+        ({"x": [1.0]}, r"arrays\['x'\] must be an array of float32 or float64: got \[1.0\]"),
         ({3: np.ones(1)}, "the name of an array must be a str: got 3"),
     ],
 )
@@ -93,7 +93,9 @@ def test_what_is_not_a_dict_of_arrays_is_not_written(tmp_path, arrays, message):
 
 @pytest.mark.parametrize("dtype", [np.float16, np.int64, np.dtype(">f4"), object])
 def test_other_types_are_not_written(tmp_path, dtype):
-    with pytest.raises(TypeError, match=r"x must be an array of float32 or float64: got an? "):
+    with pytest.raises(
+        TypeError, match=r"arrays\['x'\] must be an array of float32 or float64: got an? "
+    ):
         write_safetensors(tmp_path / "x", {"x": np.zeros(2, dtype)})
     assert list(tmp_path.iterdir()) == []
 

@@ -245,7 +245,7 @@ def test_a_preset_can_be_changed():
 
 
 def test_an_unknown_preset_names_the_known_ones():
-    with pytest.raises(ValueError, match=r'preset must be "gpt2", "gpt2-medium", .*: got \'gpt3\''):
+    with pytest.raises(ValueError, match=r'name must be "gpt2", "gpt2-medium", .*: got \'gpt3\''):
         GPTConfig.preset("gpt3")
 
 
@@ -264,7 +264,7 @@ def test_build_model():
 @pytest.mark.parametrize(
     ("name", "config", "message"),
     [
-        ("LSTM?", SMALL, r'model must be "GPT", .*: got \'LSTM\?\''),
+        ("LSTM?", SMALL, r'name must be "GPT", .*: got \'LSTM\?\''),
         ("GPT", SMALL | {"n_layers": 2}, "does not fit GPT: .*n_layers"),
         ("GPT", {}, "does not fit GPT: .*vocab_size"),
         ("GPT", SMALL | {"n_head": 3}, "not divisible"),

@@ -194,7 +194,7 @@ def test_a_block_is_not_frozen_for_its_first_digit():
         ([""], ValueError, "got ''"),
         (["locks.0"], ValueError, "got 'locks.0'"),
         ("mlp", TypeError, "names must be a list of names: got 'mlp'"),
-        ([3], TypeError, "a name must be a str: got 3"),
+        ([3], TypeError, r"names\[0\] must be a str: got 3"),
     ],
 )
 def test_parts_that_there_are_not(names, error, message):

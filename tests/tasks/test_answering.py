@@ -106,7 +106,7 @@ def test_the_whole_context_is_used(reverser):
     [
         ("ab", {}, TypeError, r"prompts must be a list of strings: got 'ab'; write \[prompt\]"),
         ([], {}, ValueError, "prompts is empty"),
-        (["a", None], {}, TypeError, "text"),
+        (["a", None], {}, TypeError, r"prompts\[1\] must be a str"),
         (["a", "x"], {}, ValueError, "characters that the tokenizer does not know"),
         (["a", "a" * 8], {}, ValueError, r"prompts\[1\] has 9 tokens.*room for 0.*block_size=8"),
         (["a"], {"max_new_tokens": 8}, ValueError, "room for 7 more.*fewer than max_new_tokens=8"),

@@ -236,7 +236,7 @@ def test_a_model_without_a_limit():
         (["a"], {}, ValueError, r"labels=\['a'\] leave nothing to choose"),
         (["a", "b", "a"], {}, ValueError, "labels hold 'a' more than once"),
         (["a", "b\n"], {}, ValueError, "output is 'b\\\\n', which holds"),
-        (["a", 2], {}, TypeError, "output must be a str: got 2"),
+        (["a", 2], {}, TypeError, r"labels\[1\] must be a str: got 2"),
         (
             ["a", "b"],
             {"normalize": "length"},

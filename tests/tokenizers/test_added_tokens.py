@@ -144,7 +144,7 @@ def test_an_ordinary_token_is_always_found_and_stays() -> None:
             "lstrip of added token '<a>' must be",
         ),
         (lambda: bpe("<a>"), TypeError, "added_tokens must be a list of AddedToken: got '<a>'"),
-        (lambda: bpe(["<a>"]), TypeError, "an added token must be an AddedToken: got '<a>'"),
+        (lambda: bpe(["<a>"]), TypeError, "added_tokens: each must be an AddedToken: got '<a>'"),
         (lambda: bpe([AddedToken]), TypeError, "make an object of it: AddedToken"),
         (
             lambda: bpe([AddedToken("<a>", 5.0)]),

@@ -40,7 +40,7 @@ def test_column() -> None:
         history.column("losses")
     with pytest.raises(KeyError, match="nothing yet"):
         History().column("loss")
-    with pytest.raises(ValueError, match="'steps' or 'evaluations'"):
+    with pytest.raises(ValueError, match='"steps" or "evaluations"'):
         history.column("loss", "epochs")  # type: ignore[arg-type]
     assert repr(history) == "History(4 steps, 2 evaluations, val_loss=0.5000)"
 

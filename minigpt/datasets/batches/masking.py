@@ -192,5 +192,7 @@ def _check_masked(ids: Any, rng: object, vocab_size: int, attention_mask: Any) -
         )
     if attention_mask is not None:
         mask = checks.regular("attention_mask", attention_mask)
+        if mask.dtype.kind not in "biuf":
+            raise checks.wrong_type("attention_mask", "an array of 1 and 0", attention_mask)
         checks.same_shape("attention_mask", mask, ids.shape, ", that of ids")
     return ids

@@ -36,7 +36,8 @@ class Sequences:
     """
 
     def __init__(self, rows: Any, name: str) -> None:
-        if isinstance(rows, (str, bytes)) or not isinstance(rows, (Sequence, np.ndarray)):
+        is_list = isinstance(rows, (Sequence, np.ndarray)) and checks.iterates(rows)
+        if isinstance(rows, (str, bytes)) or not is_list:
             raise checks.wrong_type(name, "a list of lists of ids, or an array (N, T)", rows)
         if len(rows) == 0:
             raise ValueError(f"{name} is empty: a batch needs at least one sequence")

@@ -108,7 +108,7 @@ def get_corpus(name: str) -> Corpus:
     """
     checks.text("name", name)
     if name not in _CORPORA:
-        raise ValueError(f"{checks.shown(name)} is not a corpus: there are {', '.join(_CORPORA)}")
+        raise checks.wrong_value("name", f"that of a corpus, {', '.join(_CORPORA)}", name)
     return _CORPORA[name]
 
 

@@ -114,9 +114,11 @@ def check_suffixes(suffixes: Iterable[str] | None) -> tuple[str, ...]:
         return ("",)
     checked = checks.items("suffixes", suffixes, "a list such as ['.txt']")
     for suffix in checked:
-        checks.text("a suffix", suffix)
+        checks.text("suffixes: each", suffix)
         if len(suffix) < 2 or suffix[0] != ".":
-            raise checks.wrong_value("a suffix", "a dot and more", suffix, "for example '.txt'")
+            raise checks.wrong_value(
+                "suffixes: each", "a dot and more", suffix, "for example '.txt'"
+            )
     if not checked:
         raise ValueError("suffixes is empty: pass None for all files, or for example ['.txt']")
     return tuple(suffix.lower() for suffix in checked)

@@ -16,7 +16,7 @@ import numpy as np
 from minigpt import checks
 from minigpt.autograd import Array
 from minigpt.tokenizers.added_tokens import END_OF_TEXT, AddedToken, AddedTokens, check_names
-from minigpt.tokenizers.base import Tokenizer, check_ids, check_text, check_texts
+from minigpt.tokenizers.base import Tokenizer, check_ids, check_pieces, check_text, check_texts
 from minigpt.tokenizers.bpe.patterns import SplitPattern
 from minigpt.tokenizers.bpe.plain import Pair
 from minigpt.tokenizers.bpe.training import learn
@@ -327,7 +327,8 @@ class BPETokenizer(Tokenizer):
 
     def encode_mixed(self, pieces: Iterable[tuple[str, bool]]) -> list[int]:
         """The ids of the pieces' concatenation, special tokens only where a piece may have them."""
-        parts = (self._added.split([text], "all" if may else (), ()) for text, may in pieces)
+        checked = check_pieces(pieces)
+        parts = (self._added.split([text], "all" if may else (), ()) for text, may in checked)
         return [i for ids in self._arrays(chain.from_iterable(parts)) for i in ids.tolist()]
 
     def _arrays(self, parts: Iterable[Any]) -> Iterator[Array]:
@@ -358,7 +359,7 @@ class BPETokenizer(Tokenizer):
             b'\xe4\xbd'
         """
         array = check_ids(ids, self.vocab_size)
-        if skip_special_tokens:
+        if checks.flag("skip_special_tokens", skip_special_tokens):
             array = array[~self._is_special[array]]
         return b"".join(map(self.vocab.__getitem__, array.tolist()))
 

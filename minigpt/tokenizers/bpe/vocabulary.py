@@ -56,7 +56,7 @@ def check_vocab(vocab: object) -> dict[int, bytes]:
 
 def check_merges(merges: object, id_of: Mapping[bytes, int]) -> list[Pair]:
     """``merges`` if they are different pairs of tokens of the vocabulary that make another one."""
-    if isinstance(merges, (str, bytes)) or not isinstance(merges, Iterable):
+    if isinstance(merges, (str, bytes)) or not checks.iterates(merges):
         raise checks.wrong_type("merges", "a list of pairs of bytes", merges)
     checked: dict[Pair, int] = {}
     for place, pair in enumerate(merges):
@@ -144,11 +144,11 @@ def _plain(special_tokens: object) -> list[AddedToken]:
 
 
 def _with_options(added_tokens: object) -> list[AddedToken]:
-    if isinstance(added_tokens, (str, bytes)) or not isinstance(added_tokens, Iterable):
+    if isinstance(added_tokens, (str, bytes)) or not checks.iterates(added_tokens):
         raise checks.wrong_type("added_tokens", "a list of AddedToken", added_tokens)
     tokens = []
     for token in added_tokens:
-        checks.instance("an added token", token, AddedToken, "AddedToken(name, …)")
+        checks.instance("added_tokens: each", token, AddedToken, "AddedToken(name, …)")
         if token.id is not None:
             checks.integer(f"the id of added token {checks.shown(token.name)}", token.id)
         tokens.append(token)

@@ -82,7 +82,7 @@ def read_description(data: Mapping[str, Any], type_name: str) -> Parts:
     Raises:
         ValueError: something is missing, unknown, or of a wrong type.
     """
-    stated = data.get("version")
+    stated = data.get("version") if isinstance(data, Mapping) else None
     version = stated if isinstance(stated, int) and stated in KEYS_OF_VERSION else 1
     check_description(data, KEYS_OF_VERSION[version], type_name, version)
     for key in ("vocab", "merges"):

@@ -81,6 +81,7 @@ def explore(
         Explorer(12 tokens, 2 layers of 2 heads, computed in the page, 0.1 MB)
     """
     texts = _check(model, tokenizer, text, path)
+    checks.flag("progress", progress)
     rows = [_encoded(model, tokenizer, one, allowed_special) for one in texts]
     _check_size(model, rows)
     shown = progress and model.num_parameters() > MANY_PARAMETERS

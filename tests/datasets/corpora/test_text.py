@@ -143,7 +143,7 @@ def test_a_pipe_is_not_waited_for(folder: Path) -> None:
         (".txt", TypeError, "must be a list such as"),
         (["txt"], ValueError, "must be a dot and more"),
         ([], ValueError, "suffixes is empty"),
-        ([1], TypeError, "a suffix must be a str: got 1"),
+        ([1], TypeError, "suffixes: each must be a str: got 1"),
     ],
 )
 def test_wrong_suffixes(
