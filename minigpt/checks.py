@@ -244,9 +244,8 @@ def tensors(function: str, **arguments: object) -> None:
     """
     for name, value in arguments.items():
         if not hasattr(value, "node"):
-            raise wrong_type(
-                f"{function}: {name}", "a Tensor", value, f"wrap it: mg.Tensor({name})"
-            )
+            mend = f"wrap it: mg.Tensor({name})"
+            raise wrong_type(f"{function}: {name}", "a Tensor", value, mend)
 
 
 def same_dtype(function: str, **arguments: Any) -> None:

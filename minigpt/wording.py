@@ -60,6 +60,17 @@ def shown(value: object) -> str:
     return article(type(value).__name__)
 
 
+def brief(reason: object) -> str:
+    """What is wrong with a file, without the middle where it repeats too much of the file.
+
+    Example:
+        >>> brief("not known: " + 1000 * "x")[-30:], len(brief("x" * 10**6))
+        ('xxxxxxxxxxxxxxxxxxxxxxxxxxxxxx', 603)
+    """
+    text = str(reason)
+    return text if len(text) <= 600 else f"{text[:300]} … {text[-300:]}"
+
+
 def article(noun: str) -> str:
     """A noun with its article, as in an int."""
     return f"{'an' if noun[:1].lower() in 'aeiou' else 'a'} {noun}"

@@ -26,6 +26,7 @@ import numpy as np
 from minigpt.atomic import replacing
 from minigpt.autograd import Array
 from minigpt.json_files import parse_json
+from minigpt.wording import brief
 
 METADATA = "__metadata__"
 TOO_MANY_OPEN = {errno.EMFILE, errno.ENFILE}
@@ -69,7 +70,7 @@ class CheckpointError(ValueError):
 
     def __init__(self, path: Path, reason: str, previous: Path | None = None) -> None:
         offer = f" The newest whole checkpoint beside it is {previous}." if previous else ""
-        super().__init__(f"{path}: {reason}.{offer}")
+        super().__init__(f"{path}: {brief(reason)}.{offer}")
         self.path = path
         self.reason = reason
         self.previous = previous

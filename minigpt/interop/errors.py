@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from minigpt.wording import brief
+
 
 class PretrainedError(OSError, ValueError):
     """A folder of weights, or a file in it, is damaged, or of a model that minigpt does not have.
@@ -31,7 +33,7 @@ class PretrainedError(OSError, ValueError):
     """
 
     def __init__(self, path: Path, reason: str) -> None:
-        super().__init__(f"{path}: {reason}")
+        super().__init__(f"{path}: {brief(reason)}")
         self.path = path
 
 

@@ -101,6 +101,10 @@ class KeyValueCache:
 
         Only the tokens held are copied, and only rows that move: beam search calls this at every
         token.
+
+        Raises:
+            ValueError: there is no row.
+            IndexError: there is no such sequence.
         """
         rows = _check_rows(rows, self.batch_size)
         if len(rows) == self.batch_size:

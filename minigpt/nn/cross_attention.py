@@ -81,6 +81,9 @@ class CrossAttention(Module):
             memory, mask: as the class has them; the cache's own are taken where there is a cache.
             cache: for generation: no gradient goes through, and no attention weight is dropped.
             rng: of dropout, in training.
+
+        Raises:
+            ValueError: the memory has another width, or there is neither a memory nor a cache.
         """
         memory = _check_memory(memory, self, cache)
         q = self.q_proj(x)  # (B, T, C) -> (B, T, C)
@@ -98,6 +101,9 @@ class CrossAttention(Module):
 
         Shapes:
             memory: (B, S, n_embd) -> two of (B, n_head, S, n_embd / n_head)
+
+        Raises:
+            ValueError: the memory has another width.
         """
         _check_memory(memory, self)
         k, v = heads_of(self.kv_proj(memory).data, self.n_head, self.n_head)

@@ -26,6 +26,9 @@ class DecoderCache(KeyValueCache):
         K, V: (batch_size, n_head, S, head_size)
         memory_mask: (batch_size, 1, 1, S)
 
+    Raises:
+        ValueError: the layers' keys and values have not all the same shape.
+
     Example:
         >>> import numpy as np, minigpt as mg
         >>> block = mg.nn.DecoderBlock(mg.nn.BlockConfig(n_embd=8, n_head=2), seed=0)

@@ -12,6 +12,7 @@ import numpy as np
 from minigpt import checks
 from minigpt.autograd import Array
 from minigpt.interop import read_generation_config
+from minigpt.interop.errors import refusing
 from minigpt.sampling.filters import (
     apply_temperature,
     check_min_p,
@@ -130,7 +131,12 @@ class SamplingConfig:
             >>> config.top_p, config.top_k, config.stop_tokens, config.seed
             (0.9, 50, (7,), 1)
         """
-        return cls(**{**read_generation_config(checks.path("path", path)), **options})
+        path = checks.path("path", path)
+        stated = read_generation_config(path)
+        kept = {name: value for name, value in stated.items() if name not in options}
+        with refusing(path):
+            cls(**kept)
+        return cls(**kept, **options)
 
     def known_stop_tokens(self, vocab_size: int) -> tuple[int, ...]:
         """The stop tokens, all of them below ``vocab_size``.

@@ -40,6 +40,9 @@ class Ranks:
 
     Made by :meth:`of_this_job`; ``mpi4py`` is imported only where there are several.
 
+    Args:
+        mpi: the module ``mpi4py.MPI``; None where this process is the only one.
+
     Attributes:
         rank: which of them this is, from 0.
         count: how many there are.
@@ -101,7 +104,7 @@ class Ranks:
     # ── what all do at once ───────────────────────────────────────────────────────────────────
 
     def wait(self, requests: Sequence[Any]) -> None:
-        """Until all that was begun is done, with the core left to others in between.
+        """Until all ``requests`` are through, with the core left to others in between.
 
         Raises:
             RuntimeError: another rank has left.
@@ -119,7 +122,7 @@ class Ranks:
                 raise RuntimeError(self._why_not)
 
     def sum(self, numbers: Array) -> Array:
-        """The sum over all ranks, number by number."""
+        """The sum of ``numbers`` over all ranks, one by one."""
         if self.count == 1:
             return numbers
         total = np.empty_like(numbers)
@@ -127,15 +130,15 @@ class Ranks:
         return total
 
     def total(self, value: float) -> float:
-        """The sum of what each rank has."""
+        """The sum of ``value`` over all ranks."""
         return float(self.sum(np.array([value], np.float64))[0])
 
     def any(self, flag: bool) -> bool:
-        """Whether it is so on one rank at least."""
+        """Whether ``flag`` is set on one rank at least."""
         return self.total(flag) > 0
 
     def gathered(self, value: T) -> list[T]:
-        """What each rank says, in their order; anything that JSON can carry."""
+        """The ``value`` of each rank, in their order; anything that JSON can carry."""
         if self.count == 1:
             return [value]
         mine = np.frombuffer(json.dumps(value).encode(), np.uint8)
@@ -172,7 +175,7 @@ class Ranks:
         return value
 
     def agree(self, what: dict[str, Any]) -> None:
-        """Make sure that all ranks have the same.
+        """Make sure that ``what``, values by their names, is the same on all ranks.
 
         Raises:
             ValueError: some have not; it names them, and what differs.
@@ -216,7 +219,7 @@ class Ranks:
 
     @contextlib.contextmanager
     def by_itself(self, doing: str) -> Iterator[None]:
-        """Work of this rank only, which can call nothing that all must call."""
+        """Work of this rank only, named by ``doing``: it can call nothing that all must call."""
         before = self._why_not
         if self.count > 1:
             self._why_not = (

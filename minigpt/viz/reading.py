@@ -29,6 +29,9 @@ def token_labels(tokenizer: Any, ids: Iterable[int], longest: int = LONGEST) -> 
         ids: of the whole text.
         longest: the most characters of a label.
 
+    Raises:
+        ValueError: ``longest`` is too small for a label.
+
     Example:
         >>> import minigpt as mg
         >>> bytes_only = mg.BPETokenizer.train("类", 256, progress=False)

@@ -6,12 +6,16 @@ from pathlib import Path
 from typing import Any
 
 from minigpt import json_files
+from minigpt.wording import brief
 
 MAX_FILE_BYTES = 64 * 2**20  # a vocabulary of 250,000 tokens with its merges takes about 15 MB
 
 
 class TokenizerFileError(OSError, ValueError):
-    """A file that is not a tokenizer's."""
+    """A file that is not a tokenizer's, as ``message`` says; very long ones are cut."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(brief(message))
 
 
 def read_text(path: Path) -> str:
