@@ -19,12 +19,8 @@ def amount(plain: int) -> int:
     return int(os.environ.get("MINIGPT_RELIABILITY") or plain)
 
 
-def some(items: Sequence[T], plain: int) -> list[T]:
-    """The first, the last and others drawn between them, as many as ``amount(plain)``; or all."""
-    count = amount(plain)
-    if len(items) <= count:
-        return list(items)
-    ends = [0, len(items) - 1][:count]
-    rng = np.random.default_rng(len(items))
-    rest = rng.choice(np.arange(1, len(items) - 1), max(0, count - len(ends)), replace=False)
-    return [items[i] for i in sorted({*ends, *rest.tolist()})]
+def some(items: Sequence[T], plain: int, which: str = "") -> list[T]:
+    """As many as ``amount(plain)``, drawn by the name ``which``; or all, if there are no more."""
+    count = min(amount(plain), len(items))
+    drawn = np.random.default_rng([0, *which.encode()]).choice(len(items), count, replace=False)
+    return [items[i] for i in sorted(drawn)]

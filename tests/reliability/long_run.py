@@ -3,8 +3,9 @@
     OPENBLAS_NUM_THREADS=1 python -m tests.reliability.long_run     20,000 steps, 5,000 tokens
     OPENBLAS_NUM_THREADS=1 python -m tests.reliability.long_run --steps 2000 --tokens 500
 
-Times are those of the processor, so that other programs count for little; a speed is the median
-over a stretch. The first fifth of the stretches is the warm-up.
+Times are those of the processor, and a speed is the median over a stretch. A processor that others
+share is now slow, now fast: so a loss and its gradient of a model that does not change are timed in
+between, and the speed is also given in units of that. The first fifth warms up.
 """
 
 from __future__ import annotations
@@ -40,6 +41,7 @@ class Look(NamedTuple):
     step: int
     memory: int  # bytes that are resident
     seconds: float  # of the processor, a step or a token: the median
+    units: float  # the same in units of the work that stays the same
     save: float  # seconds of the processor that a checkpoint took
     disk: int  # bytes of the run's folder
 
@@ -53,6 +55,24 @@ def resident() -> int:
     return pages * os.sysconf("SC_PAGE_SIZE")
 
 
+class Unit:
+    """Work that is the same at any time."""
+
+    def __init__(self) -> None:
+        self.model = mg.GPT(mg.GPTConfig(**SIZES), seed=1)
+        self.ids = np.random.default_rng(1).integers(0, SIZES["vocab_size"], (4, 16))
+        self.times: list[float] = []
+
+    def take(self) -> None:
+        before = time.process_time()
+        self.model.loss(self.ids, self.ids).backward()
+        self.times.append(time.process_time() - before)
+
+    def median(self) -> float:
+        times, self.times = self.times, []
+        return median(times)
+
+
 class Watch(Callback):
     """Looks at the process and the folder after each stretch."""
 
@@ -60,11 +80,14 @@ class Watch(Callback):
         self.folder, self.every = folder, steps // STRETCHES
         self.looks: list[Look] = []
         self.times: list[float] = []
+        self.unit = Unit()
         self.last = time.process_time()
 
     def on_step(self, trainer: mg.Trainer, record: dict[str, float]) -> None:
         now = time.process_time()
         self.times.append(now - self.last)
+        if trainer.step % 5 == 0:
+            self.unit.take()
         if trainer.step % self.every == 0:
             path = self.folder / "elsewhere.npz"
             before = time.process_time()
@@ -72,7 +95,8 @@ class Watch(Callback):
             save = time.process_time() - before
             path.unlink()
             disk = sum(each.stat().st_size for each in self.folder.rglob("*") if each.is_file())
-            self.looks.append(Look(trainer.step, resident(), median(self.times), save, disk))
+            each, unit = median(self.times), self.unit.median()
+            self.looks.append(Look(trainer.step, resident(), each, each / unit, save, disk))
             self.times = []
         self.last = time.process_time()
 
@@ -84,7 +108,7 @@ def train(steps: int, folder: Path, log_interval: int = 1) -> list[Look]:
     config = mg.TrainerConfig(
         max_steps=steps, batch_size=4, learning_rate=1e-3, workers=1, progress=False,
         eval_interval=max(1, steps // 40), eval_batches=2, checkpoint_dir=folder,
-        checkpoint_interval=max(1, steps // 40),
+        checkpoint_interval=max(1, steps // 40), log_interval=log_interval,
     )  # fmt: skip
     mg.Trainer(
         mg.GPT(mg.GPTConfig(**SIZES), seed=0), tokens, tokens[:500], config, callbacks=[watch]
@@ -96,12 +120,16 @@ def write(tokens: int) -> list[Look]:
     """A text of so many tokens past the context, as a stream."""
     characters = mg.CharTokenizer("".join(map(chr, range(64, 96))))
     sampler = mg.Sampler(mg.GPT(mg.GPTConfig(**SIZES), seed=0), characters)
-    every, looks, times, last = max(1, tokens // STRETCHES), [], [], time.process_time()
+    every, looks, times, unit = max(5, tokens // STRETCHES), [], [], Unit()
+    last = time.process_time()
     for count, _ in enumerate(sampler.stream("AB", tokens + SIZES["block_size"], seed=0), start=1):
         now = time.process_time()
         times.append(now - last)
+        if count % 5 == 0:
+            unit.take()
         if count % every == 0:
-            looks.append(Look(count, resident(), median(times), 0.0, 0))
+            each = median(times)
+            looks.append(Look(count, resident(), each, each / unit.median(), 0.0, 0))
             times = []
         last = time.process_time()
     return looks
@@ -111,7 +139,7 @@ class Growth(NamedTuple):
     """The last fifth of the looks beside the second, the first being the warm-up; 0.01 is 1 %."""
 
     memory: float
-    seconds: float
+    units: float
     save: float
     disk: float
 
@@ -140,10 +168,11 @@ def main() -> None:
 
 
 def show(name: str, looks: list[Look]) -> None:
-    print(f"{name}\n{'after':>8} {'memory MB':>10} {'each ms':>8} {'save ms':>8} {'disk KB':>8}")
+    heads = "after", "memory MB", "each ms", "units", "save ms", "disk KB"
+    print(name, "{:>8} {:>10} {:>8} {:>6} {:>8} {:>8}".format(*heads), sep="\n")
     for look in looks:
         print(
-            f"{look.step:8,} {look.memory / 1e6:10.2f} {1e3 * look.seconds:8.3f} "
+            f"{look.step:8,} {look.memory / 1e6:10.2f} {1e3 * look.seconds:8.3f} {look.units:6.3f} "
             f"{1e3 * look.save:8.2f} {look.disk / 1e3:8.1f}"
         )
     grown = growth(looks)._asdict().items()

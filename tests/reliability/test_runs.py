@@ -38,7 +38,7 @@ def test_a_run_whose_disk_fails_anywhere(tmp_path: Path, fault: str, whole: Trai
     with FaultyFiles(tmp_path / "well", FAULTS[fault]) as well:
         trainer(checkpoint_dir=tmp_path / "well", **SETTINGS).fit()
     assert len(well.operations) >= 9
-    for at in some(range(1, 1 + len(well.operations)), 6):
+    for at in some(range(1, 1 + len(well.operations)), 5, fault):
         strike(fault, at, tmp_path / str(at), whole)
 
 

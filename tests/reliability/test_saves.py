@@ -38,7 +38,7 @@ def test_a_save_that_fails_anywhere(tmp_path: Path, save: str, fault: str) -> No
         strikes = [what for what in done if what.split()[0] in FAULTS[fault].operations]
         moments += [(first, at) for at in range(1, 1 + len(strikes))]
     assert len(moments) >= 2
-    for first, at in some(moments, 2):
+    for first, at in some(moments, 1, f"{save} {fault}"):
         folder = tmp_path / f"{first}-{at}"
         folder.mkdir()
         strike(SAVES[save], fault, at, folder, first)
