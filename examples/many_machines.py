@@ -90,7 +90,7 @@ def report(args: Any) -> None:
     found = {"losses": losses, "sent": [s for s, _ in every], "kept": [k for _, k in every]}
     if run.ranks.is_first:
         found |= {"seconds": seconds, "parameters": run.model.num_parameters()}
-        args.one_of_several.write_text(json.dumps(found))
+        args.one_of_several.write_text(json.dumps(found), encoding="utf-8")
 
 
 def run_on(ranks: int, args: Any) -> dict[str, Any]:
@@ -102,7 +102,7 @@ def run_on(ranks: int, args: Any) -> dict[str, Any]:
     options = ["--data", args.data, "--steps", str(args.steps), "--one-of-several", str(told)]
     command = [mpiexec, "-n", str(ranks), sys.executable, __file__, *options]
     subprocess.run(command, check=True)
-    found: dict[str, Any] = json.loads(told.read_text())
+    found: dict[str, Any] = json.loads(told.read_text(encoding="utf-8"))
     told.unlink()
     return found
 

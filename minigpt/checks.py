@@ -75,8 +75,7 @@ def integer(
 
 def size(name: str, value: object) -> int:
     """``value`` as an integer of 1 or more, such as an axis could have."""
-    n = integer(name, value, least=1)
-    if n > LARGEST:  # with which nothing could be computed, not even in floats
+    if (n := integer(name, value, least=1)) > LARGEST:  # nothing could be computed with it
         raise wrong_value(name, f"at most {LARGEST:,}", n)
     return n
 

@@ -47,6 +47,7 @@ UNCHECKED = {
     "datasets.ExampleBatches": BASE,
     "datasets.TokenWriter": "made by token_writer, which opens the file",
     "optim.Optimizer": BASE,
+    **{f"optim.{kind}.is_divisible": INNER for kind in ("Optimizer", "SGD", "Adam", "Muon")},
     "optim.Optimizer.step": "its argument is how the trainer shares work among threads",
     "nn.Module.forward": ABSTRACT,
     "tokenizers.Tokenizer.decode": ABSTRACT,
