@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 
 from minigpt.interop import PretrainedError, read_generation_config
+from minigpt.sampling import SamplingConfig
 
 
 @pytest.fixture
@@ -66,3 +68,27 @@ def test_a_file_that_is_damaged_or_not_there(tmp_path):
     (tmp_path / "generation_config.json").write_text("[")
     with pytest.raises(PretrainedError, match="it is not JSON"):
         read_generation_config(tmp_path / "generation_config.json")
+
+
+@pytest.mark.parametrize(
+    ("keys", "complaint"),
+    [
+        ({"max_new_tokens": False}, "max_new_tokens must be an integer"),
+        ({"do_sample": True, "temperature": -1}, "temperature must be a number of at least 0"),
+        ({"eos_token_id": [2, True]}, r"stop_tokens\[1\] must be an integer"),
+    ],
+)
+def test_a_value_that_no_sampler_takes_is_an_error_of_the_file(tmp_path, keys, complaint):
+    path = tmp_path / "generation_config.json"
+    path.write_text(json.dumps(keys))
+    with pytest.raises(PretrainedError, match=f"^{re.escape(str(path))}: {complaint}"):
+        SamplingConfig.from_generation_config(path)
+
+
+def test_a_value_that_is_to_differ_may_be_anything_in_the_file(tmp_path):
+    (tmp_path / "generation_config.json").write_text('{"max_new_tokens": false}')
+    config = SamplingConfig.from_generation_config(tmp_path, max_new_tokens=3)
+    assert config.max_new_tokens == 3
+    with pytest.raises(ValueError, match=r"^max_new_tokens must be") as error:
+        SamplingConfig.from_generation_config(tmp_path, max_new_tokens=-3)
+    assert not isinstance(error.value, PretrainedError)  # it is the caller's

@@ -7,18 +7,30 @@ this file goes on from what the code has been seen to do.
 
 from __future__ import annotations
 
+import json
 import random
 import time
 import warnings
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from tests.reliability.loaders import LOADERS, Folder, sound_folders
-from tests.reliability.mutators import MUTATIONS, SECONDS, in_time, mutated_file, traced
+from tests.reliability.mutators import (
+    MUTATIONS,
+    SECONDS,
+    deep,
+    in_time,
+    mutated_file,
+    resealed,
+    traced,
+)  # fmt: skip
 
 FILES = MUTATIONS // len(LOADERS) or 20  # of each loader
+SLOW = {"run", "resume"}  # they read several files, and make a Trainer
 SPARE = 64 << 20
 
 
@@ -77,12 +89,49 @@ def test_sound_files_are_loaded(name, tmp_path):
 def test_damaged_files_do_no_harm(name, tmp_path):
     draw = random.Random(len(name))
     outcomes = []
-    for i in range(FILES):
+    for i in range(FILES // 5 if name in SLOW else FILES):
         path = put(damaged(name, draw), tmp_path / str(i % 2))
         try:
             outcomes.append(outcome(name, path))
         except BaseException:
             print(f"file {i} of {name}, kept in {path}")
             raise
-    if FILES >= 200:  # the changes are neither too mild nor too wild
+    if len(outcomes) >= 200:  # the changes are neither too mild nor too wild
         assert 0.02 < np.mean([o == "loaded" for o in outcomes]) < 0.8, outcomes.count("loaded")
+
+
+def with_document(name: str, change: Callable[[Any], Any]) -> Folder:
+    """A loader's first sound folder, its only JSON file changed as a document."""
+    folder = dict(sound_folders(name)[0])
+    (file,) = (n for n in folder if n.endswith(".json"))
+    folder[file] = json.dumps(change(json.loads(folder[file]))).encode()
+    return folder
+
+
+# Damage that was once not refused as it should be.
+FOUND = {
+    "a flag for a number": ("generation_config", lambda d: d | {"max_new_tokens": False}),
+    "a flag among the ids": ("generation_config", lambda d: d | {"eos_token_id": [2, True]}),
+    "half an id": ("generation_config", lambda d: d | {"eos_token_id": 0.5}),
+    "a negative temperature": ("generation_config", lambda d: d | {"temperature": -(2**63)}),
+    "a negative probability": ("generation_config", lambda d: d | {"top_p": -(2**63)}),
+    "an option of 5,000 letters": ("generation_config", lambda d: d | {"a" * 5000: 1}),
+    "a part of 5,000 letters": (
+        "tokenizer_json",
+        lambda d: d | {"model": d["model"] | {"a" * 5000: None}},
+    ),
+    "20,000 lists in lists": ("house_tokenizer", lambda d: d | {"type": [deep(200)] * 100}),
+}
+
+
+@pytest.mark.parametrize("what", FOUND)
+def test_what_was_found_is_refused(what, tmp_path):
+    name, change = FOUND[what]
+    assert outcome(name, put(with_document(name, change), tmp_path / "files")) == "refused"
+
+
+def test_a_member_whose_name_goes_on_and_on_is_refused_in_few_words(tmp_path):
+    ((file, content),) = sound_folders("adapters")[0].items()
+    at = content.index(b"PK\x03\x04", 10) + 26  # where the second member says how long its name is
+    changed = content[:at] + b"\xff\x01" + content[at + 2 :]
+    assert outcome("adapters", put({file: resealed(changed)}, tmp_path / "files")) == "refused"
