@@ -37,6 +37,7 @@ def check(attention: Any) -> None:
         A = softmax(seen(raw * scale))
         dA = dy @ v.swapaxes(-1, -2)
         dS = A * (dA - (dA * A).sum(axis=-1, keepdims=True))
+        of_dA = A * (dA - dA.sum(axis=-1, keepdims=True)) * scale
         check_operation(
             "attention",
             attention,
@@ -52,6 +53,11 @@ def check(attention: Any) -> None:
                     "the scores are divided by √T; d is the number of features, the last axis of "
                     "q": softmax(seen(raw / math.sqrt(t))) @ v,
                     "a token must see itself too: the mask hides what comes after it only": strict,
+                    "each token sees the one after it too, and could copy it: np.tri(T), "
+                    "without k": softmax(seen(raw * scale, np.tri(t, k=1, dtype=bool))) @ v,
+                    "the scores are transposed, k qᵀ: row i holds the scores of query i, q kᵀ": (
+                        softmax(seen(raw.swapaxes(-1, -2) * scale)) @ v
+                    ),
                     "the mask is upside down: it lets each token see itself and what comes "
                     "after": softmax(seen(raw * scale, past.T)) @ v,
                     "hidden weights become 0 after softmax, so that rows no longer sum to 1: hide "
@@ -75,6 +81,8 @@ def check(attention: Any) -> None:
                         "softmax's derivative is A ∘ (dA − Σ dA∘A), and the sum is missing": (
                             A * dA @ k * scale
                         ),
+                        "the sum in A ∘ (dA − Σ dA∘A) is one of dA, and should be one of "
+                        "dA∘A": of_dA @ k,
                         "softmax's derivative is missing: dS = A ∘ (dA − Σ dA∘A)": dA @ k * scale,
                         "the sum in A ∘ (dA − Σ dA∘A) runs over the queries: it runs over the "
                         "keys, the last axis": A
@@ -99,6 +107,7 @@ def check(attention: Any) -> None:
                     {
                         "A must be transposed: a value's gradient comes from all queries that "
                         "look at it, dv = Aᵀ dy": A @ dy,
+                        "it is Aᵀ y, and should be Aᵀ dy": A.swapaxes(-1, -2) @ y,
                         "it is dy itself, and the weights A are missing: dv = Aᵀ dy": dy,
                         "dv = Aᵀ dy has the weights in it, not the scores": (
                             raw * scale * past
