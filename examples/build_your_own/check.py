@@ -15,6 +15,7 @@ import importlib.util
 import os
 import sys
 import textwrap
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +33,7 @@ from widening import widened_by
 from writing_gpt import train_and_write
 
 HERE = Path(__file__).resolve().parent
-SECONDS = 60.0  # a check takes one or two; what takes this long will hardly end
+SECONDS = 20.0  # a check takes less than one; what takes this long will hardly end
 
 
 @one_line_errors()
@@ -47,7 +48,7 @@ def main() -> None:
     parser.add_argument("--data", help="a text to learn from, for write (default: Python's manual)")
     parser.add_argument("--steps", type=at_least(1), default=1500, help="of the training of write")
     args = parser.parse_args()
-    own, what = functions_of(args.file), wanted(args.what, parser)
+    what, own = wanted(args.what, parser), functions_of(args.file)
     if isinstance(what, list) or what == "all":
         steps = what if isinstance(what, list) else STEPS
         passed = [report(step, own) for step in steps]
@@ -82,10 +83,10 @@ def wanted(words: list[str], parser: Parser) -> str | list[Step]:
     for name in names:
         if name not in named:
             near = difflib.get_close_matches(name, [*named, "next", "all", "write"], n=1)
-            mend = f"did you mean {near[0]}? " if near and name != near[0] else ""
+            mend = f"did you mean {near[0]}? Or else " if near and name != near[0] else ""
             parser.error(
-                f"{name} is not a step: {mend}There are 1 to {len(STEPS)}, by number or name; or, "
-                "with nothing beside it, next, all or write"
+                f"{name} is not a step: {mend}the steps are 1 to {len(STEPS)}, by number or name "
+                "(or next, all, write, each by itself)"
             )
     return [named[name] for name in names]
 
@@ -112,6 +113,7 @@ def functions_of(file: Path) -> Any:
     return module
 
 
+@cache  # the steps that are built of one ask again
 def complaint(step: Step, own: Any) -> str | None:
     """What is wrong with a step; None where nothing is."""
     function = getattr(own, step.name, None)

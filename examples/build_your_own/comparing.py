@@ -105,8 +105,9 @@ def check_operation(
             "backward itself, which is called later: `backward`, not `backward(…)`"
         )
     names, both = list(gradients), []
+    above = "dy" if np.ndim(dy) else "dloss"
     for factor in (1.0, 2.0):
-        back = call("backward", result[1], {"dy": factor * dy}, besides=arguments)
+        back = call("backward", result[1], {above: factor * dy}, besides=arguments)
         both.append([copied(result) for result in _results(back, gradients)])
     for i, key in enumerate(names):
         expected, mistakes = gradients[key]
@@ -116,8 +117,8 @@ def check_operation(
         compare(key, both[0][i], expected, mistakes)
         if same(np.asarray(both[1][i]), np.asarray(both[0][i]), 0.0):
             raise Wrong(
-                f"{key} stays the same when dy doubles: by the chain rule, what comes from above "
-                "is multiplied by the operation's own derivative"
+                f"{key} stays the same when {above} doubles: by the chain rule, what comes from "
+                "above is multiplied by the operation's own derivative"
             )
         if not same(np.asarray(both[1][i]), 2 * expected, 2e-6 * max(1e-3, abs(expected).max())):
             raise Wrong(

@@ -215,7 +215,7 @@ def test_files_that_cannot_be_read(run_check, folder, source, words):
     ("arguments", "words"),
     [
         ("13", "13 is not a step"),
-        ("nothing", "nothing is not a step: There are 1 to 12"),
+        ("nothing", "nothing is not a step: the steps are 1 to 12"),
         ("softmx", "did you mean softmax"),
         ("1 all", "all is not a step"),
         ("--file nowhere.py", "nowhere.py is not there"),

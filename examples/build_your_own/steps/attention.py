@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 import minigpt.functional as F
+from calling import Wrong, call
 from comparing import check_operation, derivatives
 
 
@@ -117,4 +118,16 @@ def check(attention: Any) -> None:
                 ),
             },
             dy,
+        )
+    _check_low_scores(attention)
+
+
+def _check_low_scores(attention: Any) -> None:
+    """A token whose own score is −900, before one that fits its query."""
+    q, k, v = np.full((2, 1), 30.0), np.array([[-30.0], [30.0]]), np.array([[1.0], [2.0]])
+    y, _ = call("attention", attention, {"q": q, "k": k, "v": v})
+    if not np.allclose(y, v):
+        raise Wrong(
+            "a token whose own score is −900 sees the one after it: what is hidden needs a score "
+            "below all others, −np.inf"
         )
