@@ -7,46 +7,17 @@ so. Where none fits, it says what can be seen: a shape, a sign, a factor, the wo
 
 from __future__ import annotations
 
-import traceback
 from collections.abc import Callable, Mapping
 from typing import Any, NoReturn
 
 import numpy as np
 
 import minigpt as mg
+from calling import Wrong, call, copied, shown
 
 Array = np.ndarray[Any, np.dtype[Any]]
 # A sentence for the reader, and what a function gives that has this mistake.
 Mistakes = Mapping[str, Any]
-
-
-class Wrong(Exception):
-    """What is wrong, in words for the reader."""
-
-
-def call(name: str, function: Callable[..., Any], arguments: Mapping[str, Any]) -> Any:
-    """What the reader's function gives; what it raises, or changes, is put in words.
-
-    Raises:
-        Wrong: it raises an error, is empty, returns nothing, or writes into its arguments.
-    """
-    copies = {key: _copied(value) for key, value in arguments.items()}
-    try:
-        with np.errstate(all="ignore"):
-            result = function(*copies.values())
-    except NotImplementedError:
-        raise Wrong("it is empty: read its page, and replace the line `raise …`") from None
-    except Exception as error:
-        raise Wrong(f"{_where(error, function)}{type(error).__name__}: {error}") from None
-    if result is None:
-        raise Wrong(f"{name} returns nothing: is the `return` missing?")
-    for key, value in arguments.items():
-        if isinstance(value, np.ndarray) and not np.array_equal(value, copies[key]):
-            raise Wrong(
-                f"it writes into its argument {key}, which the caller still needs: "
-                f"`{key} = {key} - …` makes a new array, `{key} -= …` writes into the old one"
-            )
-    return result
 
 
 def compare(
@@ -77,11 +48,15 @@ def compare(
             raise Wrong(f"{name} is wrong: {sentence}")
     if found.shape != expected.shape:
         _wrong_shape(name, found.shape, expected.shape)
+    if found.dtype.kind in "iub" and expected.dtype.kind == "f":
+        raise Wrong(f"{name} holds {found.dtype} numbers, and should hold floating-point ones")
     if not np.isfinite(found).all():
         place = np.argwhere(~np.isfinite(found))[0]
         raise Wrong(f"{_entry(name, place)} is {found[tuple(place)]}, and should be a number")
     if same(found, -expected, scale):
         raise Wrong(f"{name} has the wrong sign everywhere")
+    if not expected.ndim:
+        _worst(name, found, expected)
     factor = float((found * expected).sum() / (expected * expected).sum())
     if same(found, factor * expected, scale) and abs(factor) > 1e-3 < abs(factor - 1):
         raise Wrong(f"{name} is {factor:.4g} times what it should be, everywhere")
@@ -120,7 +95,7 @@ def check_operation(
     """
     result = call(name, function, arguments)
     called, expected, mistakes = value
-    if not (isinstance(result, tuple) and len(result) == 2):
+    if not (isinstance(result, (tuple, list)) and len(result) == 2):
         got = "its value only" if isinstance(result, (np.ndarray, float)) else shown(result)
         raise Wrong(f"it returns {got}: end with `return {called}, backward`")
     compare(called, result[0], expected, mistakes)
@@ -130,13 +105,10 @@ def check_operation(
             "backward itself, which is called later: `backward`, not `backward(…)`"
         )
     names, both = list(gradients), []
+    above = "dy" if np.ndim(dy) else "dloss"
     for factor in (1.0, 2.0):
-        back = call("backward", result[1], {"dy": factor * dy})
-        results = back if isinstance(back, tuple) else (back,)
-        if len(results) != len(names):
-            got = f"{len(results)} results" if isinstance(back, tuple) else "one result"
-            raise Wrong(f"backward returns {got}, and should return {', '.join(names)}")
-        both.append([_copied(result) for result in results])
+        back = call("backward", result[1], {above: factor * dy}, besides=arguments)
+        both.append([copied(result) for result in _results(back, gradients)])
     for i, key in enumerate(names):
         expected, mistakes = gradients[key]
         for other in names:
@@ -145,10 +117,29 @@ def check_operation(
         compare(key, both[0][i], expected, mistakes)
         if same(np.asarray(both[1][i]), np.asarray(both[0][i]), 0.0):
             raise Wrong(
-                f"{key} stays the same when dy doubles: by the chain rule, what comes from above "
-                "is multiplied by the operation's own derivative"
+                f"{key} stays the same when {above} doubles: by the chain rule, what comes from "
+                "above is multiplied by the operation's own derivative"
             )
-        compare(f"{key}, at a second call of backward,", both[1][i], 2 * np.asarray(expected))
+        if not same(np.asarray(both[1][i]), 2 * expected, 2e-6 * max(1e-3, abs(expected).max())):
+            raise Wrong(
+                f"{key} is right once, and wrong when backward is called again: backward changes "
+                "something, or keeps it, between two calls. Copy what it writes into (`.copy()`), "
+                "and make what it adds to, such as zeros, inside backward"
+            )
+
+
+def _results(back: Any, gradients: Mapping[str, tuple[Any, Mistakes]]) -> tuple[Any, ...]:
+    """What ``backward`` returned, one for each name: as a tuple, a list, or stacked in an array."""
+    names, several = list(gradients), isinstance(back, (tuple, list))
+    if len(names) == 1:
+        if several:
+            raise Wrong(f"backward returns {shown(back)}, and should return {names[0]} itself")
+        return (back,)
+    stacked = {(len(names), *np.shape(expected)) for expected, _ in gradients.values()}
+    if (several or {np.shape(back)} == stacked) and len(back) == len(names):
+        return tuple(back)
+    got = f"{len(back)} results" if several else "one result"
+    raise Wrong(f"backward returns {got}, and should return {', '.join(names)}")
 
 
 def derivatives(
@@ -164,26 +155,6 @@ def derivatives(
 def _close(found: Any, expected: Any) -> bool:
     expected = np.asarray(expected)
     return isinstance(found, np.ndarray) and same(found, expected, 1e-9 * abs(expected).max())
-
-
-def shown(value: Any) -> str:
-    """A value for a sentence."""
-    if isinstance(value, np.ndarray):
-        return f"an array of shape {value.shape}"
-    if isinstance(value, tuple):
-        return f"a tuple of {len(value)}"
-    return f"{type(value).__name__} {value!r:.40}"
-
-
-def _copied(value: Any) -> Any:
-    return value.copy() if isinstance(value, np.ndarray) else value
-
-
-def _where(error: Exception, function: Callable[..., Any]) -> str:
-    """The last line of the reader's file that the error came through."""
-    file = getattr(getattr(function, "__code__", None), "co_filename", None)
-    own = [f for f in traceback.extract_tb(error.__traceback__) if f.filename == file]
-    return f"line {own[-1].lineno} of {own[-1].name}, `{own[-1].line}`: " if own else ""
 
 
 def _entry(name: str, place: Array) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import doctest
 import importlib
 import re
+import signal
 import types
 from pathlib import Path
 from typing import Any
@@ -63,6 +64,61 @@ def test_mistakes_are_put_in_words(step):
     assert not unlike, "\n".join(unlike)
 
 
+WAYS = {  # to return the results of a function backward, each as right as a tuple
+    "tuple": "return dq, dk, dv",
+    "list": "return [dq, dk, dv]",
+    "generator": "return (d for d in (dq, dk, dv))",
+    "array": "return np.stack([dq, dk, dv])",
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_results_may_come_in_any_sequence(way):
+    solution = with_mistake("attention", WAYS["tuple"], WAYS[way])
+    assert complaint("attention", solution) is None
+    assert complaint("multi_head_attention", solution) is None
+
+
+@pytest.mark.parametrize(
+    ("step", "right", "other"),
+    [
+        ("linear", "return y, backward", "return [y, backward]"),
+        ("linear", "x", "z"),
+        ("block", "return dx, dW", "return [dx, dW]"),
+        ("adamw", "return theta, m, v", "return [theta, m, v]"),
+        ("train_step", "moments[name] = m, v", "moments[name] = [m, v]"),
+        ("attention", "-np.inf", "-1e9"),
+        ("embedding", "np.zeros_like(W)", "np.empty_like(W); dW[...] = 0"),
+    ],
+)
+def test_other_right_solutions_pass(step, right, other):
+    assert complaint(step, with_mistake(step, right, other)) is None
+
+
+def test_a_loop_that_never_ends_is_stopped(monkeypatch):
+    monkeypatch.setattr(importlib.import_module("check"), "SECONDS", 0.3)
+    empty, handler = np.empty, signal.getsignal(signal.SIGINT)
+    said = complaint(
+        "softmax", with_mistake("softmax", "    e = ", "    while True: pass\n    e = ")
+    )
+    assert re.match(
+        r"line \d+ of softmax, .*it has not ended after 0.3 seconds: is there a loop", said
+    )
+    assert np.empty is empty and signal.getsignal(signal.SIGINT) is handler
+
+
+def test_what_makes_training_slow_is_named():
+    widened_by = importlib.import_module("widening").widened_by
+    assert widened_by(module_of(SOURCE)) == []
+    for step, right, wide in [
+        ("gelu", "math.sqrt(2 / math.pi)", "np.array([math.sqrt(2 / math.pi)])"),
+        ("embedding", "np.zeros_like(W)", "np.zeros(W.shape)"),
+        ("adamw", "return theta, m, v", "return theta, m, v.astype(float)"),
+        ("softmax", "np.exp(x", "np.exp(x.astype(np.float64)"),  # which attention calls
+    ]:
+        assert widened_by(with_mistake(step, right, wide)) == [step]
+
+
 def test_empty_functions_are_pointed_to_their_pages(run_check, folder):
     code, out, err = run_check("all")
     assert code == 1 and err == ""
@@ -103,6 +159,10 @@ def test_the_first_step_that_does_not_pass_is_the_next(run_check, folder):
     code, out, _ = run_check("9 --file mine.py")
     assert code == 1 and "it is built of 6 layer_norm, not yet right" in out
     assert run_check("softmax --file mine.py")[:2] == (0, "✓  1 softmax\n")
+    several = "✓  1 softmax\n✓  2 cross_entropy\n✓  3 linear\n\n3 of 3 steps pass\n"
+    for asked in ("1 2 3", "1,2,3", "1, softmax 2"):
+        assert run_check(f"--file mine.py {asked}")[0] == 0
+    assert run_check("softmax cross-entropy 3 --file mine.py")[:2] == (0, several)
 
 
 def test_all_pass_and_the_reader_is_sent_to_write(run_check, folder):
@@ -116,8 +176,10 @@ def test_the_readers_functions_train_a_gpt_and_write(run_check, folder, monkeypa
     monkeypatch.setattr(given, "WIDTH", 32)
     monkeypatch.setattr(given, "CONTEXT", 16)
     Path("text.txt").write_text("to be or not to be, that is the question. " * 30, encoding="utf-8")
-    code, out, err = run_check(f"write --file {BY_HAND} --data text.txt --steps 150")
-    assert (code, err) == (0, "")
+    wide = SOURCE.replace("math.sqrt(2 / math.pi)", "np.array([math.sqrt(2 / math.pi)])")
+    Path("mine.py").write_text(wide, encoding="utf-8")
+    code, out, err = run_check("write --file mine.py --data text.txt --steps 150")
+    assert (code, err) == (0, "") and out.count("turns float32 into float64") == 1
     losses = [float(loss) for loss in re.findall(r"loss (\d\.\d\d)", out)]
     assert len(losses) == 10 and losses[0] > 2 > losses[-1] * 2
     assert out.count("to be ") > 5
@@ -149,10 +211,21 @@ def test_files_that_cannot_be_read(run_check, folder, source, words):
     assert code and words in out + err and err.count("\n") <= 1
 
 
-@pytest.mark.parametrize("arguments", ["13", "nothing", "--file nowhere.py", "write --steps 0"])
-def test_what_is_asked_for_wrongly_is_one_line(run_check, folder, arguments):
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ("13", "13 is not a step"),
+        ("nothing", "nothing is not a step: the steps are 1 to 12"),
+        ("softmx", "did you mean softmax"),
+        ("1 all", "all is not a step"),
+        ("--file nowhere.py", "nowhere.py is not there"),
+        ("write --steps 0", "--steps"),
+    ],
+)
+def test_what_is_asked_for_wrongly_is_one_line(run_check, folder, arguments, words):
     code, _, err = run_check(arguments)
     assert code == 2 and err.count("\n") == 1 and err.startswith("check.py: error: ")
+    assert words in err
 
 
 def test_odd_results_are_put_in_words():

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 import minigpt.functional as F
+from calling import Wrong, call
 from comparing import check_operation, derivatives
 
 
@@ -37,6 +38,7 @@ def check(attention: Any) -> None:
         A = softmax(seen(raw * scale))
         dA = dy @ v.swapaxes(-1, -2)
         dS = A * (dA - (dA * A).sum(axis=-1, keepdims=True))
+        of_dA = A * (dA - dA.sum(axis=-1, keepdims=True)) * scale
         check_operation(
             "attention",
             attention,
@@ -52,6 +54,11 @@ def check(attention: Any) -> None:
                     "the scores are divided by √T; d is the number of features, the last axis of "
                     "q": softmax(seen(raw / math.sqrt(t))) @ v,
                     "a token must see itself too: the mask hides what comes after it only": strict,
+                    "each token sees the one after it too, and could copy it: np.tri(T), "
+                    "without k": softmax(seen(raw * scale, np.tri(t, k=1, dtype=bool))) @ v,
+                    "the scores are transposed, k qᵀ: row i holds the scores of query i, q kᵀ": (
+                        softmax(seen(raw.swapaxes(-1, -2) * scale)) @ v
+                    ),
                     "the mask is upside down: it lets each token see itself and what comes "
                     "after": softmax(seen(raw * scale, past.T)) @ v,
                     "hidden weights become 0 after softmax, so that rows no longer sum to 1: hide "
@@ -75,6 +82,8 @@ def check(attention: Any) -> None:
                         "softmax's derivative is A ∘ (dA − Σ dA∘A), and the sum is missing": (
                             A * dA @ k * scale
                         ),
+                        "the sum in A ∘ (dA − Σ dA∘A) is one of dA, and should be one of "
+                        "dA∘A": of_dA @ k,
                         "softmax's derivative is missing: dS = A ∘ (dA − Σ dA∘A)": dA @ k * scale,
                         "the sum in A ∘ (dA − Σ dA∘A) runs over the queries: it runs over the "
                         "keys, the last axis": A
@@ -99,6 +108,7 @@ def check(attention: Any) -> None:
                     {
                         "A must be transposed: a value's gradient comes from all queries that "
                         "look at it, dv = Aᵀ dy": A @ dy,
+                        "it is Aᵀ y, and should be Aᵀ dy": A.swapaxes(-1, -2) @ y,
                         "it is dy itself, and the weights A are missing: dv = Aᵀ dy": dy,
                         "dv = Aᵀ dy has the weights in it, not the scores": (
                             raw * scale * past
@@ -108,4 +118,16 @@ def check(attention: Any) -> None:
                 ),
             },
             dy,
+        )
+    _check_low_scores(attention)
+
+
+def _check_low_scores(attention: Any) -> None:
+    """A token whose own score is −900, before one that fits its query."""
+    q, k, v = np.full((2, 1), 30.0), np.array([[-30.0], [30.0]]), np.array([[1.0], [2.0]])
+    y, _ = call("attention", attention, {"q": q, "k": k, "v": v})
+    if not np.allclose(y, v):
+        raise Wrong(
+            "a token whose own score is −900 sees the one after it: what is hidden needs a score "
+            "below all others, −np.inf"
         )

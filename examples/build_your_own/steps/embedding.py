@@ -26,7 +26,16 @@ def check(embedding: Any) -> None:
         "embedding",
         embedding,
         {"ids": ids, "W": W},
-        ("y", y, {"each id is looked up in a column: y[b, t] = W[ids[b, t]], a row": None}),
+        (
+            "y",
+            y,
+            {
+                "the row before is looked up, that of ids − 1: tokens count from 0, as rows do": W[
+                    ids - 1
+                ],
+                "the row after is looked up, that of ids + 1": W[(ids + 1) % 7],
+            },
+        ),
         {
             "dW": (
                 dW,
@@ -40,6 +49,10 @@ def check(embedding: Any) -> None:
                     "sum": dW / times,
                     "it is dy itself, one gradient for each place: dW has a row for each token of "
                     "the vocabulary": dy,
+                    "np.empty holds what happens to be in memory: begin with zeros, "
+                    "np.zeros_like(W)": np.full_like(W, np.nan),
+                    "the gradients go to the rows of ids − 1, and should go to those of "
+                    "ids": np.roll(dW, -1, axis=0),
                     "it begins as W, and should begin as zeros of the same shape": W + dW,
                     "dW counts how often a row was looked up, and dy is not in it": ones,
                 },

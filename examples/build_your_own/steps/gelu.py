@@ -12,6 +12,14 @@ import minigpt.functional as F
 from comparing import check_operation, derivatives
 
 
+def mistyped(digits: str = "044715") -> list[float]:
+    """What someone gets who types 0.044715 with a digit left out, twice, or before another."""
+    out = [digits[:i] + digits[i + 1 :] for i in range(6)]
+    twice = [digits[:i] + digits[i] + digits[i:] for i in range(6)]
+    turned = [digits[:i] + digits[i + 1] + digits[i] + digits[i + 2 :] for i in range(5)]
+    return sorted({float(f"0.{d}") for d in [*out, *twice, *turned]} - {0.044715})
+
+
 def check(gelu: Any) -> None:
     rng = np.random.default_rng(5)
     x, dy = rng.normal(0, 1.5, (3, 8)), rng.standard_normal((3, 8))
@@ -20,6 +28,13 @@ def check(gelu: Any) -> None:
     u = slope * (x + 0.044715 * x**3)
     t = np.tanh(u)
     du = slope * (1 + 3 * 0.044715 * x**2)
+
+    def value(cubic: float) -> Any:
+        return 0.5 * x * (1 + np.tanh(slope * (x + cubic * x**3)))
+
+    def slopes(du: Any) -> Any:
+        return dy * (0.5 * (1 + t) + 0.5 * x * (1 - t**2) * du)
+
     check_operation(
         "gelu",
         gelu,
@@ -45,6 +60,11 @@ def check(gelu: Any) -> None:
                 * x
                 * (1 + np.tanh(math.sqrt(2) / math.pi * (x + 0.044715 * x**3))),
                 "this is x·σ(x), SiLU": x / (1 + np.exp(-x)),
+                "the term with x³ is missing in u": value(0.0),
+                **{
+                    f"x³ is multiplied by {c:g}, and should be by 0.044715": value(c)
+                    for c in mistyped()
+                },
             },
         ),
         {
@@ -58,10 +78,27 @@ def check(gelu: Any) -> None:
                     * x
                     * (1 - t**2)
                     * du,
-                    "u′, the derivative of what is inside tanh, is missing": dy
-                    * (0.5 * (1 + t) + 0.5 * x * (1 - t**2)),
-                    "u′ is √(2/π)·(1 + 3·0.044715·x²), and its 3 is missing": dy
-                    * (0.5 * (1 + t) + 0.5 * x * (1 - t**2) * slope * (1 + 0.044715 * x**2)),
+                    "there is a minus between the two terms: the product rule adds them": dy
+                    * (0.5 * (1 + t) - 0.5 * x * (1 - t**2) * du),
+                    "u′, the derivative of what is inside tanh, is missing": slopes(1),
+                    "u′ is √(2/π)·(1 + 3·0.044715·x²), and its √(2/π) is missing": slopes(
+                        du / slope
+                    ),
+                    "u′ is √(2/π)·(1 + 3·0.044715·x²), and its 3 is missing": slopes(
+                        slope * (1 + 0.044715 * x**2)
+                    ),
+                    "u′ is √(2/π)·(1 + 3·0.044715·x²), and here x stands for x²": slopes(
+                        slope * (1 + 3 * 0.044715 * x)
+                    ),
+                    "u′ is √(2/π)·(1 + 3·0.044715·x²), and here x³ stands for x²": slopes(
+                        slope * (1 + 3 * 0.044715 * x**3)
+                    ),
+                    **{
+                        f"in u′ stands {c:g}, and should stand 0.044715": slopes(
+                            slope * (1 + 3 * c * x**2)
+                        )
+                        for c in mistyped()
+                    },
                     "tanh′ is 1 − tanh², and here it is 1 − tanh": dy
                     * (0.5 * (1 + t) + 0.5 * x * (1 - t) * du),
                     "dy is missing: dx = dy · y′": dx / dy,

@@ -28,6 +28,8 @@ def check(layer_norm: Any) -> None:
     dx_hat = dy * gain
     along = x_hat * (dx_hat * x_hat).mean(axis=-1, keepdims=True)
     level = dx_hat.mean(axis=-1, keepdims=True)
+    of_dy = dy - dy.mean(axis=-1, keepdims=True)
+    of_dy = (of_dy - x_hat * (dy * x_hat).mean(axis=-1, keepdims=True)) / std
     check_operation(
         "layer_norm",
         layer_norm,
@@ -56,6 +58,12 @@ def check(layer_norm: Any) -> None:
                 "ε = 1e-5 is missing: √(σ² + ε)": gain
                 * (x - x.mean(axis=-1, keepdims=True))
                 / x.std(axis=-1, keepdims=True),
+                **{
+                    f"ε is {eps:g}, and should be 1e-5": gain
+                    * (x - x.mean(axis=-1, keepdims=True))
+                    / np.sqrt(x.var(axis=-1, keepdims=True) + eps)
+                    for eps in (1e-8, 1e-6, 1e-12)
+                },
                 "the variance is divided by C − 1, and should be by C: NumPy's var does, without "
                 "ddof": normal(-1, ddof=1),
             },
@@ -75,10 +83,18 @@ def check(layer_norm: Any) -> None:
                     )
                     / std,
                     "it is not divided by the standard deviation": dx_hat - level - along,
-                    "the gain is missing: dx̂ = dy ∘ γ": (
-                        dy
-                        - dy.mean(axis=-1, keepdims=True)
-                        - x_hat * (dy * x_hat).mean(axis=-1, keepdims=True)
+                    "the gain is missing: dx̂ = dy ∘ γ": of_dy,
+                    "the gain multiplies at the end, and should at the beginning: both means are "
+                    "those of dx̂ = dy ∘ γ": gain * of_dy,
+                    "two sums over the features stand where their means should": (
+                        dx_hat - 5 * level - 5 * along
+                    )
+                    / std,
+                    "mean(dx̂) is a sum, and should be a mean": (dx_hat - 5 * level - along) / std,
+                    "mean(dx̂ ∘ x̂) is a sum, and should be a mean": (dx_hat - level - 5 * along)
+                    / std,
+                    "mean(dx̂ ∘ x̂) is taken away as it is: x̂ multiplies it first": (
+                        dx_hat - level - (dx_hat * x_hat).mean(axis=-1, keepdims=True)
                     )
                     / std,
                 },

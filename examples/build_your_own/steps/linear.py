@@ -17,6 +17,7 @@ def check(linear: Any) -> None:
         dy = rng.standard_normal((*shape[:-1], 6))
         y, (dx, dW) = derivatives(F.linear, x, W, dy=dy)
         each = x.swapaxes(-1, -2) @ dy  # (C, D), or one for each row of the batch
+        transposed = {"it is transposed, dyᵀ x: dW = xᵀ dy has the shape of W": dW.T}
         check_operation(
             "linear",
             linear,
@@ -36,13 +37,17 @@ def check(linear: Any) -> None:
                         "went through the same W, so their derivatives are summed": each,
                         "the rows of the batch are averaged: derivatives of a weight that is used "
                         "several times are summed": each.mean(axis=0),
-                        "it is transposed, dyᵀ x: dW = xᵀ dy has the shape of W": dW.T,
+                        **transposed,
                         "all rows and places are averaged: they are summed": dW
                         / (dy.size // dy.shape[-1]),
                         "only the first row of the batch counts": each[0],
                     }
                     if len(shape) == 3
-                    else {"it is transposed, dyᵀ x: dW = xᵀ dy has the shape of W": dW.T},
+                    else {
+                        **transposed,
+                        "the places are averaged: they are summed, and the mean is taken once, in "
+                        "the loss": dW / shape[0],
+                    },
                 ),
             },
             dy,

@@ -30,11 +30,21 @@ def check(multi_head_attention: Any) -> None:
         def cut(x: Any, n_head: int = n_head, d: int = d) -> Any:
             return x.reshape(b, t, n_head, d).swapaxes(1, 2)
 
+        def back_through(dy: Any) -> Any:  # (B, h, T, d)
+            q, k, v = (np.ascontiguousarray(cut(x)) for x in arrays)
+            return derivatives(
+                lambda q, k, v: F.scaled_dot_product_attention(q, k, v, causal=True),
+                *(q, k, v),
+                dy=np.ascontiguousarray(dy),
+            )[1]
+
         y, gradients = derivatives(heads, *arrays, dy=dy)
         split = attend(*map(cut, arrays))  # (B, h, T, d)
         unmoved = attend(*(x.reshape(b, n_head, t, d) for x in arrays))
         over_heads = attend(*(x.reshape(b, t, n_head, d) for x in arrays))
         interleaved = attend(*(x.reshape(b, t, d, n_head).transpose(0, 3, 1, 2) for x in arrays))
+        turned = attend(*(x.reshape(b, t, d, n_head).swapaxes(1, 2) for x in arrays))
+        at_once = back_through(dy.reshape(b, n_head, t, d))
         mistakes = {
             "the heads are not there: this is one attention over all features": attend(*arrays),
             "(B, T, C) is reshaped to (B, h, T, d) at once, which mixes the places: reshape to "
@@ -49,6 +59,8 @@ def check(multi_head_attention: Any) -> None:
             "(B, T, h, d)": split.reshape(b, t, c),
             "the features are dealt out in turn: the first head has the first d features, the "
             "second the next d": interleaved.transpose(0, 2, 3, 1).reshape(b, t, c),
+            "h and d have changed places: (B, T, h, d) makes h heads of d features, and here d "
+            "heads have h": turned.swapaxes(1, 2).reshape(b, t, c),
             "the heads' outputs are still apart: put them side by side": split,
         }
         if n_head == 1:
@@ -65,11 +77,15 @@ def check(multi_head_attention: Any) -> None:
                         "it is still apart by heads: put them side by side again": cut(gradient),
                         "the axes must be swapped back to (B, T, h, d) before the heads are put "
                         "side by side": cut(gradient).reshape(b, t, c),
+                        "dy is reshaped to (B, h, T, d) at once, which mixes the places: cut it as "
+                        "q, k and v": wrong.swapaxes(1, 2).reshape(b, t, c),
                     }
                     if n_head > 1
                     else {},
                 )
-                for name, gradient in zip(("dq", "dk", "dv"), gradients, strict=True)
+                for name, gradient, wrong in zip(
+                    ("dq", "dk", "dv"), gradients, at_once, strict=True
+                )
             },
             dy,
         )

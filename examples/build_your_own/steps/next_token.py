@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from comparing import Wrong, call, shown
+from calling import Wrong, call, shown
 
 DRAWS = 1000
 LOGITS = np.log(np.array([0.05, 0.4, 0.1, 0.25, 0.2])) + 3
@@ -26,12 +26,19 @@ def check(next_token: Any) -> None:
     if one != other:
         raise Wrong("the same rng draws other tokens: draw with rng, as in rng.random(), only")
     if len(set(one)) == 1:
+        if one[0] != 1:
+            raise Wrong(
+                f"at temperature 1 it draws token {one[0]} 40 times of 40: a generator that is "
+                "made anew in each call gives the same number each time; draw with rng"
+            )
         raise Wrong(f"at temperature 1 it draws token {one[0]} 40 times of 40: draw from p")
 
     p = _softmax(LOGITS)
     _compare(next_token, 1.0, None, p, {
         "all tokens come equally often: draw with the probabilities softmax(logits)":
             np.full(5, 0.2),
+        "softmax is taken twice: draw with the probabilities softmax(logits / temperature)":
+            _softmax(p),
         "the first token never comes, or all are moved by one: token i where p₀ + … + pᵢ is the "
         "first sum above u": np.roll(p, -1),
         "tokens get each other's probabilities: those are sorted, and the tokens must go with "
@@ -55,6 +62,8 @@ def check(next_token: Any) -> None:
             np.eye(5)[1],
         "three tokens stay of top_k=2: the k-th largest is np.sort(logits)[-k]": _softmax(
             np.where(np.sort(LOGITS)[-3] <= LOGITS, LOGITS, -np.inf)),
+        "the logits of the others become 0, which is a logit like others: they become −∞":
+            _softmax(np.where(kept > -np.inf, LOGITS, 0)),
         "the k likeliest come equally often: they keep their probabilities": (kept > -np.inf) / 2,
     })  # fmt: skip
     _compare(next_token, 1.0, 50, p, {})  # more than there are
@@ -71,9 +80,10 @@ def _compare(
         return
     with_k = "" if top_k is None else f", top_k={top_k}"
     seen = f"{DRAWS:,} draws at temperature {temperature:g}{with_k}"
-    for sentence, wrong in mistakes.items():
-        if _near(shares, wrong):
-            raise Wrong(f"{sentence} (seen in {seen})")
+    near = {sentence: wrong for sentence, wrong in mistakes.items() if _near(shares, wrong)}
+    if near:
+        nearest = min(near, key=lambda sentence: float(abs(shares - near[sentence]).sum()))
+        raise Wrong(f"{nearest} (seen in {seen})")
     worst = int(abs(shares - p).argmax())
     raise Wrong(
         f"token {worst} is {shares[worst]:.1%} of {seen}, and should be about {p[worst]:.1%}"

@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from comparing import Wrong, call, compare
+from calling import Wrong, call
+from comparing import compare
 from minigpt.optim import plain
 
 LR, DECAY = 0.01, 0.1
@@ -27,14 +28,15 @@ def _check_once(train_step: Any, W: Any, size: float, t: int, rng: Any) -> None:
     norm = np.sqrt(sum((g**2).sum() for g in gradients.values()))
     gradients = {name: g * size / norm for name, g in gradients.items()}
     before = {name: (0.0 * w, 0.0 * w) if t == 1 else (0.1 * w, abs(w)) for name, w in W.items()}
-    ids, targets = np.array([[1, 2]]), np.array([[2, 3]])
+    ids, targets = np.array([[1, 2], [4, 0]]), np.array([[2, 3], [0, 5]])
     asked: list[Any] = []
 
     def loss_and_gradients(W: Any, ids: Any, targets: Any) -> Any:
         asked.append((W, ids, targets))
         return LOSS, {name: g.copy() for name, g in gradients.items()}
 
-    mine, moments = dict(W), dict(before)
+    given = {name: w.copy() for name, w in W.items()}
+    mine, moments = dict(given), dict(before)
     arguments = (mine, loss_and_gradients, moments, ids, targets, t, LR)
     loss = call("train_step", train_step, dict(zip(NAMES, arguments, strict=True)))
     if len(asked) != 1:
@@ -48,6 +50,12 @@ def _check_once(train_step: Any, W: Any, size: float, t: int, rng: Any) -> None:
         raise Wrong(f"it returns {loss!r:.40}, and should return the loss of the batch, {LOSS}")
     if mine.keys() != W.keys() or moments.keys() != W.keys():
         raise Wrong("W and moments must keep their names")
+    for name, theta in W.items():
+        if not np.array_equal(given[name], theta):
+            raise Wrong(
+                f"the new numbers are written into the old array of W[{name!r}], which others may "
+                "hold: put the new array in its place, W[name] = …"
+            )
 
     when = f"at t={t}, where the norm of the gradient is {size:g},"
     for name, theta in W.items():
@@ -61,6 +69,7 @@ def _check_once(train_step: Any, W: Any, size: float, t: int, rng: Any) -> None:
                 theta, g, m, v, t, lr=LR, betas=(0.9, 0.99), eps=1e-8, weight_decay=decay
             )
 
+        norms = [np.sqrt((g**2).sum()) for g in gradients.values()]
         own = np.sqrt((g**2).sum())
         clipped = g * min(1.0, 1.0 / size)
         mistakes = {
@@ -71,6 +80,8 @@ def _check_once(train_step: Any, W: Any, size: float, t: int, rng: Any) -> None:
             "the gradient is divided by its norm although that is below 1": step(g / size),
             "each number is clipped to −1 … 1: all gradients are divided by their common norm, "
             "where that is above 1": step(g.clip(-1, 1)),
+            "the norms of the arrays are added: the norm of all together is the root of the sum of "
+            "all squares": step(g / max(1.0, sum(norms))),
             "the gradient is divided by the square of its norm": step(g / size**2),
             "the step goes up the slope": step(-clipped),
             "the decay is for matrices only: gains (one axis) have none": step(clipped, DECAY),
@@ -80,7 +91,7 @@ def _check_once(train_step: Any, W: Any, size: float, t: int, rng: Any) -> None:
         }
         expected = step(clipped)
         kept = moments[name]
-        if not (isinstance(kept, tuple) and len(kept) == 2):
+        if not (isinstance(kept, (tuple, list)) and len(kept) == 2):
             raise Wrong("moments[name] must be the tuple (m, v) that adamw returned")
         # By the moments first: they know no decay, so that a wrong gradient is told from that.
         for i, part in enumerate(("m", "v")):
@@ -98,7 +109,7 @@ def _check_once(train_step: Any, W: Any, size: float, t: int, rng: Any) -> None:
             mine[name],
             expected[0],
             {
-                "it has not moved: put what adamw returned into W": theta,
+                "it has not moved: put what adamw returned into the W that is given": theta,
                 **{sentence: wrong[0] for sentence, wrong in mistakes.items()},
             },
         )
