@@ -67,6 +67,7 @@ class Trainer:
         callbacks: see :class:`minigpt.training.Callback`.
 
     Attributes:
+        model: what is trained.
         run: where the run stands: its step, its time, what it has seen.
         ranks: the processes that train together; one, where nothing started several.
 

@@ -9,7 +9,7 @@ import pytest
 import minigpt.functional as F
 from minigpt.checkpoints import load_checkpoint
 from minigpt.datasets import EpochBatches, RandomBatches
-from minigpt.nn import Module, Parameter, add_lora, lora_parameters
+from minigpt.nn import Module, Parameter, add_lora, lora_parameters, merge_lora, unfreeze
 from minigpt.optim import Muon, schedules
 from minigpt.tensor import Tensor
 from minigpt.tokenizers import CharTokenizer
@@ -550,3 +550,36 @@ def test_a_tokenizer_that_did_not_make_the_text_is_refused(which: str) -> None:
     last[-1] = 10  # the last id of a long text is in the sample
     with pytest.raises(ValueError, match="has the id 10"):
         Trainer(tiny_gpt(), **{**texts, which: last}, config=config(), tokenizer=few)
+
+
+@pytest.mark.parametrize(
+    "returns, said",
+    [
+        (lambda loss: None, "got None; is the return missing"),
+        (lambda loss: loss.data, "got a float32 array .*F.cross_entropy"),
+        (lambda loss: loss * np.ones(3, np.float32), r"of shape \(3,\); take the mean"),
+    ],
+)
+def test_a_loss_that_is_not_a_scalar_is_told_what_to_return(returns, said) -> None:
+    class Two(Bigram):
+        def loss(self, ids, targets):
+            return returns(super().loss(ids, targets))
+
+    run = trainer(Two())
+    for call in (run.train_step, run.evaluate):
+        with pytest.raises((TypeError, ValueError), match=f"what Two.loss returns must .*{said}"):
+            call()
+
+
+def test_a_model_without_anything_to_learn_is_told_why() -> None:
+    model = tiny_gpt()
+    add_lora(model, rank=2)
+    merge_lora(model)
+    with pytest.raises(ValueError, match=r"minigpt\.nn\.unfreeze\(model\)"):
+        trainer(model)
+    unfreeze(model)
+    trainer(model, max_steps=1).fit()
+    empty = Bigram()
+    empty.table = None
+    with pytest.raises(ValueError, match="keep what it learns in Parameters"):
+        trainer(empty)
