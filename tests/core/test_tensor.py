@@ -304,7 +304,7 @@ def test_numpy_reads_a_tensor_but_never_loses_a_gradient():
 
 
 def test_numpys_functions_do_not_take_tensors_apart():
-    with pytest.raises(TypeError, match="ufunc"):
+    with pytest.raises(TypeError, match=r"NumPy's exp .*x\.exp\(\)"):
         np.exp(Tensor(A))
 
 
@@ -362,18 +362,16 @@ def test_arrays_at_the_left_leave_the_operation_to_the_tensor():
 def test_numpys_functions_say_what_to_use(grad):
     x = Tensor([1.0, 2.0], requires_grad=grad)
     for function in (np.exp, np.tanh, np.sum, np.mean, np.var, np.max):
-        with pytest.raises(
-            TypeError, match=rf"use x\.{function.__name__}\(\) or minigpt"
-        ) as caught:
+        name = function.__name__.removeprefix("a")
+        with pytest.raises(TypeError, match=rf"x\.{name}\(\) or .*x\.detach\(\)"):
             function(x)
-        assert "x.detach().numpy()" in str(caught.value)
     for call in (
         lambda: np.prod(x),
         lambda: np.sin(x),
         lambda: np.zeros(2, np.float32) ** x,
         lambda: np.add(np.zeros(2, np.float32), x, out=np.zeros(2, np.float32)),
     ):
-        with pytest.raises(TypeError, match="use its own methods and minigpt|use x.add"):
+        with pytest.raises(TypeError, match="its own methods and minigpt"):
             call()
     assert np.shape(x) == (2,)
 

@@ -526,9 +526,7 @@ def test_what_every_text_begins_with(fakes):
 
 
 def test_a_model_of_ones_own_is_told_what_it_lacks():
-    with pytest.raises(
-        TypeError, match="it lacks config, an object with vocab_size and block_size"
-    ):
+    with pytest.raises(TypeError, match="it lacks config, an object with vocab_size"):
         mg.Sampler(mg.nn.Linear(2, 2, seed=0))
 
 
@@ -536,7 +534,5 @@ def test_what_load_model_gives_is_to_be_unpacked():
     loaded = LoadedModel(mg.nn.Linear(2, 2, seed=0), None)
     with pytest.raises(TypeError, match=r"unpack it: Sampler\(\*load_model\(path\)\)"):
         mg.Sampler(loaded)
-    with pytest.raises(
-        AttributeError, match=r"no generate: .*model, tokenizer = load_model\(path\)"
-    ):
+    with pytest.raises(AttributeError, match=r"no generate: .*tokenizer = load_model\("):
         loaded.generate("Hi")

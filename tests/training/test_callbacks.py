@@ -160,5 +160,5 @@ def test_a_record_names_what_it_holds() -> None:
             record["val_loss"]
 
     run = Trainer(tiny_gpt(), tokens(), None, config(max_steps=4), callbacks=[Looks()])
-    with pytest.raises(KeyError, match="there are step, train_loss, .*needs val_tokens"):
+    with pytest.raises(KeyError, match=r"there are step, train_loss, .*needs val_tokens"):
         run.fit()
