@@ -18,6 +18,7 @@ import minigpt as mg
 from command_line import Parser, at_least, one_line_errors
 from inputs import load_trained
 from minigpt.interop import find_smollm2
+from minigpt.sampling import SamplingConfig
 from minigpt.tasks import Chat
 from talking import answer, talk
 
@@ -39,16 +40,11 @@ def main() -> None:
     args = parser.parse_args()
 
     source = args.model or str(find_smollm2())
-    chat = Chat(
-        mg.Sampler(*load_trained(source, progress=not args.quiet)),
-        system=args.system,
-        max_new_tokens=args.tokens,
-        temperature=args.temperature,
-        top_p=args.top_p,
-        top_k=args.top_k,
-        repetition_penalty=args.repetition_penalty,
-        seed=args.seed,
-    )
+    names = ("temperature", "top_p", "top_k", "repetition_penalty", "seed")
+    options = {name: getattr(args, name) for name in names}
+    SamplingConfig(**options)  # says what is wrong with them before a model is read
+    sampler = mg.Sampler(*load_trained(source, progress=not args.quiet))
+    chat = Chat(sampler, system=args.system, max_new_tokens=args.tokens, **options)
     if args.ask is None:
         talk(chat)
         return

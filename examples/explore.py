@@ -12,8 +12,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import minigpt as mg
 from command_line import Parser, one_line_errors
-from inputs import load_trained
+from inputs import first_prompt, load_trained
 from minigpt.viz import explore
 
 TEXT = "When a function is called, the local variables of the class are bound to a new"
@@ -28,15 +29,28 @@ def main() -> None:
         help="a checkpoint, a run's folder, a published model's folder or name, or a .gguf file",
     )
     parser.add_argument(
-        "--text", nargs="+", default=[TEXT], help="what the model reads; or several, to choose from"
+        "--text",
+        nargs="+",
+        help="what the model reads; or several, to choose from (default: an English sentence, or "
+        "what the model writes where its tokenizer has not all the characters of that)",
     )
     parser.add_argument("--output", type=Path, default=Path("explorer.html"), help="the page")
     args = parser.parse_args()
 
     model, tokenizer = load_trained(args.checkpoint)
-    explorer = explore(model, tokenizer, args.text, args.output)
+    texts = args.text or [default_text(model, tokenizer)]
+    explorer = explore(model, tokenizer, texts, args.output)
     print(f"{args.output}: {explorer}")
     print(f"Open it in a browser: {args.output.resolve().as_uri()}")
+
+
+def default_text(model: mg.GPT, tokenizer: mg.Tokenizer) -> str:
+    """The sentence; cut, where the context is short; or one that the model writes itself."""
+    length = max(1, min(40, model.config.block_size // 2))
+    try:
+        return tokenizer.decode(tokenizer.encode(TEXT)[: model.config.block_size])
+    except ValueError:  # characters that were not in its text
+        return mg.Sampler(model, tokenizer).generate(first_prompt(tokenizer), length, seed=0)[0]
 
 
 if __name__ == "__main__":

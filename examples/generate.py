@@ -10,18 +10,20 @@ likeliest text is looked for, and shown when it is found.
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import minigpt as mg
 from command_line import Parser, one_line_errors
-from inputs import first_prompt, load
+from inputs import first_prompt, load_trained
 from writing import add_writing, write
 
 
 @one_line_errors()
 def main() -> None:
     parser = Parser(__doc__)
-    parser.add_argument("--checkpoint", type=Path, required=True, help="a file, or a run's folder")
+    parser.add_argument(
+        "--checkpoint",
+        required=True,
+        help="a checkpoint, a run's folder, a published model's folder or name, or a .gguf file",
+    )
     parser.add_argument(
         "--best", action="store_true", help="of a folder, the best one, not the last"
     )
@@ -29,7 +31,7 @@ def main() -> None:
     add_writing(parser, tokens=500)
     args = parser.parse_args()
 
-    model, tokenizer = load(args.checkpoint, args.best)
+    model, tokenizer = load_trained(args.checkpoint, best=args.best)
     write(mg.Sampler(model, tokenizer), args.prompt or first_prompt(tokenizer), args)
 
 

@@ -33,7 +33,9 @@ def load(checkpoint: Path, best: bool = False) -> tuple[Any, mg.Tokenizer]:
     return model, tokenizer
 
 
-def load_trained(source: str, progress: bool = True) -> tuple[Any, mg.Tokenizer]:
+def load_trained(
+    source: str, progress: bool = True, best: bool = False
+) -> tuple[Any, mg.Tokenizer]:
     """A model to go on from, and its tokenizer: a checkpoint, a run, or a published model.
 
     A published one is a folder of Transformers, a name to fetch it by, or a GGUF file, which is
@@ -43,7 +45,7 @@ def load_trained(source: str, progress: bool = True) -> tuple[Any, mg.Tokenizer]
     if path.suffix == ".gguf":
         return mg.GPT.from_pretrained(path, progress=progress), mg.load_tokenizer(path)
     is_run = path.is_dir() and not (path / CONFIG).exists()
-    return load(path) if path.is_file() or is_run else load_gpt2(source)
+    return load(path, best) if path.is_file() or is_run else load_gpt2(source)
 
 
 def load_gpt2(folder_or_name: str) -> tuple[mg.GPT, mg.BPETokenizer]:

@@ -169,7 +169,7 @@ def train_to_the_end(trainer: mg.Trainer, resume: str | None = None) -> mg.Histo
     """
     ways = [f"go on with: {resume}"] if resume else []
     try:
-        history = trainer.fit()
+        history = trainer.history if trainer.finished else trainer.fit()
     except SystemExit:  # the system asked the script to end
         if ways and not trainer.finished:
             say(f"{Path(sys.argv[0]).name}: {ways[0]}")

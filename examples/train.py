@@ -22,9 +22,10 @@ from typing import Any, Literal
 import minigpt as mg
 from command_line import Parser, at_least, count, one_line_errors
 from inputs import SPECIAL, VAL_FRACTION, Tokens, has_token_files, load_trained, read
+from minigpt.checkpoints import save_lora
 from minigpt.datasets import corpora
 from minigpt.models import LSTMLanguageModel
-from minigpt.nn import num_trainable
+from minigpt.nn import lora_parameters, num_trainable
 from runs import (
     adapted,
     add_adapting,
@@ -126,6 +127,10 @@ def main() -> None:
     if history.evaluations:
         last = history.evaluations[-1]
         print(f"step {last['step']}: validation loss {last['val_loss']:.4f}")
+    if lora_parameters(trainer.model):
+        path = save_lora(args.output / "adapter.npz", trainer.model)
+        size = f"{path.stat().st_size / 1e6:.2f} MB"
+        print(f"{path}: the adapters only, {size}; the checkpoints beside it hold the whole model")
     print(f"python examples/generate.py --checkpoint {shlex.quote(str(args.output))}")
 
 

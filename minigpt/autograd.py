@@ -98,6 +98,8 @@ def record(
         >>> x.grad.round(4)
         array([0.9182, 0.077 ])
     """
+    if not isinstance(inputs, (tuple, list)):  # a Tensor would be taken for its rows
+        raise TypeError("record: inputs must be a tuple of Tensors: write (x,) for a single x")
     output = inputs[0].like(value)
     if is_recorded(inputs):
         output.requires_grad, output.rebuild = True, rebuild
@@ -285,6 +287,8 @@ def _not_the_gradient(name: str, part: Any, source: Node | Tensor) -> TypeError 
     dtype, shape = getattr(part, "dtype", None), getattr(part, "shape", None)
     kind = ValueError if dtype == source.dtype and shape is not None else TypeError
     found = type(part).__name__ if shape is None else f"{dtype} of shape {shape}"
+    if hasattr(part, "node"):
+        kind, found = TypeError, "a Tensor; compute it with arrays, x.data for x"
     return kind(
         f"{_vjp_of(name)} must return a gradient like its input, {source.dtype} of shape "
         f"{source.shape}: got {found}"

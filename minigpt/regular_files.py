@@ -17,7 +17,10 @@ def open_regular(path: Path) -> IO[bytes]:
     """
     if path.is_dir():
         raise ValueError("it is not a regular file")
-    file = open(path, "rb", opener=_without_waiting)  # noqa: SIM115
+    try:
+        file = open(path, "rb", opener=_without_waiting)  # noqa: SIM115
+    except FileNotFoundError:
+        raise FileNotFoundError(f"there is no file {path}") from None
     if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
         file.close()
         raise ValueError("it is not a regular file")

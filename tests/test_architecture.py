@@ -37,6 +37,7 @@ FLOORS = [
         "padding",
         "progress_bar",
         "recompute",
+        "arguments",
         "regular_files",
         "tensor",
         "wording",

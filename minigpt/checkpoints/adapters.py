@@ -48,7 +48,7 @@ def save_lora(path: str | os.PathLike[str], model: Module) -> Path:
         ...     load_lora(path, again) == names
         True
     """
-    layers = _check_has_adapters(model)
+    layers = _check_has_adapters(path, model)
     adapters = {f"{name}.{part}" for name in layers for part in ("lora_a", "lora_b")}
     own, learning = dict(model.named_parameters()), {*trainable(model)}
     metadata = {
@@ -141,7 +141,10 @@ def _settings(path: Path, metadata: Mapping[str, Any]) -> dict[str, tuple[int, f
     return settings
 
 
-def _check_has_adapters(model: Any) -> dict[str, Any]:
+def _check_has_adapters(path: Any, model: Any) -> dict[str, Any]:
+    if isinstance(path, Module):
+        raise checks.wrong_type("path", "a path", path, "the order is save_lora(path, model)")
+    checks.instance("model", model, Module)
     layers = lora_layers(model)
     if not layers:
         raise ValueError(

@@ -43,6 +43,12 @@ class LoadedModel(NamedTuple):
     model: Any
     tokenizer: Any
 
+    def __getattr__(self, name: str) -> Any:
+        raise AttributeError(
+            f"LoadedModel has no {name}: it is a model and its tokenizer; unpack it: "
+            "model, tokenizer = load_model(path)"
+        )
+
 
 def load_model(path: str | os.PathLike[str], best: bool = False, model: Any = None) -> LoadedModel:
     """The model of a checkpoint, in evaluation mode, and its tokenizer (None where it has none).

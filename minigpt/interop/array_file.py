@@ -34,7 +34,9 @@ class ArrayFile:
     """
 
     def __init__(self, path: Path) -> None:
-        if path.exists() and not path.is_file():  # a pipe would have no end
+        if not path.exists():
+            raise FileNotFoundError(f"there is no file {path}")
+        if not path.is_file():  # a pipe would have no end
             raise PretrainedError(path, "it is not a file")
         self.path = path
         with open(path, "rb") as file:

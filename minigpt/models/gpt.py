@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import warnings
 from functools import partial
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -147,6 +148,7 @@ class GPT(Pretrained, Predictor, Embeddings):
                 that counts.
             IndexError: an id or a target outside the vocabulary.
         """
+        _look_at_targets(self, ids, targets)
         return F.cross_entropy(*self.logits_and_targets(ids, targets, attention_mask, rng))
 
     def logits_and_targets(
@@ -245,3 +247,17 @@ def _check(
     c = model.config
     checks.flag("last_only", last_only)
     return check_inputs(ids, attention_mask, positions, c.vocab_size, c.block_size, cache)
+
+
+def _look_at_targets(model: GPT, ids: Any, targets: Any) -> None:
+    """Warn of targets that are the ids themselves: such a model learns to repeat, not to predict.
+
+    In a text, ids that equal those one place on are all the same: rows of one id are left out.
+    """
+    same = model.config.causal and model.training and np.array_equal(ids, targets)
+    if same and (np.asarray(ids)[..., 1:] != np.asarray(ids)[..., :-1]).any():
+        warnings.warn(
+            "targets equal ids, so the model learns to repeat the token that it reads: pass "
+            "loss(tokens[:, :-1], tokens[:, 1:]), the targets one place on",
+            stacklevel=3,
+        )

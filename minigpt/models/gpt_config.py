@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 import minigpt.functional as F
 from minigpt import checks
+from minigpt.arguments import named_fields
 from minigpt.autograd import Array
 from minigpt.models.config import StackConfig
 from minigpt.nn import RotaryScaling
@@ -22,6 +23,7 @@ GPT2_SIZES = {  # Radford et al. 2019, table 2 (n_layer, n_embd); heads from the
 }
 
 
+@named_fields
 @dataclass(frozen=True)
 class GPTConfig(StackConfig):
     """The architecture of a GPT; GPT-2's unless said otherwise.

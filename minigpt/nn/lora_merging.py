@@ -45,7 +45,8 @@ class Adapter(NamedTuple):
 def merge_lora(model: Module) -> dict[str, Adapter]:
     """Fold each adapter into its matrix, W ← W + (α/r) A B: the model is an ordinary one again.
 
-    It gives the same outputs, to rounding, at the speed of a model without adapters.
+    It gives the same outputs, to rounding, at the speed of a model without adapters. What was
+    frozen stays so: to train on, :func:`unfreeze` it.
 
     Returns:
         the adapters by the names of their layers, for :func:`unmerge_lora`.

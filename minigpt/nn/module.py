@@ -69,6 +69,10 @@ class Module:
     dicts that are attributes. Their names are the way there, ``blocks.0.mlp.up_proj.weight``. A
     parameter that two modules share is listed once, under the first name.
 
+    Raises:
+        TypeError: an attribute is made a Tensor that requires a gradient and is not a
+            :class:`Parameter`, so that nothing would ever move it.
+
     Example:
         >>> from minigpt.nn import Linear, Module
         >>> class Twice(Module):
@@ -95,6 +99,11 @@ class Module:
     @training.setter
     def training(self, mode: bool) -> None:
         self._in_training = mode
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        for _ in _found(name, value):  # refuses what would never learn
+            pass
+        super().__setattr__(name, value)
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         _check_defines_forward(self)
@@ -229,6 +238,11 @@ def _found(name: str, value: Any) -> Iterator[tuple[str, Module | Parameter]]:
     elif isinstance(value, dict):
         for key, item in value.items():
             yield from _found(f"{name}.{key}", item)
+    elif isinstance(value, Tensor) and value.requires_grad and value.node is None:
+        raise checks.wrong_type(
+            name, "a Parameter, as it requires a gradient", value,
+            "parameters() lists Parameters only: wrap its array, mg.nn.Parameter(array)",
+        )  # fmt: skip
 
 
 def _check_parts(parts: tuple[int, ...], shape: tuple[int, ...]) -> tuple[int, ...]:

@@ -117,6 +117,9 @@ class AdamW(Adam):
     Only matrices and embeddings decay (parameters of two dimensions or more), not biases and
     gains. A group that names its own ``weight_decay`` decays all its parameters by that.
 
+    The defaults are PyTorch's. A Trainer has those of small language models: a loop of one's own
+    that is to match it needs ``betas=(0.9, 0.99), weight_decay=0.1``.
+
     Args:
         params: Parameters, (name, Parameter) pairs, or groups: see :class:`Optimizer`.
         lr: η.

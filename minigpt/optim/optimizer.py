@@ -94,6 +94,7 @@ class Optimizer(ABC):
             ValueError: a gradient has another shape or dtype than its parameter, or the parameter
                 another than when the optimizer was made. No parameter has moved then.
             TypeError: a gradient is not an array.
+            RuntimeError: no parameter has a gradient.
         """
         with_gradient = []
         for slot in self.slots:
@@ -101,6 +102,8 @@ class Optimizer(ABC):
             if gradient is not None:
                 _check_fits(slot, gradient)
                 with_gradient.append((slot, gradient))
+        if not with_gradient:
+            raise _no_gradient(self.slots)
         self.steps += 1
         apply(self._move, with_gradient)
 
@@ -229,6 +232,14 @@ def _check_fits(slot: Slot, gradient: Any) -> None:
             expected = f"{array.dtype} of shape {array.shape}, as when the optimizer was made"
             mend = "make a new optimizer"
             raise checks.wrong_value(f"the parameter {slot.name!r}", expected, data, mend)
+
+
+def _no_gradient(slots: list[Slot]) -> RuntimeError:
+    which = f"the parameter {slots[0].name!r}" if len(slots) == 1 else "any parameter"
+    return RuntimeError(
+        f"step(): there is no gradient of {which}: call loss.backward() before, zero_grad() only "
+        "afterwards, and give the optimizer the parameters of the model that the loss is of"
+    )
 
 
 def _fitting_state(

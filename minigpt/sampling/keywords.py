@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import functools
 import inspect
 from collections.abc import Callable, Iterable, Mapping
@@ -12,6 +11,7 @@ from typing import Any, TypedDict, TypeVar, cast
 import numpy as np
 
 from minigpt import checks
+from minigpt.arguments import did_you_mean
 from minigpt.sampling.logits_processor import LogitsProcessor
 from minigpt.sampling.options import SamplingConfig
 
@@ -116,6 +116,6 @@ def _unknown_option(
 ) -> TypeError:
     if name in but:
         return TypeError(f"{method} does not take the option {name}: {WHY_NOT[name]}")
-    near = difflib.get_close_matches(name, signature.parameters, n=1)
-    mend = f"did you mean {near[0]}?" if near else "SamplingConfig explains those that there are"
+    near = did_you_mean(name, signature.parameters)
+    mend = near or "SamplingConfig explains those that there are"
     return TypeError(f"{method} has no option {name}: {mend}")

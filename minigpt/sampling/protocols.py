@@ -75,10 +75,15 @@ def check_model(model: object, tokenizer: object = None) -> None:
         mend = f"make an object of it: {model.__name__}(…)"
     elif callable(model) and hasattr(model, "config"):
         return
+    elif isinstance(model, tuple):
+        mend = "unpack it: Sampler(*load_model(path))"
     elif hasattr(model, "decode") or hasattr(tokenizer, "config"):
         mend = "the model comes first, then the tokenizer"
+    elif hasattr(model, "vocab_size"):
+        mend = "make one of a config: GPT(config)"
     else:
-        mend = "make one of a config: GPT(config)" if hasattr(model, "vocab_size") else ""
+        config = "config, an object with vocab_size and block_size"
+        mend = f"it lacks {config}" if callable(model) else ""
     raise checks.wrong_type("model", "a language model, such as a GPT", model, mend)
 
 

@@ -201,7 +201,7 @@ class Sampler:
         return [(decode([int(token)]), float(p[token])) for token in likeliest]
 
     def score(self, text: str, *, context: str = "", stride: int | None = None) -> Score:
-        """How likely ``text`` is after ``context``: log-probability, perplexity, bits/byte (E6).
+        """How likely ``text`` is after ``context``: log-probability, perplexity, bits/byte.
 
         Without a context the first token of the text is not scored, as nothing comes before it,
         unless the tokenizer has a token that every text begins with.

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from minigpt import checks
+from minigpt.arguments import named_arguments
 from minigpt.sampling import Sampler, SamplingConfig
 from minigpt.sampling.decoding import Decoder
 from minigpt.sampling.text_stream import TextStream
@@ -22,6 +23,7 @@ from minigpt.tasks.read_already import read_already
 from minigpt.tasks.turns import Turn
 
 Format = ChatFormat | FramedFormat
+_OPTIONS = "the options of an answer are the Chat's: Chat(sampler, max_new_tokens=…, …)"
 
 
 def chat_format_of(tokenizer: Any) -> Format:
@@ -92,6 +94,7 @@ class Chat:
         True
     """
 
+    @named_arguments("it is made of a sampler: Chat(Sampler(model, tokenizer))")
     def __init__(
         self,
         sampler: Sampler,
@@ -131,6 +134,7 @@ class Chat:
         self._cache: Any = None
         self._decoder: Decoder | None = None  # of the last answer: it knows what was read
 
+    @named_arguments(_OPTIONS)
     def stream(self, text: str) -> Iterator[str]:
         """The answer to what the user says, in pieces of whole characters, as it is written.
 
@@ -145,6 +149,7 @@ class Chat:
         prompt, left_out = self._prompt(text)
         return self._answer(text, prompt, left_out)  # errors have come by now
 
+    @named_arguments(_OPTIONS)
     def reply(self, text: str) -> str:
         """The whole answer to a ``text``, when it is written; :meth:`stream` without the pieces."""
         return "".join(self.stream(text))

@@ -154,12 +154,36 @@ def fingerprint(tokens: Any, name: str = "tokens") -> dict[str, Any] | None:
         return None
     array = _ids(name, tokens)
     digest = hashlib.sha256()
-    last = max(0, len(array) - _SAMPLE_BLOCK)
-    starts = np.linspace(0, last, _SAMPLE_BLOCKS).astype(np.int64)
-    for start in np.unique(starts):
+    for block in _sample(array):
         # The same tokens are the same text, in whatever type they are stored.
-        digest.update(array[start : start + _SAMPLE_BLOCK].astype("<i8").tobytes())
+        digest.update(block.astype("<i8").tobytes())
     return {"tokens": len(array), "sha256": digest.hexdigest()}
+
+
+def _sample(array: Array) -> Iterator[Array]:
+    """All of a text of up to 262,144 tokens; of a longer one so many, in blocks."""
+    last = max(0, len(array) - _SAMPLE_BLOCK)
+    for start in np.unique(np.linspace(0, last, _SAMPLE_BLOCKS).astype(np.int64)):
+        yield array[start : start + _SAMPLE_BLOCK]
+
+
+def fingerprints(tokenizer: Any, **texts: Any) -> dict[str, dict[str, Any] | None]:
+    """The fingerprint of each text, which the tokenizer, if there is one, must have made.
+
+    Raises:
+        ValueError: a text has an id (of long ones, a sample is looked at) that the tokenizer does
+            not know: it could not write what the model learns.
+    """
+    for name, tokens in texts.items():
+        if tokenizer is None or tokens is None or hasattr(tokens, "next_batch"):
+            continue
+        largest = max(int(block.max()) for block in _sample(np.asarray(tokens)))
+        if largest >= tokenizer.vocab_size:
+            raise ValueError(
+                f"{name}_tokens has the id {largest}, and tokenizer knows the ids below "
+                f"{tokenizer.vocab_size}: pass the tokenizer that encoded the text"
+            )
+    return {name: fingerprint(tokens) for name, tokens in texts.items()}
 
 
 def check_same_text(name: str, stored: Mapping[str, Any] | None, tokens: Any) -> None:

@@ -52,10 +52,19 @@ class Callback:
         """
 
     def on_step(self, trainer: Trainer, record: Record) -> None:
-        """After each optimizer step; ``record`` is what the history holds of a step."""
+        """After each optimizer step; ``record`` is what the history holds of a step.
+
+        It has ``step``, ``loss``, ``learning_rate``, ``grad_norm``, ``tokens_per_second``, and
+        ``elapsed`` in seconds.
+        """
 
     def on_evaluation(self, trainer: Trainer, record: Record) -> None:
-        """After each evaluation; ``record`` is what the history holds of it."""
+        """After each evaluation; ``record`` is what the history holds of it.
+
+        It has ``step``, ``train_loss``, ``train_perplexity`` and whatever else the model measures
+        (a GPT ``train_accuracy``), the same with ``val_`` where there are ``val_tokens``, and
+        ``elapsed`` in seconds.
+        """
 
     def on_checkpoint(self, trainer: Trainer, path: Path) -> None:
         """After a checkpoint, or ``best.npz``, was written to ``path``."""

@@ -10,6 +10,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 
 from minigpt import checks
+from minigpt.arguments import named_fields
 
 Schedule = Literal["cosine", "linear", "trapezoid", "constant"]
 OptimizerName = Literal["adamw", "adam", "sgd", "muon"]
@@ -18,6 +19,7 @@ LARGEST = 2**53  # an integer that every float holds
 _MOST_BATCHES = 1_000_000  # that make one step
 
 
+@named_fields
 @dataclass(frozen=True)
 class TrainerConfig:
     """How to train: everything but the model and the text.

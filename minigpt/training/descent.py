@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -49,6 +49,8 @@ class Descent:
         for parameter in self.parameters:
             parameter.grad = gradients.get(parameter)
         found = [p.grad for p in self.parameters if p.grad is not None]
+        if len(found) < len(gradients):
+            raise not_the_trainers(self.objective.model, gradients.keys() - set(self.parameters))
         return loss, clip_gradients(found, self.max_norm, self.apply)
 
     def move(self) -> None:
@@ -95,3 +97,16 @@ class Descent:
     def batches_state(self, state: Mapping[str, Any]) -> Mapping[str, Any]:
         """Where the batches stand, as a checkpoint keeps it."""
         return state
+
+
+def not_the_trainers(model: Any, leaves: Iterable[Any]) -> ValueError:
+    """The error for a gradient of what the optimizer does not move, and so would never learn."""
+    names = {id(parameter): name for name, parameter in model.named_parameters()}
+    unknown = sorted(names.get(id(x), f"a tensor of shape {x.shape}") for x in leaves)
+    rest = f" and {len(unknown) - 3} more" if len(unknown) > 3 else ""
+    return ValueError(
+        f"the loss has a gradient for {', '.join(unknown[:3])}{rest}, which the Trainer does not "
+        "move, as it was not among the model's trainable parameters when the Trainer was made: "
+        "make a new Trainer after add_lora, unfreeze and whatever else changes the model, and hold "
+        "what a model learns in Parameters"
+    )

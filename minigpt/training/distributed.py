@@ -38,7 +38,7 @@ from minigpt.optim.clipping import clip_gradients
 from minigpt.optim.optimizer import Optimizer, Slot
 from minigpt.optim.pieces import keep_piece
 from minigpt.tensor import Tensor
-from minigpt.training.descent import Descent
+from minigpt.training.descent import Descent, not_the_trainers
 from minigpt.training.ranks import Ranks
 from minigpt.training.run import Run
 from minigpt.training.trainable import Batch
@@ -163,7 +163,7 @@ class ZeRO(Descent):
     def _finished(self, parameter: Tensor, gradient: Array) -> None:
         """In the walk back: a gradient of this rank's rows is complete."""
         if parameter not in self._at:
-            return
+            raise not_the_trainers(self.objective.model, [parameter])
         bucket, index = self._at[parameter]
         bucket.put(index, slice(0, gradient.size), gradient)
         bucket.missing.discard(index)

@@ -174,6 +174,9 @@ class History:
 def _opened(path: Path) -> IO[bytes]:
     try:
         return open_regular(path)
+    except FileNotFoundError:
+        why = "a run with a checkpoint_dir writes one"
+        raise FileNotFoundError(f"there is no history {path}: {why}") from None
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from None
 

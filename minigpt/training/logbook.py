@@ -9,7 +9,7 @@ from typing import Any
 from minigpt.training.files import RunFiles, Snapshot
 from minigpt.training.progress import Progress
 from minigpt.training.ranks import Ranks
-from minigpt.training.records import Record
+from minigpt.training.records import Record, Seen
 from minigpt.training.run import Run
 
 
@@ -66,14 +66,14 @@ class Logbook:
         run = self._run
         self._unsaved = True
         run.elapsed += seconds
-        record = {
-            "step": run.step,
-            "loss": loss,
-            "learning_rate": learning_rate,
-            "grad_norm": grad_norm,
-            "tokens_per_second": tokens / max(seconds, 1e-9),
-            "elapsed": run.elapsed,
-        }
+        record = Seen(
+            step=run.step,
+            loss=loss,
+            learning_rate=learning_rate,
+            grad_norm=grad_norm,
+            tokens_per_second=tokens / max(seconds, 1e-9),
+            elapsed=run.elapsed,
+        )
         if run.step % run.config.log_interval == 0:
             run.history.steps.append(record)
             self.files.append("step", record)
@@ -85,7 +85,7 @@ class Logbook:
         run = self._run
         self._unsaved = True
         run.elapsed += seconds
-        record = {"step": run.step, **metrics, "elapsed": run.elapsed}
+        record = Seen({"step": run.step, **metrics, "elapsed": run.elapsed})
         run.history.evaluations.append(record)
         self.files.append("evaluation", record)
         is_best = run.best.update(record)

@@ -23,7 +23,12 @@ def make_optimizer(config: TrainerConfig, model: Trainable) -> Optimizer:
     """
     named = [(n, p) for n, p in model.named_parameters() if p.requires_grad]
     if not named:
-        raise ValueError("model has no parameter that requires a gradient: nothing to train")
+        mend = "minigpt.nn.unfreeze(model) lets all learn, after merge_lora too"
+        if not any(True for _ in model.named_parameters()):
+            mend = "keep what it learns in Parameters, as attributes of its modules"
+        raise ValueError(
+            f"model has no parameter that requires a gradient: nothing to train; {mend}"
+        )
     parameters = _scaled(named, config.learning_rate_scales)
     lr, decay, momentum = config.learning_rate, config.weight_decay, config.momentum
     if decay is None:

@@ -6,9 +6,9 @@ import contextlib
 from collections.abc import Iterator
 
 from minigpt.blas_threads import available_cores, can_be_controlled
-from minigpt.progress_bar import ProgressBar
+from minigpt.progress_bar import ProgressBar, say
 from minigpt.training.records import Record
-from minigpt.training.run import Run
+from minigpt.training.run import Run, nothing_left
 
 _LOSSES, _ACCURACIES = ("train_loss", "val_loss"), ("val_accuracy", "train_accuracy")
 
@@ -16,7 +16,8 @@ _LOSSES, _ACCURACIES = ("train_loss", "val_loss"), ("val_accuracy", "train_accur
 class Progress:
     """A bar on stderr with loss, tokens a second, learning rate and gradient norm.
 
-    It is there inside :meth:`shown`, unless ``progress=False``; otherwise nothing is shown.
+    It is there inside :meth:`shown`, unless ``progress=False``; otherwise nothing is shown. Of a
+    run that is finished a line says so.
     """
 
     def __init__(self) -> None:
@@ -26,12 +27,14 @@ class Progress:
     @contextlib.contextmanager
     def shown(self, run: Run, here: bool = True) -> Iterator[None]:
         """Show the bar, from the step where the run is, unless it is shown elsewhere."""
+        if run.finished and here:
+            say(nothing_left(run))
         with ProgressBar(
             run.total_steps,
             unit="step",
             initial=run.step,
             with_rate=False,
-            shown=run.config.progress and here,
+            shown=run.config.progress and here and not run.finished,
         ) as self._bar:
             if available_cores() > 1 and not can_be_controlled():
                 self._bar.note(

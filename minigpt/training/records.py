@@ -17,6 +17,23 @@ from minigpt.autograd import Array
 
 Record = dict[str, float]
 
+
+class Seen(Record):
+    """A record that names what it holds where it is asked for something else.
+
+    Example:
+        >>> Seen(step=1, train_loss=2.5)["val_loss"]
+        Traceback (most recent call last):
+        ...
+        KeyError: "no 'val_loss' here: there are step, train_loss (what begins with val_ needs
+        val_tokens)"
+    """
+
+    def __missing__(self, name: str) -> float:
+        why = " (what begins with val_ needs val_tokens)" if name.startswith("val_") else ""
+        raise KeyError(f"no {name!r} here: there are {', '.join(self)}{why}")
+
+
 _INTEGERS, _FLOATS = "q", "d"  # the type codes of the columns
 
 

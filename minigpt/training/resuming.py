@@ -13,7 +13,7 @@ from minigpt.checkpoints.folder import is_run_checkpoint
 from minigpt.checkpoints.loading import read_run, stored_model, stored_tokenizer
 from minigpt.training.batches import check_same_text
 from minigpt.training.config import TrainerConfig
-from minigpt.training.run import with_warmup
+from minigpt.training.run import check_steps_left, with_warmup
 from minigpt.training.snapshot import put_back
 
 # Settings that may differ when a run goes on, and leave every step up to then as it was …
@@ -51,6 +51,7 @@ def resume(
         model, train_tokens, val_tokens, config, tokenizer=tokenizer, callbacks=callbacks
     )
     put_back(path, checkpoint, trainer.run, trainer.optimizer, trainer.batches, trainer.splits)
+    check_steps_left(trainer.run, changes)
     return trainer
 
 

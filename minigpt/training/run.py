@@ -157,3 +157,34 @@ def with_warmup(config: TrainerConfig, total_steps: int) -> TrainerConfig:
     if config.warmup_steps is not None or config.schedule == "constant":
         return config
     return replace(config, warmup_steps=min(100, total_steps // 10))
+
+
+def nothing_left(run: Run) -> str:
+    """One line for whoever goes on with a run that is finished.
+
+    Example:
+        >>> print(nothing_left(Run(TrainerConfig(max_steps=6), total_steps=6, step=6)))
+        the run was finished at step 6: Trainer.resume(…, max_steps=…) with a larger number goes on
+    """
+    if run.step < run.total_steps:
+        ended, setting = "stopped early", "early_stopping_patience"
+    else:
+        ended, setting = "finished", "max_steps" if run.config.epochs is None else "epochs"
+    return (
+        f"the run was {ended} at step {run.step}: Trainer.resume(…, {setting}=…) with a larger "
+        "number goes on"
+    )
+
+
+def check_steps_left(run: Run, changes: Mapping[str, Any]) -> None:
+    """Refuse an end of the run that lies before the step where it is.
+
+    Raises:
+        ValueError: it has taken more steps than it should have in all.
+    """
+    for name in ("max_steps", "epochs"):
+        if changes.get(name) is not None and run.total_steps < run.step:
+            raise ValueError(
+                f"{name}={changes[name]} ends the run after {run.total_steps} steps, and it has "
+                f"taken {run.step}: choose more, as the steps taken count"
+            )

@@ -92,7 +92,8 @@ class Objective:
 
     def loss(self, batch: Batch, rng: np.random.Generator) -> Tensor:
         """L, with the generator where ``model.loss`` takes one."""
-        return self.model.loss(*batch, rng=rng) if self._draws else self.model.loss(*batch)
+        options = {"rng": rng} if self._draws else {}
+        return _scalar(self.model, self.model.loss(*batch, **options))
 
     def weight(self, batch: Batch) -> float:
         """How many terms the mean in the loss runs over: w in L = Σ wᵢ Lᵢ / Σ wᵢ."""
@@ -104,7 +105,7 @@ class Objective:
         """The loss, and what else the model measures, with dropout off."""
         own = getattr(self.model, "metrics", None)
         if own is None:
-            return {"loss": self.model.loss(*batch).item()}
+            return {"loss": _scalar(self.model, self.model.loss(*batch)).item()}
         return {name: float(value) for name, value in own(*batch).items()}
 
 
@@ -142,6 +143,22 @@ def check_carries_state(model: Any) -> None:
             f"carry_state=True needs a model with a state, such as an LSTMLanguageModel: "
             f"{type(model).__name__} has no new_state(batch_size); leave carry_state out"
         )
+
+
+def _scalar(model: Any, loss: Any) -> Tensor:
+    """What ``model.loss`` gave, which is one number that knows how it was computed.
+
+    Raises:
+        TypeError, ValueError: it is something else.
+    """
+    if isinstance(loss, Tensor) and loss.data.size == 1:
+        return loss
+    name, expected = f"what {type(model).__name__}.loss returns", "a Tensor of one number"
+    if isinstance(loss, Tensor):
+        raise checks.wrong_value(name, expected, loss, "take the mean: loss.mean()")
+    mend = "compute it with Tensors, such as F.cross_entropy(logits, targets)"
+    mend = "is the return missing?" if loss is None else mend
+    raise checks.wrong_type(name, expected, loss, mend)
 
 
 def checked_parts(

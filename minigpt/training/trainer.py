@@ -14,7 +14,7 @@ from minigpt.autograd import Array
 from minigpt.checkpoints import save_checkpoint
 from minigpt.memory import keep_freed_memory
 from minigpt.progress_bar import say
-from minigpt.training.batches import evaluation_batches, fingerprint, training_batches
+from minigpt.training.batches import evaluation_batches, fingerprints, training_batches
 from minigpt.training.callbacks import Callbacks
 from minigpt.training.config import TrainerConfig
 from minigpt.training.descent import Descent
@@ -67,6 +67,7 @@ class Trainer:
         callbacks: see :class:`minigpt.training.Callback`.
 
     Attributes:
+        model: what is trained.
         run: where the run stands: its step, its time, what it has seen.
         ranks: the processes that train together; one, where nothing started several.
 
@@ -101,7 +102,7 @@ class Trainer:
         self.model, self.tokenizer = model, tokenizer
         self.batches = training_batches(train_tokens, config, block_size, model)
         self.splits = evaluation_batches(train_tokens, val_tokens, config, block_size, model)
-        self.texts = {"train": fingerprint(train_tokens), "val": fingerprint(val_tokens)}
+        self.texts = fingerprints(tokenizer, train=train_tokens, val=val_tokens)
         self.optimizer = make_optimizer(config, model)
         self.workers = Workers(int(config.workers), ranks.rank, ranks.count)
         self.run = begin(config, self.batches)

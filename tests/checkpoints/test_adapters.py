@@ -250,3 +250,8 @@ def test_arrays_that_do_not_fit_are_refused(
     with pytest.raises(CheckpointError, match=message):
         load_lora(tmp_path / "a.npz", model)
     assert unchanged(model, of=tiny_gpt(n_layer=2))
+
+
+def test_a_path_and_a_model_that_were_swapped() -> None:
+    with pytest.raises(TypeError, match=r"the order is save_lora\(path, model\)"):
+        save_lora(learned(), "adapters.npz")  # type: ignore[arg-type]

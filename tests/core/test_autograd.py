@@ -473,3 +473,16 @@ def test_a_constant_may_be_used_again_once_its_operation_has_it():
     buffer.data[...] = 7
     y.backward()
     np.testing.assert_array_equal(w.grad, [1, 1])
+
+
+def test_a_vjp_that_returns_a_tensor_is_told_to_use_arrays():
+    x = Tensor(np.ones(3), requires_grad=True)
+    y = record(x.data * 2, (x,), lambda g: (Tensor(g * 2),))
+    with pytest.raises(TypeError, match=r"got a Tensor; compute it with arrays, x\.data"):
+        y.sum().backward()
+
+
+def test_inputs_that_are_not_a_tuple_are_refused():
+    x = Tensor(np.ones(3), requires_grad=True)
+    with pytest.raises(TypeError, match=r"record: inputs must be a tuple .* \(x,\)"):
+        record(x.data * 2, x, lambda g: (g * 2,))

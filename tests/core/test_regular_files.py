@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+import minigpt as mg
 from minigpt.json_files import read_bytes
 from minigpt.regular_files import open_regular, read_now
 
@@ -68,3 +69,18 @@ def test_a_file_that_grew(tmp_path: Path) -> None:
     (tmp_path / "a").write_bytes(b"abc")
     with pytest.raises(ValueError, match="it has 3 bytes, 2 are the most"):
         read_bytes(tmp_path / "a", 2)
+
+
+def test_a_file_that_is_not_there_is_named_in_a_sentence(tmp_path: Path) -> None:
+    gguf = str(tmp_path / "nope.gguf")
+    for read in (
+        lambda: mg.load_tokenizer(tmp_path / "nope"),
+        lambda: mg.load_tokenizer(gguf),
+        lambda: mg.GPT.from_pretrained(gguf),
+        lambda: mg.History.read(tmp_path / "nope"),
+    ):
+        with pytest.raises(
+            FileNotFoundError, match=r"^there is no (file|history) \S+nope"
+        ) as caught:
+            read()
+        assert "Errno" not in str(caught.value)

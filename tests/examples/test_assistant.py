@@ -121,3 +121,9 @@ def test_smollm2_knows_the_capital_of_france(
     )
     runpy.run_path(script, run_name="__main__")
     assert capsys.readouterr() == ("The capital of France is Paris.\n", "")
+
+
+def test_a_wrong_option_is_said_before_a_model_is_read(run: Any, monkeypatch: Any) -> None:
+    monkeypatch.setattr(mg, "load_model", None)
+    code, _, err = run("--temperature -1 --ask", QUESTION)
+    assert code == 2 and "temperature must be a number of at least 0: got -1.0" in err

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import minigpt as mg
+from minigpt.checkpoints import load_lora
 from minigpt.nn import lora_parameters, merge_lora, trainable, unfreeze
 from tests.examples.conftest import press_ctrl_c
 
@@ -94,6 +95,9 @@ def test_lora_goes_on_after_ctrl_c_as_if_nothing_had_happened(run, monkeypatch):
     assert whole.keys() == stopped.keys()
     for name in whole:
         np.testing.assert_array_equal(whole[name], stopped[name])
+    for folder in ("whole", "stopped"):
+        assert load_lora(f"{folder}/adapter.npz", mg.load_model("r").model)
+    assert re.search(r"adapter\.npz: the adapters only, 0\.\d\d MB; the checkpoints beside it", out)
     model, _ = mg.load_model("stopped")
     layer = model.blocks[1].mlp.up_proj
     assert (layer.rank, layer.alpha) == (2, 6.0)
@@ -198,3 +202,7 @@ def test_what_is_not_a_model_of_the_next_token(run):
     mg.Trainer(encoder, batches, config=config, tokenizer=tokenizer).save("e.npz")
     code, _, err = run("train", f"{QUIET} --init-from e.npz")
     assert code == 2 and "--init-from: expected a GPT or an LSTM, found Encoder" in err
+
+
+def test_what_train_and_explore_take_generate_takes_too(run, published):
+    assert run("generate", "--checkpoint published --prompt to --tokens 5 --seed 0")[0] == 0

@@ -550,3 +550,11 @@ def test_what_cannot_be_shown_ends_no_training(folder, redirection, code):
 def test_the_examples_in_docstrings(module):
     results = doctest.testmod(importlib.import_module(module))
     assert results.attempted and not results.failed
+
+
+def test_explore_without_a_text_shows_one_that_the_tokenizer_knows(run):
+    Path("digits.txt").write_text("0123456789\n" * 80, encoding="utf-8")
+    options = SMALL.replace("text.txt", "digits.txt")
+    assert run("train", f"{options} --steps 1 --output digits")[0] == 0
+    code, out, err = run("explore", "--checkpoint digits")
+    assert (code, err) == (0, "") and "Explorer(5 tokens, 1 layer of 2 heads" in out

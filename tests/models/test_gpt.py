@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 import math
+import warnings
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -98,7 +99,7 @@ def test_order_matters(any_gpt):
 def test_float_types_are_kept(any_gpt, ids, dtype):
     model = any_gpt.astype(dtype)
     assert model(ids).dtype == dtype
-    loss = model.loss(ids, ids)
+    loss = model.loss(ids, ids[:, ::-1])
     loss.backward()
     assert loss.dtype == dtype
     assert {p.grad.dtype for p in model.parameters()} == {np.dtype(dtype)}
@@ -415,3 +416,15 @@ def test_an_attribute_that_is_not_there_says_where_to_look(make_gpt, name, messa
 def test_a_model_can_be_copied(make_gpt, ids):
     model = make_gpt()
     np.testing.assert_array_equal(copy.deepcopy(model)(ids).data, model(ids).data)
+
+
+def test_targets_that_are_the_ids_are_warned_of():
+    model, ids = GPT(GPTConfig(5, 8, 1, 1, 4), seed=0), np.array([[1, 2, 3, 3], [0, 0, 0, 0]])
+    with pytest.warns(UserWarning, match="the targets one place on") as caught:
+        model.loss(ids, ids)
+    assert caught[0].filename == __file__
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        model.loss(ids[1:], ids[1:])  # a text of one token
+        model.loss(ids[:, :-1], ids[:, 1:])
+        GPT(GPTConfig(5, 8, 1, 1, 4, causal=False), seed=0).loss(ids, ids)

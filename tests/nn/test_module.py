@@ -280,3 +280,25 @@ def test_loading_ends_every_graph_from_before():
     module.load_state_dict(module.state_dict())
     with pytest.raises(RuntimeError, match="has changed since it was recorded"):
         loss.backward()
+
+
+@pytest.mark.parametrize(
+    "kept", [lambda w: w, lambda w: [w], lambda w: {"w": (w,)}], ids=["itself", "list", "dict"]
+)
+def test_a_plain_tensor_that_should_learn_is_refused(kept):
+    module = Module()
+    learns = Tensor([1.0], requires_grad=True)
+    with pytest.raises(TypeError, match=r"^own.* must be a Parameter.*mg\.nn\.Parameter\(array\)"):
+        module.own = kept(learns)
+    module.own = kept(learns * 2.0)  # a result: its history is elsewhere
+    module.own = kept(Tensor([1.0]))  # a constant
+    module.own = kept(Parameter([1.0]))
+    assert module.num_parameters() == 1
+
+
+def test_a_plain_tensor_in_a_list_that_grew_is_refused_when_it_is_looked_at():
+    module = Module()
+    module.layers = []
+    module.layers.append(Tensor([1.0], requires_grad=True))
+    with pytest.raises(TypeError, match=r"layers\.0 must be a Parameter"):
+        module.parameters()

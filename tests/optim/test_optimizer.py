@@ -414,3 +414,17 @@ def test_a_parameter_need_not_be_a_tensor(make):
     pair = Pair()
     make([("w", pair)]).step()
     assert (pair.data < 1).all()
+
+
+@every_optimizer
+def test_a_step_without_any_gradient_is_refused(make):
+    parameters = make_parameters()
+    optimizer = make(parameters.items())
+    with pytest.raises(
+        RuntimeError, match=r"no gradient of any parameter: call loss\.backward\(\)"
+    ):
+        optimizer.step()
+    assert optimizer.steps == 0
+    parameters["scale"].grad = np.zeros((), np.float32)  # a gradient of zero is one
+    optimizer.step()
+    assert optimizer.steps == 1

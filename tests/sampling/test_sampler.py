@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import minigpt as mg
+from minigpt.checkpoints.loading import LoadedModel
 from minigpt.grad_mode import is_grad_enabled
 from minigpt.models import GPTConfig
 from minigpt.sampling import Sampler, SamplingConfig
@@ -522,3 +523,16 @@ def test_what_every_text_begins_with(fakes):
     model.calls.clear()
     sampler.generate("", 1)
     assert model.calls == [(1, 1)]
+
+
+def test_a_model_of_ones_own_is_told_what_it_lacks():
+    with pytest.raises(TypeError, match="it lacks config, an object with vocab_size"):
+        mg.Sampler(mg.nn.Linear(2, 2, seed=0))
+
+
+def test_what_load_model_gives_is_to_be_unpacked():
+    loaded = LoadedModel(mg.nn.Linear(2, 2, seed=0), None)
+    with pytest.raises(TypeError, match=r"unpack it: Sampler\(\*load_model\(path\)\)"):
+        mg.Sampler(loaded)
+    with pytest.raises(AttributeError, match=r"no generate: .*tokenizer = load_model\("):
+        loaded.generate("Hi")

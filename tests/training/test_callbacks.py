@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from minigpt.checkpoints import load_checkpoint
-from minigpt.training import Callback
-from tests.training.tiny import trainer, without_times
+from minigpt.training import Callback, Trainer
+from tests.training.tiny import config, tiny_gpt, tokens, trainer, without_times
 
 
 def test_callbacks_in_their_order(tmp_path: Path) -> None:
@@ -149,3 +149,16 @@ def test_print_writes_above_the_bar(capsys: pytest.CaptureFixture[str]) -> None:
     for progress in (True, False):
         trainer(callbacks=[Prints()], max_steps=2, progress=progress).fit()
         assert capsys.readouterr().out.split("\n") == ["after step 1", "after step 2", ""]
+
+
+def test_a_record_names_what_it_holds() -> None:
+    class Looks(Callback):
+        def on_step(self, trainer, record):
+            assert {"step", "loss", "learning_rate", "grad_norm"} < record.keys()
+
+        def on_evaluation(self, trainer, record):
+            record["val_loss"]
+
+    run = Trainer(tiny_gpt(), tokens(), None, config(max_steps=4), callbacks=[Looks()])
+    with pytest.raises(KeyError, match=r"there are step, train_loss, .*needs val_tokens"):
+        run.fit()

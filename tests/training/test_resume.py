@@ -375,3 +375,19 @@ def test_the_best_stands_in_for_a_broken_newest(tmp_path: Path) -> None:
     with pytest.warns(UserWarning, match=r"passed over step-00000008\.npz.*took best\.npz"):
         resume(tmp_path).fit()
     assert load_checkpoint(newest).metadata["step"] == 8  # written again
+
+
+def test_a_finished_run_says_so_in_place_of_an_empty_bar(tmp_path: Path, capsys) -> None:
+    trainer(max_steps=6, checkpoint_dir=tmp_path).fit()
+    run = resume(tmp_path)
+    capsys.readouterr()
+    run.fit()
+    said = capsys.readouterr().err
+    assert said.startswith("the run was finished at step 6: Trainer.resume(…, max_steps=…)")
+    assert said.count("\n") == 1 and "?" not in said
+    with pytest.raises(
+        ValueError, match=r"max_steps=3 ends the run after 3 steps, and it has .* 6"
+    ):
+        resume(tmp_path, max_steps=3)
+    assert resume(tmp_path, max_steps=7).fit().column("step")[-1] == 7
+    assert "finished" not in capsys.readouterr().err

@@ -6,10 +6,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import minigpt.functional as F
 from minigpt.checkpoints import load_checkpoint
 from minigpt.datasets import EpochBatches, RandomBatches
-from minigpt.nn import Module, Parameter, add_lora, lora_parameters
+from minigpt.nn import Module, Parameter, add_lora, lora_parameters, merge_lora, unfreeze
 from minigpt.optim import Muon, schedules
+from minigpt.tensor import Tensor
 from minigpt.tokenizers import CharTokenizer
 from minigpt.training import Callback, Trainer, TrainerConfig, TrainingDiverged
 from tests.training.tiny import VOCAB, Bigram, config, tiny_gpt, tokens, trainer, without_times
@@ -503,3 +505,81 @@ def test_what_stays_the_same_is_looked_at_once(monkeypatch) -> None:
     monkeypatch.setattr(inspect, "signature", lambda *_: calls.append(1))
     run.train_step()
     assert not calls
+
+
+# ── what would learn nothing ──────────────────────────────────────────────────────────────────
+
+
+def test_adapters_that_came_after_the_trainer_are_refused_before_a_step() -> None:
+    model = tiny_gpt()
+    run = trainer(model, max_steps=2)
+    add_lora(model, rank=2, targets=["qkv_proj"])
+    with pytest.raises(ValueError, match=r"qkv_proj\.lora_a, .*make a new Trainer after add_lora"):
+        run.fit()
+    assert run.step == 0 and all(p.grad is None for p in model.parameters())
+    assert len(trainer(model, max_steps=2).fit().steps) == 2
+
+
+def test_what_is_frozen_after_the_trainer_was_made_stays_as_it_is() -> None:
+    model = tiny_gpt()
+    run = trainer(model, max_steps=2)
+    model.token_embedding.weight.requires_grad = False
+    before = model.token_embedding.weight.data.copy()
+    run.fit()
+    assert np.array_equal(model.token_embedding.weight.data, before)
+
+
+def test_a_leaf_that_is_not_a_parameter_is_named_by_its_shape() -> None:
+    hidden = Tensor(np.zeros(VOCAB, np.float32), requires_grad=True)
+
+    class Hidden(Bigram):
+        def loss(self, ids, targets):
+            return F.cross_entropy(self.table(ids) + hidden, targets)
+
+    with pytest.raises(ValueError, match=r"a tensor of shape \(11,\), .*in Parameters"):
+        trainer(Hidden()).train_step()
+
+
+@pytest.mark.parametrize("which", ["train_tokens", "val_tokens"])
+def test_a_tokenizer_that_did_not_make_the_text_is_refused(which: str) -> None:
+    few = CharTokenizer("ab")
+    texts = {"train_tokens": tokens() % 2, "val_tokens": tokens() % 2} | {which: tokens()}
+    with pytest.raises(ValueError, match=f"{which} has the id 10, and tokenizer knows .* below 2"):
+        Trainer(tiny_gpt(), **texts, config=config(), tokenizer=few)
+    last = np.zeros(300_000, np.uint16)
+    last[-1] = 10  # the last id of a long text is in the sample
+    with pytest.raises(ValueError, match="has the id 10"):
+        Trainer(tiny_gpt(), **{**texts, which: last}, config=config(), tokenizer=few)
+
+
+@pytest.mark.parametrize(
+    "returns, said",
+    [
+        (lambda loss: None, "got None; is the return missing"),
+        (lambda loss: loss.data, "got a float32 array .*F.cross_entropy"),
+        (lambda loss: loss * np.ones(3, np.float32), r"of shape \(3,\); take the mean"),
+    ],
+)
+def test_a_loss_that_is_not_a_scalar_is_told_what_to_return(returns, said) -> None:
+    class Two(Bigram):
+        def loss(self, ids, targets):
+            return returns(super().loss(ids, targets))
+
+    run = trainer(Two())
+    for call in (run.train_step, run.evaluate):
+        with pytest.raises((TypeError, ValueError), match=f"what Two.loss returns must .*{said}"):
+            call()
+
+
+def test_a_model_without_anything_to_learn_is_told_why() -> None:
+    model = tiny_gpt()
+    add_lora(model, rank=2)
+    merge_lora(model)
+    with pytest.raises(ValueError, match=r"minigpt\.nn\.unfreeze\(model\)"):
+        trainer(model)
+    unfreeze(model)
+    trainer(model, max_steps=1).fit()
+    empty = Bigram()
+    empty.table = None
+    with pytest.raises(ValueError, match="keep what it learns in Parameters"):
+        trainer(empty)

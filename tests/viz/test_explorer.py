@@ -357,3 +357,12 @@ def test_numbers_that_are_not_finite():
     model.blocks[1].mlp.down_proj.weight.data[:] = np.nan
     with pytest.raises(ValueError, match="not finite"):
         explore(model, CHARACTERS, TEXT)
+
+
+def test_a_path_and_a_text_that_were_swapped(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(
+        ValueError, match=r"path must be .*\.html: got 'the cat'; the order is expl"
+    ):
+        explore(tiny_gpt(), CHARACTERS, "page.html", "the cat")
+    assert not list(tmp_path.iterdir())

@@ -231,6 +231,9 @@ def _check(model: object, tokenizer: object, text: object, path: object) -> list
     checks.instance("model", model, GPT, "no other model can be explored")
     if not isinstance(tokenizer, Tokenizer):
         raise checks.wrong_type("tokenizer", "the model's Tokenizer", tokenizer)
+    if path is not None and checks.path("path", path).suffix.lower() not in (".html", ".htm"):
+        mend = "the order is explore(model, tokenizer, text, path)"
+        raise checks.wrong_value("path", "the name of a page, ….html", str(path), mend)
     if path is not None and not (folder := checks.path("path", path).parent).is_dir():
         raise FileNotFoundError(f"{folder} is not a folder: make it first, for {path}")
     if isinstance(text, str):
