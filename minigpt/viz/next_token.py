@@ -126,7 +126,8 @@ def _draw(axes: Any, colors: Theme, bars: dict[str, Array], left: dict[str, int]
                 color=shade,
             )  # fmt: skip
         axes.axvline(start, color=colors.faint, linewidth=0.8, zorder=0)
-        title = f"{stage}\n{left[stage]:,} possible"
+        after = "then " if number > 1 else ""  # it works on what the filter before has left
+        title = f"{after}{stage}\n{left[stage]:,} possible"
         axes.annotate(
             title, (start, 1), (0, 3), xycoords=axes.get_xaxis_transform(), fontsize=8,
             textcoords="offset points", va="bottom", color=colors.ink, linespacing=1.35,

@@ -121,6 +121,19 @@ def test_numbers_agree_to_the_digits_shown():
     assert x.value == -0.5 and share.value == 12
 
 
+def test_numbers_that_are_about_right_are_held_closer_where_they_are_written():
+    about, small = refresh.quoted("70<!-- ≈ share -->, 0.2<!-- ≈ loss -->")
+    assert about.agrees_with(63) and not about.agrees_with(63, refresh.CLOSE)
+    assert about.agrees_with(64, refresh.CLOSE) and not about.agrees_with(55)
+    assert small.agrees_with(0.24, refresh.CLOSE)  # shown so, with one digit
+    assert not small.agrees_with(0.27, refresh.CLOSE)
+
+
+def test_help_runs_nothing(capsys):
+    assert refresh.main(["--help", "06_sampling"]) == 0
+    assert "--check" in capsys.readouterr().out
+
+
 def test_a_notebook_that_is_not_there(capsys):
     assert refresh.main(["99_nothing", "--check"]) == 2
     assert "99_nothing.ipynb" in capsys.readouterr().err

@@ -65,7 +65,10 @@ def test_each_filter_works_on_the_one_before(english):
         so_far[name] = FILTERS[name]
         expected = softmax(SamplingConfig(**so_far).filter(logits, ids))[0]
         np.testing.assert_allclose(found, expected[order], atol=1e-3)
-    dashes = [text.get_text() for text in figure.axes[0].texts].count("–")
+    texts = [text.get_text() for text in figure.axes[0].texts]
+    titles = [text.partition("\n")[0] for text in texts if text.endswith("possible")]
+    assert titles == [*list(bars)[:2], *(f"then {name}" for name in list(bars)[2:])]
+    dashes = texts.count("–")
     assert dashes == sum(int((found == 0).sum()) for found in bars.values()) > 0
 
 
