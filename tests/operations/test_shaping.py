@@ -151,12 +151,12 @@ def test_split_at_places(places, seed):
         (
             lambda x: x.swapaxes(0, 2),
             ValueError,
-            "axis[12] must be from -2 to 1, as there are 2 axes: got 2",
+            r"axis[12] must be from -2 to 1, as there are 2 axes: got 2",
         ),
         (
             lambda x: x.swapaxes(-3, 1),
             ValueError,
-            "axis[12] must be from -2 to 1, as there are 2 axes: got -3",
+            r"axis[12] must be from -2 to 1, as there are 2 axes: got -3",
         ),
         (lambda x: x.swapaxes(0, 1.0), TypeError, r"axis[12] must be an integer: got 1\.0"),
         (

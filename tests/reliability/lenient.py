@@ -66,6 +66,11 @@ UNCHECKED = {
     "training.Callback.on_gradients": ABSTRACT,
     "training.Callback.on_step": ABSTRACT,
     "training.History.from_arrays": "reads what to_arrays wrote; load_checkpoint refuses the rest",
+    "training.Ranks": "made by Ranks.of_this_job, which takes nothing",
+    **{
+        f"training.Ranks.{method}": INNER
+        for method in ("agree", "any", "by_itself", "gathered", "on_first", "sum", "total", "wait")
+    },
     "training.Trainer.print": "takes whatever print takes",
     "tasks.ChatML.pieces": INNER,
     "tasks.ChatTemplate.pieces": INNER,
