@@ -9,23 +9,9 @@ import numpy as np
 
 from minigpt import checks
 from minigpt.autograd import Array, Node, gradients
-from minigpt.operations import elementwise, indexing, reductions, shaping
+from minigpt.operations import elementwise, indexing, operators, reductions, shaping
 from minigpt.operations.matmul import matmul
 from minigpt.operations.operands import FLOATS, Operand
-
-
-def _with_the_old_name(sign: str, operation: Callable[..., Tensor]) -> Callable[..., Tensor]:
-    """``x += y``, which makes another tensor and gives it the name of x: not where x learns."""
-
-    def assigned(x: Tensor, y: Operand) -> Tensor:
-        if x.requires_grad and x.node is None:
-            raise RuntimeError(
-                f"x {sign}= … would make a new tensor, and what learns is the old one: change its "
-                f"numbers by x.data {sign}= …, or write x = x {sign} … where a new one is meant"
-            )
-        return operation(x, y)
-
-    return assigned
 
 
 class Tensor:
@@ -141,18 +127,10 @@ class Tensor:
         self, ufunc: Any, method: str, *inputs: Any, out: tuple[Any, ...] = (), **options: Any
     ) -> Any:
         """array + tensor is the tensor's business; NumPy's functions do not know of gradients."""
-        in_place = not out or out[0] is inputs[0]  # array += tensor makes the name a tensor's
-        if method != "__call__" or ufunc not in _OPERATORS or options or not in_place:
-            raise _not_for_numpy(ufunc.__name__)
-        left, right = inputs
-        operator, reflected = _OPERATORS[ufunc]
-        if isinstance(left, Tensor):
-            return getattr(left, operator)(right)
-        return getattr(right, reflected)(left)
+        return operators.from_numpy(ufunc, method, inputs, out, options)
 
     def __array_function__(self, function: Any, types: Any, args: Any, options: Any) -> Any:
-        if function in _REDUCTIONS:  # which would call the method of that name, not as it is
-            raise _not_for_numpy(function.__name__)
+        operators.refuse_reduction(function)
         return function._implementation(*args, **options)
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
@@ -227,10 +205,10 @@ class Tensor:
     __sub__ = elementwise.subtract
     __mul__ = __rmul__ = elementwise.multiply
     __truediv__ = elementwise.divide
-    __iadd__ = _with_the_old_name("+", elementwise.add)
-    __isub__ = _with_the_old_name("-", elementwise.subtract)
-    __imul__ = _with_the_old_name("*", elementwise.multiply)
-    __itruediv__ = _with_the_old_name("/", elementwise.divide)
+    __iadd__ = operators.assigned("+", elementwise.add)
+    __isub__ = operators.assigned("-", elementwise.subtract)
+    __imul__ = operators.assigned("*", elementwise.multiply)
+    __itruediv__ = operators.assigned("/", elementwise.divide)
     __neg__ = elementwise.negative
     __abs__ = elementwise.absolute
     __pow__ = elementwise.power
@@ -284,31 +262,6 @@ class Tensor:
     broadcast_to = shaping.broadcast_to
     split = shaping.split
     masked_fill = elementwise.masked_fill
-
-
-_OPERATORS = {
-    np.add: ("__add__", "__radd__"),
-    np.subtract: ("__sub__", "__rsub__"),
-    np.multiply: ("__mul__", "__rmul__"),
-    np.true_divide: ("__truediv__", "__rtruediv__"),
-    np.matmul: ("__matmul__", "__rmatmul__"),
-    np.equal: ("__eq__", "__eq__"),
-    np.not_equal: ("__ne__", "__ne__"),
-    np.less: ("__lt__", "__gt__"),
-    np.less_equal: ("__le__", "__ge__"),
-    np.greater: ("__gt__", "__lt__"),
-    np.greater_equal: ("__ge__", "__le__"),
-}
-_REDUCTIONS = (np.sum, np.mean, np.var, np.max, np.amax)
-
-
-def _not_for_numpy(function: str) -> TypeError:
-    own = {"absolute": "abs", "amax": "max"}.get(function, function)
-    way = f"x.{own}() or" if hasattr(Tensor, own) else "its own methods and"
-    return TypeError(
-        f"NumPy's {function} would lose this tensor's gradient: use {way} minigpt.functional, "
-        "or pass x.detach().numpy()"
-    )
 
 
 def floats(array: Any, name: str = "array") -> Array:
