@@ -87,11 +87,13 @@ def test_the_answers_of_howto_run_as_pasted_in_a_session_each(tmp_path):
         blocks = [block for block in blocks if "find_smollm2" not in block]
     said = [run(block, tmp_path) for block in blocks]
     tokens = next(i for i, block in enumerate(blocks) if "next_token_probabilities" in block)
+    explorer = next(i for i, block in enumerate(blocks) if "import explore" in block)
     assert said[0].startswith("The ")
     assert re.search(r"^step 20: [12]\.\d{3}$", said[2], re.MULTILINE)
     assert "of 113" in said[6] or " parameters learn" in said[6]
     assert len(said[tokens].splitlines()) == 5 and "%" in said[tokens]
-    assert said[-1].startswith("Explorer(19 tokens, 2 layers of 4 heads, computed in the page")
+    expected = "Explorer(19 tokens, 2 layers of 4 heads, computed in the page"
+    assert said[explorer].startswith(expected)
 
 
 def test_the_code_of_the_readme_runs(tmp_path):

@@ -11,24 +11,26 @@ from minigpt.tasks import Chat
 
 
 @pytest.mark.parametrize(
-    "call, said",
+    "called, args, options, said",
     [
-        (lambda: mg.TrainerConfig(lr=1e-3), "TrainerConfig .* lr: did you mean learning_rate?"),
-        (lambda: mg.TrainerConfig(steps=3), "TrainerConfig .* steps: did you mean max_steps?"),
-        (lambda: mg.GPTConfig(5, 4, n_layers=3), "GPTConfig .* n_layers: did you mean n_layer?"),
-        (lambda: mg.GPTConfig(5, 4, zzz=3), "GPTConfig .* zzz: it has vocab_size, block_size, "),
-        (lambda: mg.GPTConfig.llama(5, 4, 1, 1, 8, n_kv_heads=1), "did you mean n_kv_head?"),
-        (lambda: Chat(None, temprature=1), "Chat .* temprature: did you mean temperature?"),
+        (mg.TrainerConfig, (), {"lr": 1e-3}, "TrainerConfig .* lr: did you mean learning_rate?"),
+        (mg.TrainerConfig, (), {"steps": 3}, "TrainerConfig .* steps: did you mean max_steps?"),
+        (mg.GPTConfig, (5, 4), {"n_layers": 3}, "GPTConfig .* n_layers: did you mean n_layer?"),
+        (mg.GPTConfig, (5, 4), {"zzz": 3}, "GPTConfig .* zzz: it has vocab_size, block_size, "),
+        (mg.GPTConfig.llama, (5, 4, 1, 1, 8), {"n_kv_heads": 1}, "did you mean n_kv_head?"),
+        (Chat, (None,), {"temprature": 1}, "Chat .* temprature: did you mean temperature?"),
         (
-            lambda: Chat(None, None),
+            Chat,
+            (None, None),
+            {},
             r"takes 1 positional argument: got 2; .*Chat\(Sampler\(",
         ),
-        (lambda: Chat.reply(None, "Hi", max_tokens=3), r"max_tokens: the options .*Chat\(sampler"),
+        (Chat.reply, (None, "Hi"), {"max_tokens": 3}, r"max_tokens: the options .*Chat\(sampler"),
     ],
 )
-def test_an_unknown_argument_is_refused_with_the_nearest(call, said):
+def test_an_unknown_argument_is_refused_with_the_nearest(called, args, options, said):
     with pytest.raises(TypeError, match=said):
-        call()
+        called(*args, **options)
 
 
 def test_what_is_known_is_as_before():

@@ -580,6 +580,6 @@ def test_a_model_without_anything_to_learn_is_told_why() -> None:
     unfreeze(model)
     trainer(model, max_steps=1).fit()
     empty = Bigram()
-    empty.table = None
+    del empty.table
     with pytest.raises(ValueError, match="keep what it learns in Parameters"):
         trainer(empty)
