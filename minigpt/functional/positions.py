@@ -67,6 +67,7 @@ def alibi_slopes(n_head: int, scale: float = 1.0) -> Array:
 
 
 def _check_sizes(length: int, d_model: int) -> None:
+    checks.integer("d_model", d_model, least=2)
     checks.sizes(length=length, d_model=d_model)
     if d_model % 2:
         mend = "sine and cosine come in pairs"

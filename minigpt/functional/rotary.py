@@ -299,6 +299,7 @@ def _check(
 
 
 def _check_frequencies(d: int, base: float, scaling: RotaryScaling | None) -> None:
+    checks.integer("d", d, least=2)
     if checks.size("d", d) % 2:
         mend = "features are turned in pairs"
         raise checks.wrong_value("d", "an even number", d, mend)
