@@ -57,7 +57,9 @@ def read_index(path: Path) -> dict[str, str]:
 
 def _is_plain(name: str) -> bool:
     """Whether a name is that of a file in the same folder, on every system."""
-    return name.endswith(".safetensors") and not set(name) & set('/\\:*?"<>|\0') and name[0] != "."
+    short = len(name.encode("utf-8", "surrogatepass")) <= 255  # the most that file systems hold
+    plain = not set(name) & set('/\\:*?"<>|\0') and name[:1] != "."
+    return short and plain and name.endswith(".safetensors")
 
 
 def _shard(folder: Path, name: str) -> Path:

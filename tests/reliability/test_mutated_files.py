@@ -101,9 +101,10 @@ def test_damaged_files_do_no_harm(name, tmp_path):
 
 
 def with_document(name: str, change: Callable[[Any], Any]) -> Folder:
-    """A loader's first sound folder, its only JSON file changed as a document."""
+    """A loader's first sound folder, its JSON file (of several, its index) changed."""
     folder = dict(sound_folders(name)[0])
-    (file,) = (n for n in folder if n.endswith(".json"))
+    found = [file for file in folder if file.endswith(".json")]
+    (file,) = [file for file in found if len(found) == 1 or "index" in file]
     folder[file] = json.dumps(change(json.loads(folder[file]))).encode()
     return folder
 
@@ -119,6 +120,10 @@ FOUND = {
     "a part of 5,000 letters": (
         "tokenizer_json",
         lambda d: d | {"model": d["model"] | {"a" * 5000: None}},
+    ),
+    "a shard of 5,000 letters": (
+        "index",
+        lambda d: {"weight_map": dict.fromkeys(d["weight_map"], "a" * 5000 + ".safetensors")},
     ),
     "20,000 lists in lists": ("house_tokenizer", lambda d: d | {"type": [deep(200)] * 100}),
 }
