@@ -7,7 +7,7 @@ from typing import Any, cast
 
 import numpy as np
 
-from minigpt import checks
+from minigpt import checks, numpy_functions
 from minigpt.autograd import Array, Node, gradients
 from minigpt.operations import elementwise, indexing, reductions, shaping
 from minigpt.operations.matmul import matmul
@@ -137,23 +137,8 @@ class Tensor:
         made.version = None
         return made
 
-    def __array_ufunc__(
-        self, ufunc: Any, method: str, *inputs: Any, out: tuple[Any, ...] = (), **options: Any
-    ) -> Any:
-        """array + tensor is the tensor's business; NumPy's functions do not know of gradients."""
-        in_place = not out or out[0] is inputs[0]  # array += tensor makes the name a tensor's
-        if method != "__call__" or ufunc not in _OPERATORS or options or not in_place:
-            raise _not_for_numpy(ufunc.__name__)
-        left, right = inputs
-        operator, reflected = _OPERATORS[ufunc]
-        if isinstance(left, Tensor):
-            return getattr(left, operator)(right)
-        return getattr(right, reflected)(left)
-
-    def __array_function__(self, function: Any, types: Any, args: Any, options: Any) -> Any:
-        if function in _REDUCTIONS:  # which would call the method of that name, not as it is
-            raise _not_for_numpy(function.__name__)
-        return function._implementation(*args, **options)
+    __array_ufunc__ = numpy_functions.array_ufunc
+    __array_function__ = numpy_functions.array_function
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
         if self.requires_grad:
@@ -284,31 +269,6 @@ class Tensor:
     broadcast_to = shaping.broadcast_to
     split = shaping.split
     masked_fill = elementwise.masked_fill
-
-
-_OPERATORS = {
-    np.add: ("__add__", "__radd__"),
-    np.subtract: ("__sub__", "__rsub__"),
-    np.multiply: ("__mul__", "__rmul__"),
-    np.true_divide: ("__truediv__", "__rtruediv__"),
-    np.matmul: ("__matmul__", "__rmatmul__"),
-    np.equal: ("__eq__", "__eq__"),
-    np.not_equal: ("__ne__", "__ne__"),
-    np.less: ("__lt__", "__gt__"),
-    np.less_equal: ("__le__", "__ge__"),
-    np.greater: ("__gt__", "__lt__"),
-    np.greater_equal: ("__ge__", "__le__"),
-}
-_REDUCTIONS = (np.sum, np.mean, np.var, np.max, np.amax)
-
-
-def _not_for_numpy(function: str) -> TypeError:
-    own = {"absolute": "abs", "amax": "max"}.get(function, function)
-    way = f"x.{own}() or" if hasattr(Tensor, own) else "its own methods and"
-    return TypeError(
-        f"NumPy's {function} would lose this tensor's gradient: use {way} minigpt.functional, "
-        "or pass x.detach().numpy()"
-    )
 
 
 def floats(array: Any, name: str = "array") -> Array:

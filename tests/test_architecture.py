@@ -38,6 +38,7 @@ FLOORS = [
         "progress_bar",
         "recompute",
         "arguments",
+        "numpy_functions",
         "regular_files",
         "tensor",
         "wording",
