@@ -119,9 +119,11 @@ def _check(recorder: Any, quantity: Any, ax: Any) -> tuple[list[str], list[Any]]
         checks.one_of("quantity", name, QUANTITIES)
     several = (isinstance(ax, Sequence) or hasattr(ax, "flat")) and checks.iterates(ax)
     panels = list(ax) if several else [ax]
-    if not named or (ax is not None and len(panels) != len(named)):
+    if not named:
+        raise checks.wrong_value("quantity", "one at least", named)
+    if ax is not None and len(panels) != len(named):
         mend = "one for each quantity"
-        raise checks.wrong_value("ax", f"{len(named) or 1} axes", f"{len(panels)} axes", mend)
+        raise checks.wrong_value("ax", f"{len(named)} axes", f"{len(panels)} axes", mend)
     for panel in panels:
         check_canvas(ax if panel is None else panel, None)  # [None] is not axes either
     return named, panels
