@@ -138,15 +138,15 @@ def test_every_recorded_number_on_the_page_is_the_models(browser, show, recorded
     assert not browser.run("return document.getElementById('writing').offsetParent")
     maps, p = model.attention_weights(np.array([ids])), expected(model, ids)
     for layer in (1, 2):
-        for head in (1, 3, "mean"):
+        for head in (0, 2, "mean"):
             for t in (0, 7, 19):
                 browser.run(
-                    "location.hash = arguments[0]", f"token={t + 1}&layer={layer}&head={head}"
+                    "location.hash = arguments[0]", f"token={t + 1}&layer={layer - 1}&head={head}"
                 )
                 browser.until(f"return state.token === {t} && state.layer === {layer}")
                 drawn(browser)
                 heads = maps[layer - 1][0].astype(float)
-                own = heads.mean(axis=0) if head == "mean" else heads[int(head) - 1]
+                own = heads.mean(axis=0) if head == "mean" else heads[int(head)]
                 seen = [f"{float(w):.4f}" for w in shown_weights(browser)[: t + 1]]
                 assert seen == [f"{w:.4f}" for w in own[t, : t + 1]]
                 assert shown_weights(browser)[t + 1 :] == [""] * (19 - t)
@@ -166,7 +166,7 @@ def test_every_recorded_number_on_the_page_is_the_models(browser, show, recorded
 
 def test_the_true_next_token_stands_beside_every_layer(browser, show, recorded_only):
     model = tiny_gpt(n_layer=3)
-    show(model, fragment="#token=5&layer=2")
+    show(model, fragment="#token=5&layer=1")
     ids = CHARACTERS.encode(TEXT)
     assert " " not in TEXT[4:6]
     rows = browser.run(
@@ -186,7 +186,7 @@ def test_the_true_next_token_stands_beside_every_layer(browser, show, recorded_o
 
 def test_a_model_that_sees_what_follows(browser, show):
     model = tiny_gpt(causal=False)
-    show(model, fragment="#token=1&layer=2&head=2")
+    show(model, fragment="#token=1&layer=1&head=1")
     own = model.attention_weights(np.array([CHARACTERS.encode(TEXT)]))[1][0, 1, 0]
     np.testing.assert_allclose([float(w) for w in shown_weights(browser)], own, atol=5.1e-5)
     assert "causal=False" in browser.run("return document.getElementById('precision').textContent")
@@ -445,7 +445,7 @@ def test_a_draw_is_the_interval_that_u_falls_into(browser, show):
 
 def test_hovering_a_token_shows_where_it_looks_for_as_long_as_it_is_hovered(browser, show):
     model = tiny_gpt()
-    show(model, fragment="#token=20&layer=1&head=1")
+    show(model, fragment="#token=20&layer=0&head=0")
     browser.hover("#tokens .token:nth-child(9)")
     browser.until("return document.querySelector('.token.asking').title.startsWith('token 9:')")
     own = model.attention_weights(np.array([CHARACTERS.encode(TEXT)]))[0][0, 0, 8, :9]
@@ -459,7 +459,7 @@ def test_hovering_a_token_shows_where_it_looks_for_as_long_as_it_is_hovered(brow
 
 
 def test_keys_choose_tokens_layers_and_heads(browser, show):
-    show(tiny_gpt(n_layer=3), fragment="#token=5&layer=3")
+    show(tiny_gpt(n_layer=3), fragment="#token=5&layer=2")
     browser.run("document.querySelector('.token.asking').focus()")
     browser.press("right", "right", "left", "down")
     assert browser.run("return [state.token, state.layer]") == [5, 2]
@@ -514,7 +514,7 @@ def test_every_control_is_reached_by_tab_in_order_and_shows_its_focus(browser, s
 
 
 def test_buttons_step_through_the_layers_and_choose_a_head(browser, show):
-    show(tiny_gpt(n_layer=3), fragment="#layer=2")
+    show(tiny_gpt(n_layer=3), fragment="#layer=1")
     browser.click("#layer-before")
     browser.click("#layer-before")
     drawn(browser)
@@ -522,6 +522,7 @@ def test_buttons_step_through_the_layers_and_choose_a_head(browser, show):
     assert "Before the first layer" in browser.run(
         "return document.getElementById('sentence').textContent"
     )
+    assert browser.run("return location.hash").split("&")[1] == "layer=in"
     browser.click("#layer-before")
     assert browser.run("return state.layer") == 0
     browser.click("#ladder tbody tr:nth-child(4)")
@@ -539,7 +540,7 @@ def test_a_link_leads_to_one_view(browser, show):
     browser.click("#layers button:nth-child(2)")
     browser.click("#heads button:nth-child(3)")
     link = browser.run("return document.getElementById('link').getAttribute('href')")
-    assert browser.run("return location.hash") == link == "#token=7&layer=1&head=2"
+    assert browser.run("return location.hash") == link == "#token=7&layer=0&head=1"
     browser.open(page, link)
     assert browser.run("return [state.token, state.layer, state.head]") == [6, 1, 1]
 
@@ -745,7 +746,7 @@ def test_the_map_says_what_is_pointed_at(browser, show):
 
 def test_the_map_says_which_score_became_a_weight(browser, show):
     model = tiny_gpt()
-    show(model, text=TEXT[:12], fragment="#layer=2&head=2")
+    show(model, text=TEXT[:12], fragment="#layer=1&head=1")
     ids = CHARACTERS.encode(TEXT[:12])
     x = model.hidden_states(np.array([ids]))[1]
     block = model.blocks[1]

@@ -53,12 +53,22 @@ function drawAll() {
     showLadder(source, t, layer, chooseLayer);
     showBars(source, t, layer);
     byId("heads-heading").replaceChildren(
-        `Where each head of layer ${looking} looks from `,
+        `Where each head of ${layerName(looking)} looks from `,
         tokenElement(source.ids[t]),
     );
     showHeads(source, t, looking, head, (h) => set({ head: state.head === h ? MEAN : h }));
     map.show(source, looking, head, t);
     all.show(looking, head);
+}
+
+/** A layer as the library counts it, from 0; state.layer is how many the text has come through. */
+function layerName(through) {
+    return through === 0 ? "the embeddings" : `layer ${through - 1}`;
+}
+
+/** The same where there is little room, and in addresses. */
+function shortLayerName(through) {
+    return through === 0 ? "in" : `${through - 1}`;
 }
 
 /** In words: what the chosen token looks at most. */
@@ -79,8 +89,8 @@ function showSentence(t) {
         .filter((j) => weights[j] >= NUMBER_FROM);
     const who =
         head === MEAN
-            ? `the ${ABOUT.heads} heads of layer ${layer} together look`
-            : `head ${head + 1} of layer ${layer} looks`;
+            ? `the ${ABOUT.heads} heads of ${layerName(layer)} together look`
+            : `head ${head} of ${layerName(layer)} looks`;
     byId("sentence").replaceChildren(
         "From ",
         tokenElement(id),

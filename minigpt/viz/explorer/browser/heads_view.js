@@ -66,7 +66,7 @@ function showHeads(source, t, layer, head, choose) {
         const row = element(
             "button",
             { type: "button", className: "head-row", onclick: () => choose(h) },
-            element("span", { className: "head-name" }, `head ${h + 1}`),
+            element("span", { className: "head-name" }, `head ${h}`),
             strip,
             element(
                 "span",

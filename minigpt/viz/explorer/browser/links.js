@@ -5,8 +5,8 @@
 function writeHash() {
     const view = new URLSearchParams({
         token: state.token + 1,
-        layer: state.layer,
-        head: state.head === MEAN ? "mean" : state.head + 1,
+        layer: shortLayerName(state.layer),
+        head: state.head === MEAN ? "mean" : state.head,
     });
     if (recordings.length > 1) view.set("text", state.text + 1);
     if (state.source.isLive && tokenizer) view.set("say", byId("prompt").value);
@@ -26,8 +26,9 @@ async function readHash() {
         return Number.isInteger(n) && n >= least && n <= most ? n : otherwise;
     };
     const text = number("text", 1, recordings.length, 1) - 1;
-    state.layer = number("layer", 0, ABOUT.layers, state.layer);
-    state.head = number("head", 1, ABOUT.heads, MEAN + 1) - 1;
+    const layer = number("layer", 0, ABOUT.layers - 1, state.layer - 1) + 1;
+    state.layer = view.get("layer") === shortLayerName(0) ? 0 : layer;
+    state.head = number("head", 0, ABOUT.heads - 1, MEAN);
     if (tokenizer && !live.isWrong && view.has("say")) {
         byId("prompt").value = view.get("say");
         await typed();

@@ -89,9 +89,9 @@ class MapView {
         context.strokeRect(this.margin + 0.75, this.margin + t * this.cell, side - 1.5, this.cell);
         this.canvas.setAttribute(
             "aria-label",
-            `Attention map of layer ${layer}, ${headName(head)}`,
+            `Attention map of ${layerName(layer)}, ${headName(head)}`,
         );
-        byId("map-title").textContent = `Layer ${layer}, ${headName(head)}: the whole map`;
+        byId("map-title").textContent = `The whole map of ${layerName(layer)}, ${headName(head)}`;
         if (!this.isPointed)
             byId("map-value").textContent =
                 "Each row is a token that looks; each column one that is looked at.";
@@ -122,7 +122,7 @@ class MapView {
         });
         const link = element("a", {
             href: URL.createObjectURL(blob),
-            download: `layer-${this.layer}-${headName(this.head).replaceAll(" ", "-")}.svg`,
+            download: `${layerName(this.layer)} ${headName(this.head)}.svg`.replaceAll(" ", "-"),
         });
         document.body.append(link);
         link.click();
@@ -132,7 +132,7 @@ class MapView {
 }
 
 function headName(head) {
-    return head === MEAN ? "mean of its heads" : `head ${head + 1}`;
+    return head === MEAN ? "mean of its heads" : `head ${head}`;
 }
 
 function shortened(text) {
@@ -173,7 +173,7 @@ function mapSvg(source, layer, head) {
             "font-family": "sans-serif",
             "font-size": 12,
         },
-        tag("title", {}, `Layer ${layer}, ${headName(head)}`) +
+        tag("title", {}, `${layerName(layer)}, ${headName(head)}`) +
             tag("rect", { ...size, fill: "white" }, "") +
             tag(
                 "g",

@@ -24,7 +24,7 @@ function showLadder(source, t, layer, choose) {
                 element(
                     "button",
                     { type: "button", tabIndex: -1 },
-                    after === 0 ? "in" : `${after}`,
+                    shortLayerName(after),
                 ),
             ),
             element("td", {}, ...tokens),
@@ -42,7 +42,11 @@ function showLadder(source, t, layer, choose) {
                               }),
                           ),
                           element("span", { className: "number" }, percent(truth.p)),
-                          element("span", { className: "rank" }, ` #${truth.rank}`),
+                          element(
+                              "span",
+                              { className: "rank", title: "its place among all tokens" },
+                              ` #${truth.rank}`,
+                          ),
                       ]
                     : ["–"]),
             ),
@@ -62,7 +66,7 @@ function showBars(source, t, layer) {
             ? "Before the first layer"
             : layer === ABOUT.layers
               ? "After the last layer: what the model predicts"
-              : `After layer ${layer}`,
+              : `After ${layerName(layer)}`,
     );
     const bars = likeliest.map(({ id, p }) => bar({ id, p, mark: id === truth?.id ? "true" : "" }));
     if (truth && !likeliest.some(({ id }) => id === truth.id)) {

@@ -70,8 +70,8 @@ function start() {
         byId("layers"),
         Array.from({ length: ABOUT.layers + 1 }, (_, l) => ({
             value: l,
-            text: l === 0 ? "in" : `${l}`,
-            title: l === 0 ? "before the first layer" : `layer ${l}`,
+            text: shortLayerName(l),
+            title: l === 0 ? "the embeddings, before the first layer" : layerName(l),
         })),
         chooseLayer,
     );
@@ -81,8 +81,8 @@ function start() {
             { value: MEAN, text: "mean", title: "the mean of the layer's heads" },
             ...Array.from({ length: ABOUT.heads }, (_, h) => ({
                 value: h,
-                text: `${h + 1}`,
-                title: `head ${h + 1}`,
+                text: `${h}`,
+                title: `head ${h}`,
             })),
         ],
         (head) => set({ head }),
