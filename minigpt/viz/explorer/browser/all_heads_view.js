@@ -47,10 +47,14 @@ class AllHeads {
         this.context.textAlign = "center";
         const every = this.side < 16 ? 2 : 1;
         for (let l = 1; l <= ABOUT.layers; l += every)
-            this.context.fillText(l, this.left + (l - 1) * step + this.side / 2, 13);
+            this.context.fillText(
+                shortLayerName(l),
+                this.left + (l - 1) * step + this.side / 2,
+                13,
+            );
         this.context.textAlign = "right";
         for (let h = 0; h < ABOUT.heads; h++)
-            this.context.fillText(h + 1, this.left - 6, this.top + h * step + this.side / 2 + 4);
+            this.context.fillText(h, this.left - 6, this.top + h * step + this.side / 2 + 4);
         this.drawSome();
     }
 
