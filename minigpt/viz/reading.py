@@ -143,7 +143,7 @@ def _label(piece: bytes, start: int, characters: list[tuple[str, int, int]]) -> 
     )
     if character and character == other and last - first == len(piece) - 1 < size - 1:
         part = f"{first + 1}" if first == last else f"{first + 1}–{last + 1}"
-        return f"{character} {part}/{size}"
+        return f"{_visible(character)} {part}/{size}"
     return _visible(piece.decode("utf-8", "backslashreplace"))
 
 

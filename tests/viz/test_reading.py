@@ -43,6 +43,7 @@ def test_parts_of_a_character_say_of_which():
     assert Pieces(b" " + first, second, third).labels == [r"␣\xe7", "类 2/3", "类 3/3"]
     assert Pieces(first, second).labels == [r"\xe7", r"\xb1"]  # no character is whole
     assert Pieces("🙂".encode()[:3], "🙂".encode()[3:]).labels == ["🙂 1–3/4", "🙂 4/4"]
+    assert Pieces(b"\xc2", b"\x80").labels == [r"\x80 1/2", r"\x80 2/2"]  # a control character
     assert Pieces(b"\xff", b"\xed\xa0\x80").labels == [r"\xff", r"\xed\xa0\x80"]
 
 
