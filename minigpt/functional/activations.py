@@ -123,7 +123,7 @@ def gated_unit(gate: Tensor, up: Tensor, activation: str = "silu") -> Tensor:
             if slope_piece is not None:
                 slope_piece *= u_piece  # up∘f′(gate)
 
-    return record(y, (gate, up), lambda g: (g * slope, g * value))
+    return record(y, (gate, up), lambda g: (_times(g, slope), _times(g, value)))
 
 
 def _elementwise(x: Tensor, value_and_slope: Formula) -> Tensor:
@@ -138,10 +138,16 @@ def _elementwise(x: Tensor, value_and_slope: Formula) -> Tensor:
             _write_block(value_and_slope, piece, y_piece, slope_piece)
 
     def vjp(g: Array) -> tuple[Array]:
-        return (g * slope,)
+        return (_times(g, slope),)
 
     vjp.__qualname__ = value_and_slope.__name__.strip("_")  # what a graph calls the operation
     return record(y, (x,), vjp)
+
+
+def _times(g: Array, kept: Array | None) -> Array:
+    """g∘kept, in the place of what was kept for it: the walk back comes there once."""
+    assert kept is not None
+    return np.multiply(g, kept, out=kept)
 
 
 def _write_block(value_and_slope: Formula, x: Array, y: Array, slope: Array | None) -> None:

@@ -26,7 +26,9 @@ import numpy as np
 
 from minigpt.autograd import Array
 from minigpt.functional.dropout import keep_mask
+from minigpt.functional.sums import row_sums
 
+SAFE = 60.0  # e⁶⁰ = 10²⁶ and e⁻⁶⁰ = 10⁻²⁶, where float32 ends at 10³⁸ and 10⁻³⁸
 ROWS = 64  # queries in a block: fewer skip more of S, but make smaller matrix products
 
 Backward = Callable[[Array, Array, Array, Array], None]
@@ -144,7 +146,7 @@ def _weights(
 ) -> Array:
     """P of a block of queries, over the first keys, of which its last query sees all."""
     scores = scaled_scores(q, k, group)
-    seen = scores.shape[-1]
+    seen, shift = scores.shape[-1], mask is not None or slopes is not None or not _is_safe(scores)
     if slopes is not None:
         scores += distance_bias(slopes.astype(q.dtype), seen)
     if causal and rows.stop - rows.start > 1:
@@ -155,7 +157,7 @@ def _weights(
             mask = mask[..., rows, :]
         if mask.shape[-1] > 1:
             mask = mask[..., :seen]
-    return softmax_of_scores(scores, mask)
+    return softmax_of_scores(scores, mask, shift)
 
 
 def scaled_scores(q: Array, k: Array, group: int = 1) -> Array:
@@ -165,23 +167,34 @@ def scaled_scores(q: Array, k: Array, group: int = 1) -> Array:
     return scores if group == 1 else scores.reshape(*q.shape[:-1], k.shape[-2])
 
 
-def softmax_of_scores(scores: Array, mask: Array | None) -> Array:
+def softmax_of_scores(scores: Array, mask: Array | None, shift: bool = True) -> Array:
     """softmax over the keys that ``mask`` allows (all where None), in place of the scores.
 
-    A query that may see no key gets zeros.
+    A query that may see no key gets zeros. Without ``shift``, the largest score of a row is not
+    subtracted from it first: that cancels out, and is for exponentials that would overflow.
     """
     if mask is not None:
         np.copyto(scores, -np.inf, where=~mask)
-    top = scores.max(axis=-1, keepdims=True, initial=-np.inf)  # −∞ where there is no key
-    if mask is not None:  # a query that may see nothing: exp(−∞ − 0) = 0 everywhere
-        top[np.isneginf(top)] = 0
-    scores -= top
+    if shift:
+        top = scores.max(axis=-1, keepdims=True, initial=-np.inf)  # −∞ where there is no key
+        if mask is not None:  # a query that may see nothing: exp(−∞ − 0) = 0 everywhere
+            top[np.isneginf(top)] = 0
+        scores -= top
     p = np.exp(scores, out=scores)
-    total = p.sum(axis=-1, keepdims=True)
+    total = row_sums(p)
     if mask is not None:
         total[total == 0] = 1
     p /= total
     return p
+
+
+def _is_safe(scores: Array) -> bool:
+    """Whether all exponentials, and their sums, are normal numbers of float32.
+
+    To look is faster than to shift: two sweeps over all scores, where each row by itself has a
+    largest one to be found, and to be subtracted.
+    """
+    return scores.size > 0 and float(scores.min()) >= -SAFE and float(scores.max()) <= SAFE
 
 
 def distance_bias(slopes: Array, n_keys: int) -> Array:

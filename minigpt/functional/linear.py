@@ -8,6 +8,7 @@ import numpy as np
 
 from minigpt import checks
 from minigpt.autograd import Array, kept, record
+from minigpt.functional.sums import column_sums
 from minigpt.tensor import Tensor
 
 
@@ -50,7 +51,7 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
             np.matmul(g, w.T, out=gx.reshape(-1, n_in))
         if x_again is not None:  # (n_in, rows) @ (rows, n_out) -> (n_in, n_out)
             gw = x_again().reshape(-1, n_in).T @ g
-        return (gx, gw) if bias is None else (gx, gw, g.sum(axis=0) if needs_bias else None)
+        return (gx, gw) if bias is None else (gx, gw, column_sums(g) if needs_bias else None)
 
     inputs = (x, weight) if bias is None else (x, weight, bias)
     return record(y.reshape(*shape[:-1], n_out), inputs, vjp)

@@ -9,6 +9,7 @@ import numpy as np
 
 from minigpt import checks
 from minigpt.autograd import Array, record
+from minigpt.functional.sums import column_sums, row_sums
 from minigpt.tensor import Tensor
 
 
@@ -45,7 +46,7 @@ def layer_norm(x: Tensor, weight: Tensor, bias: Tensor | None = None, eps: float
     _check("layer_norm", x, weight, bias, eps)
     gamma, beta, n = weight.data, None if bias is None else bias.data, x.shape[-1]
     with np.errstate(over="ignore", invalid="ignore"):
-        normal = x.data - x.data.mean(axis=-1, keepdims=True)
+        normal = x.data - row_sums(x.data) / n
         variance = np.einsum("...i,...i->...", normal, normal)[..., None] / n  # (..., 1)
         inverse = (1 / np.sqrt(variance + eps)).astype(x.dtype, copy=False)
         normal *= inverse  # x̂
@@ -62,16 +63,19 @@ def layer_norm(x: Tensor, weight: Tensor, bias: Tensor | None = None, eps: float
             y += beta
         return y
 
+    def mean_with_gamma(a: Array) -> Array:  # mean(a∘γ): (..., n) -> (..., 1)
+        return (a.reshape(-1, n) @ gamma / n).reshape(inverse.shape)
+
     def vjp(g: Array) -> tuple[Array | None, ...]:
-        rows, gx, g_weight = g.reshape(-1, n), None, None
+        gx, product = None, g * normal  # g∘x̂
+        g_weight = column_sums(product) if needs_weight else None
+        g_bias = column_sums(g) if needs_bias else None
         if needs_x:
-            g_normal = g * gamma
-            gx = g_normal - g_normal.mean(axis=-1, keepdims=True)
-            gx -= normal * (np.einsum("...i,...i->...", g_normal, normal)[..., None] / n)
+            mean, along = mean_with_gamma(g), mean_with_gamma(product)  # of gx̂, and of gx̂∘x̂
+            gx = g * gamma
+            gx -= mean
+            gx -= np.multiply(normal, along, out=product)
             gx *= inverse
-        if needs_weight:
-            g_weight = np.einsum("ri,ri->i", rows, normal.reshape(-1, n))
-        g_bias = rows.sum(axis=0) if needs_bias else None
         return (gx, g_weight) if beta is None else (gx, g_weight, g_bias)
 
     inputs = (x, weight) if bias is None else (x, weight, bias)
