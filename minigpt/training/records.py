@@ -134,7 +134,9 @@ class Records(Sequence[Record]):
         if arrays.keys() != expected or len({array.shape for array in arrays.values()}) != 1:
             raise ValueError("the columns of the history are not of one length each")
         layout = arrays["layout"]
-        if layout.ndim != 1 or (layout.size and int(layout.max()) >= len(layouts)):
+        if not np.can_cast(layout.dtype, np.uint16) or layout.ndim != 1:
+            raise ValueError("the layouts of the history are not numbers of layouts")
+        if layout.size and int(layout.max()) >= len(layouts):
             raise ValueError("the records of the history are of unknown layouts")
         if not all(isinstance(name, str) for name in columns) or not all(
             set(each) <= set(columns) for each in layouts
@@ -145,6 +147,8 @@ class Records(Sequence[Record]):
         for number, name in enumerate(columns):
             column = arrays[str(number)]
             code = _FLOATS if column.dtype.kind == "f" else _INTEGERS
+            if not np.can_cast(column.dtype, code):
+                raise ValueError(f"column {name!r:.80} of the history is of type {column.dtype}")
             records._columns[name] = array(code, column.astype(code).tobytes())
         return records
 

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 import minigpt as mg
-from minigpt.checkpoints import CheckpointError, load_checkpoint, load_lora, save_lora
+from minigpt.checkpoints import CheckpointError, load_lora, save_lora
 from minigpt.datasets import TokenFileError, open_tokens, write_tokens
 from minigpt.interop import PretrainedError
 from minigpt.tokenizers import TokenizerFileError
@@ -52,20 +52,25 @@ def byte_pairs() -> mg.BPETokenizer:
     return mg.BPETokenizer.train("the cat's hat " * 3, 262, ["<|end|>"], progress=False)
 
 
-def tiny(vocab_size: int = 9, seed: int = 0) -> mg.GPT:
-    return mg.GPT(mg.GPTConfig(vocab_size, 8, n_layer=1, n_head=2, n_embd=8), seed=seed)
+def tiny(vocab_size: int = 9, bias: bool = True) -> mg.GPT:
+    return mg.GPT(mg.GPTConfig(vocab_size, 8, n_layer=1, n_head=2, n_embd=8, bias=bias), seed=0)
 
 
-def a_run(folder: Path) -> None:
+def a_run(folder: Path, **settings: Any) -> None:
     tokenizer = mg.CharTokenizer.train("to be or not", special_tokens=["<|end|>"])
     tokens = RUN_TOKENS % tokenizer.vocab_size
     config = mg.TrainerConfig(
         4, batch_size=2, checkpoint_dir=folder, checkpoint_interval=2, eval_interval=2,
-        progress=False, workers=1,
+        progress=False, workers=1, **settings,
     )  # fmt: skip
-    model = tiny(tokenizer.vocab_size)
+    model = tiny(tokenizer.vocab_size, bias=False)
     mg.Trainer(model, tokens, tokens, config, tokenizer=tokenizer).fit()
     (folder / "run.lock").unlink(missing_ok=True)
+
+
+def a_run_of_small_files(folder: Path) -> None:
+    """Three checkpoints of few arrays: they are read a hundred thousand times."""
+    a_run(folder, optimizer="sgd", momentum=0.0, log_interval=9)
 
 
 def its_last_checkpoint(folder: Path) -> None:
@@ -204,16 +209,15 @@ def read_on(model: Any) -> None:
 
 
 def load_run(folder: Path) -> None:
-    model, tokenizer = mg.load_model(folder)
-    read_on(model)
-    if tokenizer is not None:
-        assert tokenizer.decode(tokenizer.encode("", allowed_special="all")) == ""
+    for best in (False, True):
+        model, tokenizer = mg.load_model(folder, best)
+        read_on(model)
+        if tokenizer is not None:
+            assert tokenizer.decode(tokenizer.encode("", allowed_special="all")) == ""
 
 
 def load_one(folder: Path) -> None:
-    path = folder / "one.npz"
-    load_checkpoint(path)
-    read_on(mg.load_model(path).model)
+    read_on(mg.load_model(folder / "one.npz").model)
 
 
 def resume(folder: Path) -> None:
@@ -247,7 +251,9 @@ def load_tokens(folder: Path) -> None:
 
 
 LOADERS = {
-    "run": Loader((a_run,), load_run, (CheckpointError,)),
+    "run": Loader(
+        (a_run_of_small_files,), load_run, (CheckpointError,), ("best.npz", "step-00000004.npz")
+    ),
     "resume": Loader((its_last_checkpoint,), resume, (CheckpointError, ValueError)),
     "checkpoint": Loader((a_checkpoint, an_lstm), load_one, (CheckpointError,)),
     "adapters": Loader((adapters,), load_adapters, (CheckpointError,)),

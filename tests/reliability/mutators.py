@@ -1,6 +1,6 @@
 """Damage to files: bytes, numbers, pieces, and JSON in its own terms; what a loader may cost.
 
-``MINIGPT_MUTATIONS=100000`` is how many files are damaged, over all loaders together.
+``MINIGPT_MUTATIONS=100000`` is how many files of each loader are damaged.
 """
 
 from __future__ import annotations
@@ -15,11 +15,13 @@ import tracemalloc
 import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from minigpt.autograd import Array
 from minigpt.checkpoints import archive
 
 MUTATIONS = int(os.environ.get("MINIGPT_MUTATIONS", "0"))
@@ -186,10 +188,13 @@ def mutated_lines(content: bytes, draw: random.Random) -> bytes:
 
 
 def mutated_safetensors(content: bytes, draw: random.Random) -> bytes:
-    """The header changed as JSON with its length put right, or the file changed as bytes."""
+    """The header changed as JSON with its length put right, or the file, or what follows it."""
     length = int.from_bytes(content[:8], "little")
-    if draw.random() < 0.4:
+    choice = draw.random()
+    if choice < 0.3:
         return mutated(content, 8 + length, draw)
+    if choice < 0.4:
+        return content[: 8 + length] + mutated(content[8 + length :], len(content), draw)
     header = mutated_json(content[8 : 8 + length], draw)
     return len(header).to_bytes(8, "little") + header + content[8 + length :]
 
@@ -222,34 +227,50 @@ def mutated_checkpoint(content: bytes, draw: random.Random) -> bytes:
     return mutated_members(content, draw)
 
 
+@lru_cache(maxsize=8)
+def members_of(content: bytes) -> dict[str, bytes]:
+    """The files in a zip file, by the names of their arrays."""
+    with zipfile.ZipFile(io.BytesIO(content)) as file:
+        return {name.removesuffix(".npy"): file.read(name) for name in file.namelist()}
+
+
+def as_array(member: bytes) -> Array:
+    array: Array = np.load(io.BytesIO(member))
+    return array
+
+
+def as_member(array: Array) -> bytes:
+    file = io.BytesIO()
+    np.save(file, array, allow_pickle=False)
+    return file.getvalue()
+
+
 def mutated_members(content: bytes, draw: random.Random) -> bytes:
     """A checkpoint written again, with other metadata, names, shapes or types of arrays."""
-    with np.load(io.BytesIO(content)) as file:
-        members = {name: file[name] for name in file.files}
+    members = dict(members_of(content))
     if draw.random() < 0.75:
-        document = json.loads(members[archive.METADATA].tobytes())
+        document = json.loads(as_array(members[archive.METADATA]).tobytes())
         text = json.dumps(mutated_document(document, draw)).encode("utf-8", "surrogatepass")
-        members[archive.METADATA] = np.frombuffer(text, np.uint8)
+        members[archive.METADATA] = as_member(np.frombuffer(text, np.uint8))
     else:
         name = draw.choice(
             [name for name in members if name != archive.METADATA] or [archive.METADATA]
         )
-        array = members[name]
+        array = as_array(members[name])
         changed = [
             array[..., None], array.reshape(-1), array[:0], array.astype(np.float16),
             array.astype(np.complex64), array.astype("U4"), np.full_like(array, 1),
             array.astype(np.float64) * np.nan, array.astype(np.int64), array.astype(bool),
             np.concatenate([array.reshape(-1)] * 2),
         ]  # fmt: skip
-        members[draw.choice([name, name, name, "x", name + ".y"])] = draw.choice(changed)
+        as_name = draw.choice([name, name, name, "x", name + ".y"])
+        members[as_name] = as_member(draw.choice(changed))
         if draw.random() < 0.3:
             del members[draw.choice([*members])]
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w") as file:
-        for name, array in members.items():
-            one = io.BytesIO()
-            np.save(one, array, allow_pickle=False)
-            file.writestr(f"{name}.npy", one.getvalue())
+        for name, member in members.items():
+            file.writestr(f"{name}.npy", member)
     body = bytearray(out.getvalue())
     body[-2:] = archive._SEAL_BYTES.to_bytes(2, "little")
     return resealed(bytes(body) + bytes(archive._SEAL_BYTES))
@@ -282,6 +303,29 @@ def traced(most: int) -> Iterator[None]:
         taken = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
         assert taken <= most, f"{taken:,} bytes, {most:,} are the most"
+
+
+@contextmanager
+def limited(most: int) -> Iterator[None]:
+    """Here the system gives about so many bytes more, and then a MemoryError.
+
+    Counting every allocation makes a loader three to four times as slow, this costs nothing. What
+    meets the limit has to be counted, since the system also gives what was reserved and not used.
+    Where there are no such limits, nothing happens.
+    """
+    try:
+        import resource
+
+        pages = int(Path("/proc/self/statm").read_text().split()[0])
+    except (ImportError, OSError):
+        yield
+        return
+    before = resource.getrlimit(resource.RLIMIT_AS)
+    resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + most, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, before)
 
 
 @contextmanager
