@@ -63,7 +63,9 @@ class TrainerConfig:
             text, in order.
         early_stopping_patience: stop after that many evaluations without a lower validation loss;
             None: never.
-        log_interval: steps between two records in the history.
+        log_interval: steps between two records in the history. After 10,000 records it doubles, and
+            every second record is dropped, again and again: neither memory, nor the history's file,
+            nor a save grows with the length of the run. A callback's on_step sees every step.
         checkpoint_dir: the run's folder; None: nothing is written.
         checkpoint_interval: steps between two checkpoints; there is one at the start and one at the
             end.

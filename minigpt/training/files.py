@@ -76,6 +76,11 @@ class RunFiles:
             _warn(f"the history file is not written until the next checkpoint ({error})")
             self._end_history()
 
+    def rewrite_history(self) -> None:
+        """Make the history file equal to the history, where one is being written."""
+        if self._history is not None and self._folder is not None:
+            self._try_history(self._folder)
+
     def save(self, must_succeed: bool) -> Path | None:
         """Write a checkpoint and delete the oldest; its path, or None where it was not written."""
         if self._folder is None:
@@ -114,16 +119,19 @@ class RunFiles:
                 _warn(f"a checkpoint is missing, the run goes on ({reason})")
             return None
         if self._ranks.is_first and (self._history is None or not folder.history.exists()):
-            try:
-                self._begin_history(folder)
-            except OSError as error:
-                _warn(f"the history file is not written until the next checkpoint ({error})")
+            self._try_history(folder)
         return path
 
     @staticmethod
     def _put(folder: RunFolder, path: Path, snapshot: Snapshot) -> None:
         folder.make()  # somebody may have deleted it meanwhile
         save_checkpoint(path, *snapshot)
+
+    def _try_history(self, folder: RunFolder) -> None:
+        try:
+            self._begin_history(folder)
+        except OSError as error:
+            _warn(f"the history file is not written until the next checkpoint ({error})")
 
     def _begin_history(self, folder: RunFolder) -> None:
         self._end_history()

@@ -8,6 +8,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any, Literal
 
+import numpy as np
+
 from minigpt import checks
 from minigpt.atomic import replacing
 from minigpt.autograd import Array
@@ -17,6 +19,7 @@ from minigpt.regular_files import open_regular
 from minigpt.training.records import Record, Records
 
 Kind = Literal["steps", "evaluations"]
+MOST_STEPS = 10_000  # records of steps: more points than a curve shows, half a megabyte
 _LONGEST_LINE = 1 << 16  # bytes of a record
 _KINDS: tuple[Kind, ...] = ("steps", "evaluations")
 
@@ -26,7 +29,8 @@ class History:
 
     Attributes:
         steps: ``step, loss, learning_rate, grad_norm, tokens_per_second, elapsed`` of the steps
-            that were recorded; ``loss`` and ``grad_norm`` are those of the step's own batch.
+            that were recorded; ``loss`` and ``grad_norm`` are those of the step's own batch. A
+            run keeps 10,000 of them at most, see ``log_interval`` of ``TrainerConfig``.
         evaluations: ``step, elapsed``, and ``train_loss, train_accuracy, train_perplexity`` and
             the same for ``val_`` on the fixed batches of :meth:`Trainer.evaluate`.
 
@@ -60,6 +64,14 @@ class History:
                 return found
         known = sorted(self.steps.names | self.evaluations.names)
         raise KeyError(f"no record has {name!r}, they have: {', '.join(known) or 'nothing yet'}")
+
+    def thin(self, interval: int) -> bool:
+        """If the steps are too many, only the multiples of ``interval`` stay; whether it was so."""
+        if len(self.steps) < MOST_STEPS:
+            return False
+        steps = np.array([record.get("step", 0) for record in self.steps])
+        self.steps.keep(steps % interval == 0)
+        return True
 
     def __repr__(self) -> str:
         last = self.evaluations[-1] if self.evaluations else {}
@@ -179,6 +191,14 @@ def _opened(path: Path) -> IO[bytes]:
         raise FileNotFoundError(f"there is no history {path}: {why}") from None
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from None
+
+
+def record_interval(log_interval: int, step: int) -> int:
+    """Steps between two records at a step: log_interval, doubled as often as the run is long."""
+    interval = log_interval
+    while step > MOST_STEPS * interval:
+        interval *= 2
+    return interval
 
 
 def line(kind: str, record: Record) -> str:

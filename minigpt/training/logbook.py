@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from minigpt.training.files import RunFiles, Snapshot
+from minigpt.training.history import record_interval
 from minigpt.training.progress import Progress
 from minigpt.training.ranks import Ranks
 from minigpt.training.records import Record, Seen
@@ -74,7 +75,10 @@ class Logbook:
             tokens_per_second=tokens / max(seconds, 1e-9),
             elapsed=run.elapsed,
         )
-        if run.step % run.config.log_interval == 0:
+        interval = record_interval(run.config.log_interval, run.step)
+        if run.step % interval == 0:
+            if run.history.thin(interval):
+                self.files.rewrite_history()
             run.history.steps.append(record)
             self.files.append("step", record)
         self.progress.step(record)

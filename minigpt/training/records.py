@@ -72,6 +72,12 @@ class Records(Sequence[Record]):
             column.append(value)
         self._layout_of.append(self._layouts.setdefault(tuple(row), len(self._layouts)))
 
+    def keep(self, chosen: Array) -> None:
+        """Only the records chosen, by a truth value for each, stay."""
+        for name, column in self._columns.items():
+            self._columns[name] = array(column.typecode, np.array(column)[chosen].tobytes())
+        self._layout_of = array("H", np.array(self._layout_of)[chosen].tobytes())
+
     def column(self, name: str) -> list[float]:
         """One value of every record that has it."""
         having = {number for names, number in self._layouts.items() if name in names}

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import shutil
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,14 @@ from tests.training.tiny import assert_same_run, resume, trainer, without_times
 
 SETTINGS = {"max_steps": 6, "checkpoint_interval": 2, "eval_interval": 3, "keep_checkpoints": 1}
 FILES = {"step-00000006.npz", "best.npz", "history.jsonl"}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def short_histories() -> Iterator[None]:
+    """The history is thinned on the way, and its file written again."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("minigpt.training.history.MOST_STEPS", 4)
+        yield
 
 
 @pytest.fixture(scope="module")

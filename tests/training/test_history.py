@@ -106,3 +106,63 @@ def test_log_interval_thins_the_steps(tmp_path: Path) -> None:
     history = trainer(log_interval=3).fit()
     assert history.column("step") == [3, 6, 9]
     assert history.column("step", "evaluations") == [4, 8, 10]
+
+
+# ── a long run ────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.fixture
+def eight_records(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("minigpt.training.history.MOST_STEPS", 8)
+
+
+@pytest.mark.parametrize(
+    ("log_interval", "last", "steps"),
+    [
+        (1, 8, [1, 2, 3, 4, 5, 6, 7, 8]),
+        (1, 9, [1, 2, 3, 4, 5, 6, 7, 8]),
+        (1, 10, [2, 4, 6, 8, 10]),
+        (1, 40, [8, 16, 24, 32, 40]),
+        (3, 26, [3, 6, 9, 12, 15, 18, 21, 24]),
+        (3, 30, [6, 12, 18, 24, 30]),
+    ],
+)
+def test_a_long_run_keeps_fewer_records(
+    tmp_path: Path, eight_records: None, log_interval: int, last: int, steps: list[int]
+) -> None:
+    counts = []
+
+    class Counter:
+        def on_step(self, trainer, record):
+            counts.append(len(trainer.history.steps))
+
+    run = trainer(
+        max_steps=last, log_interval=log_interval, checkpoint_dir=tmp_path, callbacks=[Counter()]
+    )
+    history = run.fit()
+    assert history.column("step") == steps
+    assert max(counts) <= 8
+    assert History.read(tmp_path).to_dict() == history.to_dict()
+    assert history.column("step", "evaluations") == [*range(4, last, 4), last]
+
+
+@pytest.mark.parametrize("stop", [4, 8, 16, 20])
+def test_resuming_a_long_run_gives_its_records(
+    tmp_path: Path, eight_records: None, stop: int
+) -> None:
+    whole = trainer(max_steps=40).fit()
+    trainer(max_steps=40, checkpoint_dir=tmp_path, checkpoint_interval=4, keep_checkpoints=99).fit()
+    with pytest.warns(UserWarning, match="not part of this run"):
+        history = resume(tmp_path / f"step-{stop:08}.npz").fit()
+    assert without_times(history) == without_times(whole)
+    assert without_times(History.read(tmp_path)) == without_times(whole)
+
+
+def test_a_history_that_is_longer_becomes_short(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trainer(max_steps=20, checkpoint_dir=tmp_path).fit()
+    monkeypatch.setattr("minigpt.training.history.MOST_STEPS", 8)
+    run = resume(tmp_path, max_steps=24)
+    assert len(run.history.steps) == 20
+    assert run.fit().column("step") == [4, 8, 12, 16, 20, 24]
