@@ -5,7 +5,8 @@
 
 Times are those of the processor, and a speed is the median over a stretch. A processor that others
 share is now slow, now fast: so a loss and its gradient of a model that does not change are timed in
-between, and the speed is also given in units of that. The first fifth warms up.
+between, and the speed is also given in units of that. In one step or token of each stretch, and in
+a save, the calls of functions are counted, which no clock has a part in. The first fifth warms up.
 """
 
 from __future__ import annotations
@@ -14,10 +15,12 @@ import argparse
 import ctypes
 import gc
 import os
+import sys
 import tempfile
 import time
 from pathlib import Path
 from statistics import median
+from types import FrameType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -44,6 +47,9 @@ class Look(NamedTuple):
     units: float  # the same in units of the work that stays the same
     save: float  # seconds of the processor that a checkpoint took
     disk: int  # bytes of the run's folder
+    calls: int  # of functions, Python's and C's, in one step or token
+    save_calls: int  # of functions, in one save
+    save_bytes: int  # of its file
 
 
 def resident() -> int:
@@ -60,17 +66,32 @@ class Unit:
 
     def __init__(self) -> None:
         self.model = mg.GPT(mg.GPTConfig(**SIZES), seed=1)
-        self.ids = np.random.default_rng(1).integers(0, SIZES["vocab_size"], (4, 16))
+        self.ids = np.random.default_rng(1).integers(0, SIZES["vocab_size"], (4, 17))
         self.times: list[float] = []
 
     def take(self) -> None:
         before = time.process_time()
-        self.model.loss(self.ids, self.ids).backward()
+        self.model.loss(self.ids[:, :-1], self.ids[:, 1:]).backward()
         self.times.append(time.process_time() - before)
 
     def median(self) -> float:
         times, self.times = self.times, []
         return median(times)
+
+
+class Calls:
+    """How many calls there are between begin and end."""
+
+    def begin(self) -> None:
+        self.count = 0
+        sys.setprofile(self._event)
+
+    def _event(self, frame: FrameType, event: str, argument: object) -> None:
+        self.count += event in {"call", "c_call"}
+
+    def end(self) -> int:
+        sys.setprofile(None)
+        return self.count
 
 
 class Watch(Callback):
@@ -81,6 +102,7 @@ class Watch(Callback):
         self.looks: list[Look] = []
         self.times: list[float] = []
         self.unit = Unit()
+        self.calls = Calls()
         self.last = time.process_time()
 
     def on_step(self, trainer: mg.Trainer, record: dict[str, float]) -> None:
@@ -89,15 +111,27 @@ class Watch(Callback):
         if trainer.step % 5 == 0:
             self.unit.take()
         if trainer.step % self.every == 0:
+            calls = self.calls.end()
             path = self.folder / "elsewhere.npz"
             before = time.process_time()
             trainer.save(path)
             save = time.process_time() - before
+            self.calls.begin()
+            trainer.save(path)
+            save_calls = self.calls.end()
+            save_bytes = path.stat().st_size
             path.unlink()
             disk = sum(each.stat().st_size for each in self.folder.rglob("*") if each.is_file())
             each, unit = median(self.times), self.unit.median()
-            self.looks.append(Look(trainer.step, resident(), each, each / unit, save, disk))
+            self.looks.append(
+                Look(
+                    trainer.step, resident(), each, each / unit, save, disk, calls, save_calls,
+                    save_bytes,
+                )
+            )  # fmt: skip
             self.times = []
+        elif trainer.step % self.every == self.every - 1:
+            self.calls.begin()  # of the next step
         self.last = time.process_time()
 
 
@@ -121,6 +155,7 @@ def write(tokens: int) -> list[Look]:
     characters = mg.CharTokenizer("".join(map(chr, range(64, 96))))
     sampler = mg.Sampler(mg.GPT(mg.GPTConfig(**SIZES), seed=0), characters)
     every, looks, times, unit = max(5, tokens // STRETCHES), [], [], Unit()
+    calls = Calls()
     last = time.process_time()
     for count, _ in enumerate(sampler.stream("AB", tokens + SIZES["block_size"], seed=0), start=1):
         now = time.process_time()
@@ -128,9 +163,12 @@ def write(tokens: int) -> list[Look]:
         if count % 5 == 0:
             unit.take()
         if count % every == 0:
+            called = calls.end()
             each = median(times)
-            looks.append(Look(count, resident(), each, each / unit.median(), 0.0, 0))
+            looks.append(Look(count, resident(), each, each / unit.median(), 0.0, 0, called, 0, 0))
             times = []
+        elif count % every == every - 1:
+            calls.begin()
         last = time.process_time()
     return looks
 
@@ -142,6 +180,9 @@ class Growth(NamedTuple):
     units: float
     save: float
     disk: float
+    calls: float
+    save_calls: float
+    save_bytes: float
 
 
 def growth(looks: list[Look]) -> Growth:
@@ -168,12 +209,12 @@ def main() -> None:
 
 
 def show(name: str, looks: list[Look]) -> None:
-    heads = "after", "memory MB", "each ms", "units", "save ms", "disk KB"
-    print(name, "{:>8} {:>10} {:>8} {:>6} {:>8} {:>8}".format(*heads), sep="\n")
+    heads = "after", "memory MB", "each ms", "units", "save ms", "disk KB", "calls", "save's"
+    print(name, "{:>8} {:>10} {:>8} {:>6} {:>8} {:>8} {:>6} {:>6}".format(*heads), sep="\n")
     for look in looks:
         print(
             f"{look.step:8,} {look.memory / 1e6:10.2f} {1e3 * look.seconds:8.3f} {look.units:6.3f} "
-            f"{1e3 * look.save:8.2f} {look.disk / 1e3:8.1f}"
+            f"{1e3 * look.save:8.2f} {look.disk / 1e3:8.1f} {look.calls:6,} {look.save_calls:6,}"
         )
     grown = growth(looks)._asdict().items()
     print(", ".join(f"{what} {value:+.2%}" for what, value in grown), flush=True)
