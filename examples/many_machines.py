@@ -31,7 +31,7 @@ from minigpt.datasets import load_text
 from minigpt.viz import new_figure
 
 SIZES: dict[str, Any] = {"block_size": 64, "n_layer": 4, "n_head": 4, "n_embd": 128}
-RANKS = (1, 2, 4)
+RANK_LINES = {1: ("-", "#aab7b8", 5), 2: ("-", "#2471a3", 2), 4: (":", "#c0392b", 2)}
 NODES = (8, 64, 512)
 GBIT = {1: "#c0392b", 10: "#b9770e", 100: "#2471a3"}  # a second, and its colour
 MODELS = {  # parameters, and those of the embedding, whose gradient is finished last
@@ -53,7 +53,7 @@ def main() -> None:
         report(args)
         return
 
-    found = {ranks: run_on(ranks, args) for ranks in RANKS}
+    found = {ranks: run_on(ranks, args) for ranks in RANK_LINES}
     cores = available_cores()
     speed = cores * flops_of_a_core()
     tell(found, speed, cores)
@@ -129,6 +129,11 @@ def sent_by_formula(ranks: int, parameters: int) -> float:
     return 2 * (ranks - 1) / ranks * 4 * parameters
 
 
+def kept_by_formula(ranks: int, parameters: int) -> float:
+    """Bytes of Adam's two moments in each rank."""
+    return 2 * 4 * parameters / ranks
+
+
 def step_seconds(
     parameters: int, last: int, tokens: int, nodes: int, speed: float, gbit: float
 ) -> float:
@@ -152,12 +157,16 @@ def tell(found: dict[int, dict[str, Any]], speed: float, cores: int) -> None:
     one = found[1]
     n = one["parameters"]
     print(f"{count(n, 'parameter')}, {count(len(one['losses']), 'step')}")
-    print("ranks  last loss  losses differ by  sent in a step  by formula  moments of a rank")
+    print(
+        "ranks  last loss  losses differ by  sent in a step  by formula  "
+        "moments of a rank  by formula"
+    )
     for ranks, what in found.items():
         apart = np.abs(np.subtract(what["losses"], one["losses"])).max()
         print(
             f"{ranks:5}  {what['losses'][-1]:9.4f}  {apart:16.1e}  {max(what['sent']):14,}  "
-            f"{sent_by_formula(ranks, n):10,.0f}  {max(what['kept']):17,}"
+            f"{sent_by_formula(ranks, n):10,.0f}  {max(what['kept']):17,}  "
+            f"{kept_by_formula(ranks, n):10,.0f}"
         )
     print(f"\nA core trains at {speed / cores / 1e9:.0f} GFLOP/s, and a machine has {cores}.")
     print("Part of all machines that is at work:")
@@ -171,20 +180,53 @@ def tell(found: dict[int, dict[str, Any]], speed: float, cores: int) -> None:
 
 
 def draw(found: dict[int, dict[str, Any]], speed: float, output: Path) -> Path:
-    figure = new_figure(13, 4)
-    bars, *curves = figure.subplots(1, 3)
+    figure = new_figure(13, 7.5)
+    (losses, apart, sent), (kept, *curves) = figure.subplots(2, 3)
+    draw_losses(losses, apart, found)
     n = found[1]["parameters"]
+    draw_bars(sent, "sent", {ranks: sent_by_formula(ranks, n) for ranks in found}, found)
+    sent.set(ylabel="MB", title="sent by a rank in a step")
+    draw_bars(kept, "kept", {ranks: kept_by_formula(ranks, n) for ranks in found}, found)
+    kept.set(ylabel="MB", title="Adam's moments in a rank")
+    draw_scaling(curves, speed)
+    for axes in figure.axes:
+        axes.spines[["top", "right"]].set_visible(False)
+    figure.savefig(output, dpi=110)
+    return output
+
+
+def draw_losses(losses: Any, apart: Any, found: dict[int, dict[str, Any]]) -> None:
+    """The losses of all numbers of ranks lie on each other, so how they differ is drawn too."""
+    for ranks, (line, color, width) in RANK_LINES.items():
+        name = f"{ranks} ranks" if ranks > 1 else "1 rank"
+        steps = range(1, 1 + len(found[ranks]["losses"]))
+        losses.plot(steps, found[ranks]["losses"], line, color=color, linewidth=width, label=name)
+        if ranks > 1:
+            differences = np.abs(np.subtract(found[ranks]["losses"], found[1]["losses"]))
+            apart.plot(steps, differences, "o", color=color, markersize=4, label=name)
+    losses.set(xlabel="step", ylabel="loss", title="one loss on any number of ranks")
+    apart.axhline(1e-5, color="#777777", linestyle="--", linewidth=1, label="the tests' bound")
+    apart.set_yscale("log", nonpositive="mask")
+    apart.set(xlabel="step", ylim=(3e-8, 2e-4), title="difference from the loss of one rank")
+    for axes in (losses, apart):
+        axes.legend(frameon=False, fontsize=9)
+
+
+def draw_bars(
+    axes: Any, what: str, formula: dict[int, float], found: dict[int, dict[str, Any]]
+) -> None:
+    """What was counted in a rank, and a mark where the formula says it is."""
     places = np.arange(len(found))
-    for offset, label, color, values in (
-        (-0.2, "sent in a step", "#2471a3", [max(f["sent"]) for f in found.values()]),
-        (0.2, "Adam's moments", "#b9770e", [max(f["kept"]) for f in found.values()]),
-    ):
-        bars.bar(places + offset, np.array(values) / 1e6, 0.36, color=color, label=label)
-    formula = np.array([sent_by_formula(ranks, n) for ranks in found]) / 1e6
-    bars.plot(places - 0.2, formula, "_", color="black", markersize=22, label="by formula")
-    bars.set_xticks(places, [str(ranks) for ranks in found])
-    bars.set(xlabel="ranks", ylabel="MB of a rank", title=f"{n:,} parameters, measured")
-    bars.legend(frameon=False, fontsize=9)
+    counted = np.array([max(f[what]) for f in found.values()]) / 1e6
+    axes.bar(places, counted, 0.5, color="#2471a3", label="measured")
+    expected = np.array([*formula.values()]) / 1e6
+    axes.plot(places, expected, "_", color="black", markersize=40, label="by formula")
+    axes.set_xticks(places, [str(ranks) for ranks in found])
+    axes.set(xlabel="ranks", ylim=(0, 1.3 * max(expected)))
+    axes.legend(frameon=False, fontsize=9, markerscale=0.4)
+
+
+def draw_scaling(curves: Any, speed: float) -> None:
     nodes = [2**power for power in range(10)]
     for axes, (name, sizes) in zip(curves, MODELS.items(), strict=True):
         for gbit, color in GBIT.items():
@@ -199,10 +241,6 @@ def draw(found: dict[int, dict[str, Any]], speed: float, output: Path) -> Path:
     curves[0].set_ylabel("part of all that is at work")
     title = "half a million tokens a step\n(dashed: 32,768)"
     curves[0].legend(frameon=False, fontsize=9, title=title)
-    for axes in (bars, *curves):
-        axes.spines[["top", "right"]].set_visible(False)
-    figure.savefig(output, dpi=110)
-    return output
 
 
 if __name__ == "__main__":

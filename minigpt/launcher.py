@@ -5,13 +5,14 @@ A launcher tells each process by environment variables. Nothing of MPI is import
 
 from __future__ import annotations
 
+import atexit
 import os
 import signal
 import socket
 import sys
 import traceback
 from types import TracebackType
-from typing import TypeVar
+from typing import Any, NoReturn, TypeVar
 
 E = TypeVar("E", bound=BaseException)
 
@@ -93,7 +94,35 @@ def _tell_and_end(
         end_the_job(1)
 
 
+class _Exit(SystemExit):
+    """What ``sys.exit`` of one of several raises: where nobody catches it, its status is kept."""
+
+    status: object = None
+
+    def __del__(self) -> None:
+        if sys._getframe().f_back is None:  # it has come out of the script
+            _Exit.status = self.code
+
+
+def _exit(status: Any = None, /) -> NoReturn:
+    raise _Exit(status)
+
+
+def _end_unless_well() -> None:
+    """At the end of a process: a status other than 0 ends the others, if MPI has not begun.
+
+    They would wait for it in the beginning of MPI. Once they have met, they see that it has left.
+    """
+    if _Exit.status not in (None, 0) and "mpi4py.MPI" not in sys.modules:
+        end_the_job(1)
+
+
 def end_together() -> None:
-    """Let an error that nobody catches end the other processes too, where there are others."""
+    """Let this process end the others too where it fails and there are others.
+
+    It fails by an error that nobody catches, and by ``sys.exit`` with a status other than 0.
+    """
     if launched()[1] > 1:
         sys.excepthook = _tell_and_end
+        sys.exit = _exit
+        atexit.register(_end_unless_well)

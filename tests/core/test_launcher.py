@@ -82,3 +82,32 @@ def test_an_error_before_all_have_met_says_whose_it_is_and_kills_the_process() -
     assert done.returncode < 0 or os.name == "nt"
     assert done.stderr.startswith("rank 1 of 2, on ")
     assert "KeyError: 'mine'" in done.stderr
+
+
+CAUGHT = """
+import sys, minigpt
+def careful():
+    try:
+        sys.exit(3)
+    except SystemExit:
+        pass
+careful()
+"""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="processes are killed otherwise there")
+@pytest.mark.parametrize(
+    ("source", "code"),
+    [
+        ("import sys, minigpt; sys.exit(3)", -9),
+        ("import sys, minigpt; sys.exit('why')", -9),
+        ("import sys, minigpt; sys.exit()", 0),
+        ("import sys, minigpt; sys.exit(0)", 0),
+        (CAUGHT, 0),
+        ("import minigpt", 0),
+    ],
+)
+def test_a_rank_that_exits_with_a_status_before_mpi_has_begun_ends_the_others(source, code) -> None:
+    done = python(source, PMI_RANK="1", PMI_SIZE="2")
+    assert done.returncode == code, done.stderr
+    assert done.stderr == ("why\n" if "why" in source else "")

@@ -49,6 +49,8 @@ def main() -> None:
     is_last = int(os.environ["PMI_RANK"]) == int(os.environ["PMI_SIZE"]) - 1
     if how == "damaged" and is_last:
         raise ValueError("this file is damaged")
+    if how == "exits early" and is_last:
+        sys.exit("there is nothing to read here")
     trainer = run(folder, steps, [Lines()])
     pids = trainer.ranks.gathered(os.getpid())
     if trainer.ranks.is_first:

@@ -90,6 +90,13 @@ def test_a_rank_that_fails_before_all_have_met_ends_the_job(tmp_path) -> None:
     assert "ValueError: this file is damaged" in complaints
 
 
+def test_a_rank_that_exits_before_all_have_met_ends_the_job(tmp_path) -> None:
+    process = start(tmp_path, "exits early")
+    _, complaints = ended(process)
+    assert process.returncode != 0
+    assert "there is nothing to read here" in complaints
+
+
 @pytest.mark.parametrize("whom", ["launcher", "launcher, TERM", "one rank"])
 def test_a_request_to_stop_saves_once_and_ends(tmp_path, whom: str) -> None:
     process = start(tmp_path, "goes on")
