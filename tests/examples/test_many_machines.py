@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import os
 import re
 import runpy
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.training.test_distributed import missing
+from minigpt.training import History
+from tests.training.test_distributed import MPIEXEC, missing
 
-SCRIPT = str(Path(__file__).resolve().parents[2] / "examples/many_machines.py")
+ROOT = Path(__file__).resolve().parents[2]
+PAGE = (ROOT / "examples/many_machines.md").read_text("utf-8")
+SMALL = "--n-layer 1 --n-head 1 --n-embd 16 --block-size 16 --batch-size 4"
+SCRIPT = str(ROOT / "examples/many_machines.py")
 ROW = re.compile(
     r"^ +(\d) +[\d.]+ +([\d.e+-]+) +([\d,]+) +([\d,]+) +([\d,]+) +([\d,]+)$", re.MULTILINE
 )
@@ -47,3 +54,64 @@ def test_the_ranks_send_what_the_formula_says(run) -> None:
         assert kept == pytest.approx(kept_by_formula, abs=64)
         assert kept_by_formula == pytest.approx(rows[0][-1] / ranks, abs=1)
     assert not list(Path().glob("*.json"))
+
+
+# ── what the page says of several hosts, on this machine ──────────────────────────────────────
+
+
+def program(path: Path, text: str) -> Path:
+    path.write_text("#!/bin/sh\n" + text, "utf-8")
+    path.chmod(0o755)
+    return path
+
+
+def bash(script: str, folder: Path) -> None:
+    """The script, with ``folder`` in place of /shared and on the PATH."""
+    (folder / "text").write_text("to be or not to be, that is the question\n" * 50, "utf-8")
+    (folder / "venv/bin").mkdir(parents=True, exist_ok=True)
+    (folder / "venv/bin/activate").touch()
+    script = script.replace("/shared/minigpt", str(ROOT)).replace("/shared", str(folder))
+    python = Path(sys.executable).parent
+    path = os.pathsep.join(
+        map(str, [folder, python, Path(str(MPIEXEC)).parent, os.environ["PATH"]])
+    )
+    environment = {**os.environ, "PATH": path, "OPENBLAS_NUM_THREADS": "1"}
+    done = subprocess.run(
+        ["bash", "-eu"], input=script, text=True, env=environment, capture_output=True, timeout=120
+    )
+    assert done.returncode == 0, done.stderr
+
+
+on_linux = pytest.mark.skipif(sys.platform != "linux" or bool(missing()), reason=missing())
+
+
+@on_linux
+def test_the_host_file_of_the_page(tmp_path: Path) -> None:
+    hosts, command = re.search(r"\$ cat hosts\n(.*?)    \$ (mpiexec .*?)\n", PAGE, re.S).groups()  # type: ignore[union-attr]
+    (tmp_path / "hosts").write_text(hosts.replace(" ", ""), "utf-8")
+    # ssh HOST COMMAND: both hosts are this one.
+    program(tmp_path / "ssh", f'echo "$2" >> {tmp_path}/asked; shift 2; exec sh -c "$*"\n')
+    command = command.replace("mpiexec", f"mpiexec -launcher ssh -launcher-exec {tmp_path}/ssh")
+    command = command.replace("-f hosts", f"-f {tmp_path}/hosts").replace("eth0", "lo")
+    command = command.replace("examples/", f"{ROOT}/examples/")
+    bash(f"{command} --steps 4 --quiet {SMALL}", tmp_path)
+    assert (tmp_path / "asked").read_text().split() == ["node1", "node2"]
+    assert History.read(tmp_path / "run").column("step") == [1, 2, 3, 4]
+
+
+@on_linux
+def test_the_slurm_script_of_the_page_begins_and_goes_on(tmp_path: Path) -> None:
+    (script,) = re.findall(r"```bash\n(.*?)```", PAGE, re.DOTALL)
+    # srun --mpi=pmi2 COMMAND: mpiexec speaks PMI too.
+    tasks = "-genv SLURM_NTASKS 2 -genv SLURM_STEP_NUM_TASKS 2"
+    program(
+        tmp_path / "srun",
+        '[ "$1" = --mpi=pmi2 ] && [ "$SRUN_CPUS_PER_TASK" = 32 ] || exit 64\nshift\n'
+        f'exec mpiexec -n "$SLURM_JOB_NUM_NODES" {tasks} "$@"\n',
+    )
+    script = "export SLURM_CPUS_PER_TASK=32 SLURM_JOB_NUM_NODES=2\n" + script
+    script = script.replace("runs/long", f"{tmp_path}/long").replace("--workers auto", "")
+    for steps in (4, 8):
+        more = f"--steps {steps} --quiet" + (f" {SMALL}" if steps == 4 else "")
+        bash(script.replace("--steps 20000", more), tmp_path)
+        assert History.read(tmp_path / "long").column("step") == [*range(1, steps + 1)]
