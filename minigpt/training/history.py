@@ -65,14 +65,6 @@ class History:
         known = sorted(self.steps.names | self.evaluations.names)
         raise KeyError(f"no record has {name!r}, they have: {', '.join(known) or 'nothing yet'}")
 
-    def thin(self, interval: int) -> bool:
-        """If the steps are too many, only the multiples of ``interval`` stay; whether it was so."""
-        if len(self.steps) < MOST_STEPS:
-            return False
-        steps = np.array([record.get("step", 0) for record in self.steps])
-        self.steps.keep(steps % interval == 0)
-        return True
-
     def __repr__(self) -> str:
         last = self.evaluations[-1] if self.evaluations else {}
         losses = "".join(f", {name}={last[name]:.4f}" for name in last if name.endswith("_loss"))
@@ -199,6 +191,15 @@ def record_interval(log_interval: int, step: int) -> int:
     while step > MOST_STEPS * interval:
         interval *= 2
     return interval
+
+
+def thin(steps: Records, interval: int) -> bool:
+    """If the records are too many, only those of multiples of ``interval`` stay; whether so."""
+    if len(steps) < MOST_STEPS:
+        return False
+    numbers = np.array([record.get("step", 0) for record in steps])
+    steps.keep(numbers % interval == 0)
+    return True
 
 
 def line(kind: str, record: Record) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from minigpt.training.files import RunFiles, Snapshot
-from minigpt.training.history import record_interval
+from minigpt.training.history import record_interval, thin
 from minigpt.training.progress import Progress
 from minigpt.training.ranks import Ranks
 from minigpt.training.records import Record, Seen
@@ -77,7 +77,7 @@ class Logbook:
         )
         interval = record_interval(run.config.log_interval, run.step)
         if run.step % interval == 0:
-            if run.history.thin(interval):
+            if thin(run.history.steps, interval):
                 self.files.rewrite_history()
             run.history.steps.append(record)
             self.files.append("step", record)
