@@ -13,13 +13,11 @@ Example:
     ['to be or not to be']
 """
 
-from __future__ import annotations
+from typing import TYPE_CHECKING
 
-import importlib
-from typing import TYPE_CHECKING, Any
-
-from minigpt import functional, nn, optim
+from minigpt import functional, models, nn, optim
 from minigpt import launcher as _launcher
+from minigpt.first_use import on_first_use
 from minigpt.grad_mode import no_grad
 from minigpt.gradcheck import gradcheck
 from minigpt.models.gpt import GPT
@@ -33,7 +31,6 @@ if TYPE_CHECKING:
         datasets,
         interop,
         metrics,
-        models,
         sampling,
         tasks,
         tokenizers,
@@ -45,39 +42,25 @@ if TYPE_CHECKING:
     from minigpt.sampling import Sampler
     from minigpt.tokenizers import BPETokenizer, CharTokenizer, Tokenizer
     from minigpt.training import History, Trainer, TrainerConfig
+else:
+    __getattr__, __dir__ = on_first_use(
+        __name__,
+        {
+            "checkpoints": ["load_model"],
+            "datasets": [],
+            "interop": [],
+            "metrics": [],
+            "models.published_tokenizer": ["load_tokenizer"],
+            "sampling": ["Sampler"],
+            "tasks": [],
+            "tokenizers": ["BPETokenizer", "CharTokenizer", "Tokenizer"],
+            "training": ["History", "Trainer", "TrainerConfig"],
+            "viz": [],
+        },
+    )
 
 __version__ = "0.1.0"
 _launcher.end_together()
-
-# Rooms that are not needed to make a model are loaded when they are first asked for.
-_ROOM_OF = {
-    "load_model": "checkpoints",
-    "Sampler": "sampling",
-    "BPETokenizer": "tokenizers",
-    "CharTokenizer": "tokenizers",
-    "Tokenizer": "tokenizers",
-    "load_tokenizer": "models.published_tokenizer",
-    "History": "training",
-    "Trainer": "training",
-    "TrainerConfig": "training",
-}
-_ROOMS = {
-    "checkpoints", "datasets", "interop", "metrics", "models", "sampling", "tasks", "tokenizers",
-    "training", "viz",
-}  # fmt: skip
-
-
-def __getattr__(name: str) -> Any:
-    if name in _ROOMS:
-        return importlib.import_module(f"minigpt.{name}")
-    if name in _ROOM_OF:
-        return getattr(importlib.import_module(f"minigpt.{_ROOM_OF[name]}"), name)
-    raise AttributeError(f"module 'minigpt' has no attribute {name!r}")
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
-
 
 __all__ = [
     "GPT",

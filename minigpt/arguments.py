@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import functools
 import inspect
 from collections.abc import Callable, Iterable
@@ -21,6 +20,8 @@ def did_you_mean(name: str, names: Iterable[str]) -> str:
         >>> did_you_mean("lr", ["learning_rate", "eps"]), did_you_mean("x", ["eps"])
         ('did you mean learning_rate?', '')
     """
+    import difflib
+
     known = list(names)
     near = [n for n in known if name == "".join(word[:1] for word in n.split("_"))]
     near += [n for n in known if name in n.split("_")]

@@ -11,7 +11,6 @@ slice of that program's time, in each product: a small one then takes a hundred 
 from __future__ import annotations
 
 import functools
-import importlib.util
 import os
 import threading
 from collections.abc import Callable
@@ -112,6 +111,8 @@ class MatrixProducts:
 
 def can_be_controlled() -> bool:
     """Whether threadpoolctl is installed, as the ``fast`` extra has it."""
+    import importlib.util
+
     return importlib.util.find_spec("threadpoolctl") is not None
 
 

@@ -19,6 +19,7 @@ from typing import Any, TypeGuard, TypeVar
 import numpy as np
 
 from minigpt.autograd import Array
+from minigpt.masked_arrays import is_masked
 from minigpt.wording import article as article
 from minigpt.wording import sentence
 from minigpt.wording import shown as shown
@@ -196,7 +197,7 @@ def path(name: str, value: object) -> Path:
 
 def items(name: str, value: object, expected: str) -> list[Any]:
     """The items of ``value``, which is a list or something else to iterate over, and not a text."""
-    if isinstance(value, (str, bytes, np.ma.MaskedArray)) or not iterates(value):
+    if isinstance(value, (str, bytes)) or is_masked(value) or not iterates(value):
         raise wrong_type(name, expected, value)
     return list(value)
 
@@ -309,7 +310,7 @@ def booleans(name: str, value: object) -> Array:
 
 def regular(name: str, value: object, expected: str = "an array") -> Array:
     """``value`` as an array; rows of different lengths make none."""
-    if isinstance(value, np.ma.MaskedArray):
+    if is_masked(value):
         raise wrong_type(name, f"{expected} without a mask of its own", value, "fill it first")
     if getattr(value, "requires_grad", False) is True:  # NumPy would lose it
         raise wrong_type(name, f"{expected} without a gradient", value, "pass .detach()")

@@ -7,10 +7,7 @@ from __future__ import annotations
 
 import atexit
 import os
-import signal
-import socket
 import sys
-import traceback
 from types import TracebackType
 from typing import Any, NoReturn, TypeVar
 
@@ -75,6 +72,8 @@ def end_the_job(code: int) -> None:
             mpi.COMM_WORLD.Abort(code)
             os._exit(code)  # MPICH only asks its launcher to end this process, and comes back
     elif launched()[1] > 1:
+        import signal
+
         os.kill(os.getpid(), getattr(signal, "SIGKILL", signal.SIGTERM))
 
 
@@ -84,6 +83,9 @@ def _tell_and_end(
     """``sys.excepthook`` of one of several: an error that nobody catches ends the others too."""
     if is_told_elsewhere(error):
         return
+    import socket
+    import traceback
+
     rank, count = launched()
     told = "".join(traceback.format_exception(kind, error, trace))
     if not is_known_to_all(error):

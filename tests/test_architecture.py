@@ -11,6 +11,7 @@ import fnmatch
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TypeGuard
 
 import pytest
 
@@ -28,11 +29,13 @@ FLOORS = [
         "checks",
         "chunks",
         "drawing",
+        "first_use",
         "grad_mode",
         "file_lock",
         "gradcheck",
         "json_files",
         "launcher",
+        "masked_arrays",
         "memory",
         "padding",
         "progress_bar",
@@ -80,9 +83,8 @@ def imports(tree: ast.Module) -> Iterator[tuple[str, bool]]:
                 else:
                     yield base, at_once
             else:
-                later = isinstance(child, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Try)) or (
-                    isinstance(child, ast.If) and "TYPE_CHECKING" in ast.unparse(child.test)
-                )
+                later = isinstance(child, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Try))
+                later = later or is_for_type_checkers(child)
                 yield from walk(child, at_once and not later)
 
     yield from walk(tree, True)
@@ -199,21 +201,61 @@ def modules_of(sources: dict[str, str]) -> dict[str, str]:
 
 
 def import_graph(sources: dict[str, str]) -> dict[str, set[str]]:
-    """Which modules of ours each module imports, in functions too, but not for type checkers."""
+    """Which modules of ours each module imports, in functions too, but not for type checkers.
+
+    What a package loads on first use counts, as if it were imported in a function.
+    """
     modules = modules_of(sources)
 
-    def imported(node: ast.AST) -> Iterator[str]:
+    def imported(name: str, node: ast.AST) -> Iterator[str]:
         for child in ast.iter_child_nodes(node):
             if isinstance(child, ast.Import):
                 yield from (alias.name for alias in child.names)
             elif isinstance(child, ast.ImportFrom):
                 for alias in child.names:
-                    name = f"{child.module}.{alias.name}"
-                    yield name if name in modules else str(child.module)
-            elif not (isinstance(child, ast.If) and "TYPE_CHECKING" in ast.unparse(child.test)):
-                yield from imported(child)
+                    other = f"{child.module}.{alias.name}"
+                    yield other if other in modules else str(child.module)
+            elif is_for_type_checkers(child):
+                yield from imported(name, ast.Module(child.orelse, []))
+            else:
+                yield from (f"{name}.{module}" for module in on_first_use(child))
+                yield from imported(name, child)
 
-    return {name: {*imported(ast.parse(s))} & set(modules) for name, s in modules.items()}
+    return {name: {*imported(name, ast.parse(s))} & set(modules) for name, s in modules.items()}
+
+
+def is_for_type_checkers(node: ast.AST) -> TypeGuard[ast.If]:
+    return isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test)
+
+
+def on_first_use(node: ast.AST) -> dict[str, list[str]]:
+    """The table of a call of ``minigpt.first_use``: modules, and the names that each gives."""
+    if isinstance(node, ast.Call) and ast.unparse(node.func) == "on_first_use":
+        table: dict[str, list[str]] = ast.literal_eval(node.args[1])
+        return table
+    return {}
+
+
+def other_names_for_type_checkers(path: str, tree: ast.Module) -> list[str]:
+    """Names that a package loads on first use and hides from type checkers, or the other way."""
+    package = ".".join(Path(path).parent.parts)
+    tables = [table for node in ast.walk(tree) if (table := on_first_use(node))]
+    if not tables:
+        return []
+    loaded = {
+        (f"{package}.{m}", n) for table in tables for m, names in table.items() for n in names
+    }
+    modules = {(package, module) for table in tables for module in table}
+    told = {
+        (str(statement.module), alias.name)
+        for node in ast.walk(tree)
+        if is_for_type_checkers(node)
+        for statement in node.body
+        if isinstance(statement, ast.ImportFrom)
+        for alias in statement.names
+    }
+    differing = (loaded - told) | (told - loaded - modules)
+    return [f"{path}: {module}.{name} is not in both lists" for module, name in sorted(differing)]
 
 
 def circles(graph: dict[str, set[str]]) -> list[str]:
@@ -290,6 +332,7 @@ RULES = [
     foreign_imports,
     unsafe_calls,
     missing_docstring,
+    other_names_for_type_checkers,
     vague_name,
 ]
 SOURCES = sorted(path.relative_to(ROOT).as_posix() for path in PACKAGE.rglob("*.py"))
@@ -475,6 +518,12 @@ def test_a_circle_through_the_package_or_beside_that_of_the_ground_is_complained
     wider = {**operations, "minigpt/autograd.py": "import minigpt.tensor"}
     wider["minigpt/operations/x.py"] += "\nimport minigpt.autograd"
     assert len(unwanted_circles(wider)) == 1
+    on_first_use = {
+        "minigpt/nn/__init__.py": "if TYPE_CHECKING:\n  from minigpt.nn.a import A\n"
+        'else:\n  __getattr__, __dir__ = on_first_use(__name__, {"a": ["A"]})',
+        "minigpt/nn/a.py": "from minigpt.nn import B",
+    }
+    assert len(unwanted_circles(on_first_use)) == 1
     through_the_face = {
         "minigpt/__init__.py": "import minigpt.nn",
         "minigpt/nn/__init__.py": "import minigpt",
@@ -492,6 +541,23 @@ def test_a_circle_through_the_package_or_beside_that_of_the_ground_is_complained
 )
 def test_imports_without_a_circle_are_no_complaint(sources):
     assert unwanted_circles({f"minigpt/nn/{n}.py": s for n, s in sources.items()}) == []
+
+
+@pytest.mark.parametrize(
+    ("told", "loaded", "differing"),
+    [
+        ("from minigpt.nn.a import A, B", '{"a": ["A", "B"]}', []),
+        ("from minigpt.nn import a", '{"a": []}', []),
+        ("from minigpt.nn.a import A, B", '{"a": ["A"], "b": []}', ["minigpt.nn.a.B"]),
+        ("from minigpt.nn.a import A", '{"b": ["A"]}', ["minigpt.nn.a.A", "minigpt.nn.b.A"]),
+        ("from minigpt.nn import c", '{"a": []}', ["minigpt.nn.c"]),
+    ],
+)
+def test_what_is_loaded_on_first_use_is_what_type_checkers_are_told(told, loaded, differing):
+    source = f"if TYPE_CHECKING:\n    {told}\nelse:\n    on_first_use(__name__, {loaded})"
+    complaints = other_names_for_type_checkers("minigpt/nn/__init__.py", ast.parse(source))
+    expected = [f"minigpt/nn/__init__.py: {name} is not in both lists" for name in differing]
+    assert complaints == expected
 
 
 def test_a_long_file_and_a_misplaced_one_are_complained_about():

@@ -16,10 +16,9 @@ import json
 import os
 import stat
 import struct
-import zipfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -27,6 +26,9 @@ from minigpt.atomic import replacing
 from minigpt.autograd import Array
 from minigpt.json_files import parse_json
 from minigpt.wording import brief
+
+if TYPE_CHECKING:
+    import zipfile
 
 METADATA = "__metadata__"
 TOO_MANY_OPEN = {errno.EMFILE, errno.ENFILE}
@@ -137,6 +139,8 @@ def is_whole(path: Path) -> bool:
 @contextlib.contextmanager
 def _checked(path: Path, seal: bool) -> Iterator[tuple[zipfile.ZipFile, dict[str, Any]]]:
     """The open file with everything it claims held against its real size."""
+    import zipfile
+
     if path.exists() and not stat.S_ISREG(path.stat().st_mode):
         raise CheckpointError(path, "it is not a file")
     with open(path, "rb") as file:
@@ -230,13 +234,15 @@ def _digest(file: IO[bytes], length: int) -> str:
 
 def _check_members(archive: zipfile.ZipFile, size: int) -> dict[str, zipfile.ZipInfo]:
     """Every member by its array's name: stored plainly, once, and no larger than the file."""
+    from zipfile import ZIP_STORED
+
     members: dict[str, zipfile.ZipInfo] = {}
     total = 0
     if len(archive.infolist()) > _MAX_ARRAYS:
         raise _Damaged(f"it claims {len(archive.infolist())} arrays, {_MAX_ARRAYS} are the most")
     for info in archive.infolist():
         name = info.filename.removesuffix(".npy")
-        if info.compress_type != zipfile.ZIP_STORED or info.compress_size != info.file_size:
+        if info.compress_type != ZIP_STORED or info.compress_size != info.file_size:
             raise _Damaged(f"its member {name!r} is compressed, a checkpoint's are not")
         if info.flag_bits & 0x1:
             raise _Damaged(f"its member {name!r} is encrypted")

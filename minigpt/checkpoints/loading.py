@@ -18,7 +18,6 @@ from minigpt.checkpoints.rebuilding import (
     model_arrays,
     rebuild_model,
 )
-from minigpt.tokenizers import tokenizer_from_dict
 
 FORMAT, VERSION = "minigpt.Trainer", 2  # version 1 kept the history as JSON
 _NEEDED = {"step", "config", "model", "texts", "tokenizer", "optimizer", "batches", "history"}
@@ -118,6 +117,8 @@ def stored_tokenizer(path: Path, checkpoint: Checkpoint) -> Any:
     description = checkpoint.metadata["tokenizer"]
     if description is None:
         return None
+    from minigpt.tokenizers import tokenizer_from_dict
+
     try:
         return tokenizer_from_dict(description)
     except (ValueError, TypeError, KeyError) as error:

@@ -6,6 +6,7 @@ import numpy as np
 
 from minigpt import checks
 from minigpt.autograd import Array
+from minigpt.masked_arrays import is_masked
 
 # Rational Chebyshev approximations, relative error below 1e-16: W. J. Cody 1969, "Rational
 # Chebyshev Approximations for the Error Function", Mathematics of Computation 23. Coefficients of
@@ -59,5 +60,5 @@ def _ratio(coefficients: tuple[tuple[float, ...], tuple[float, ...]], x: Array) 
 
 
 def _check(x: Array) -> None:
-    if not isinstance(x, np.ndarray) or x.dtype.kind != "f" or isinstance(x, np.ma.MaskedArray):
+    if not isinstance(x, np.ndarray) or x.dtype.kind != "f" or is_masked(x):
         raise checks.wrong_type("erf: x", "an array of floats", x)

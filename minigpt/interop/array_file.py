@@ -19,6 +19,7 @@ from minigpt.autograd import Array
 from minigpt.chunks import CHUNK, chunk_slices
 from minigpt.interop.errors import PretrainedError
 from minigpt.interop.quantization import FORMATS, BlockFormat
+from minigpt.masked_arrays import is_masked
 
 
 class ArrayFile:
@@ -203,7 +204,7 @@ class TensorFile:
 def _check_target(x: object, tensor: TensorInfo, stored: BlockFormat) -> None:
     """An array that the tensor's numbers can be written to."""
     expected = f"a writable {np.dtype(stored.dtype)} array of shape {tensor.shape}"
-    if not isinstance(x, np.ndarray) or isinstance(x, np.ma.MaskedArray):
+    if not isinstance(x, np.ndarray) or is_masked(x):
         raise checks.wrong_type("x", expected, x)
     if x.shape != tensor.shape or x.dtype != stored.dtype or not x.flags.writeable:
         raise checks.wrong_value("x", expected, x)

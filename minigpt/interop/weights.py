@@ -204,5 +204,5 @@ def _warn_unless_finite(path: Path, parts: tuple[Stored, ...], array: Array) -> 
             f"{', '.join(part.name for part in parts)} are NaN or infinite, and so will be what "
             "the model computes",
             RuntimeWarning,
-            stacklevel=4,  # where from_pretrained was called
+            stacklevel=5,  # where from_pretrained was called
         )

@@ -2,31 +2,44 @@
 
 In reading order: ``gpt`` with its ``gpt_config``, on top of ``embeddings`` (what a model is given),
 ``config`` (what the configurations share) and ``predictor`` (what training asks for);
-``pretrained`` (published weights) and ``published_tokenizer`` (what reads texts for them);
-``encoder``; ``decoder_stack``, ``seq2seq`` and ``given_source`` (a translator, and how a Sampler
-writes with it); ``lstm``; ``classifier``; ``growing`` (more tokens for a trained model).
+``pretrained`` (published weights) and ``published_weights`` (the work of it), and
+``published_tokenizer`` (what reads texts for them); ``encoder``; ``decoder_stack``, ``seq2seq`` and
+``given_source`` (a translator, and how a Sampler writes with it); ``lstm``; ``classifier``;
+``growing`` (more tokens for a trained model).
 """
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from minigpt import checks
 from minigpt.checks import Seed
-from minigpt.models.classifier import ClassifierConfig, TextClassifier
-from minigpt.models.encoder import Encoder, EncoderConfig
+from minigpt.first_use import on_first_use
 from minigpt.models.gpt import GPT
 from minigpt.models.gpt_config import GPTConfig
-from minigpt.models.growing import grow_vocabulary
-from minigpt.models.lstm import LSTMConfig, LSTMLanguageModel
 from minigpt.models.predictor import Predictor
-from minigpt.models.seq2seq import EncoderDecoder, Seq2SeqConfig
 
-MODELS: dict[str, type[Predictor]] = {
-    model.__name__: model
-    for model in (GPT, Encoder, LSTMLanguageModel, EncoderDecoder, TextClassifier)
-}
+if TYPE_CHECKING:
+    from minigpt.models.classifier import ClassifierConfig, TextClassifier
+    from minigpt.models.encoder import Encoder, EncoderConfig
+    from minigpt.models.growing import grow_vocabulary
+    from minigpt.models.lstm import LSTMConfig, LSTMLanguageModel
+    from minigpt.models.seq2seq import EncoderDecoder, Seq2SeqConfig
+else:
+    __getattr__, __dir__ = on_first_use(
+        __name__,
+        {
+            "classifier": ["ClassifierConfig", "TextClassifier"],
+            "encoder": ["Encoder", "EncoderConfig"],
+            "growing": ["grow_vocabulary"],
+            "lstm": ["LSTMConfig", "LSTMLanguageModel"],
+            "seq2seq": ["EncoderDecoder", "Seq2SeqConfig"],
+        },
+    )
+
+MODELS = ("GPT", "Encoder", "LSTMLanguageModel", "EncoderDecoder", "TextClassifier")
 
 
 def build_model(name: str, config: dict[str, Any], seed: Seed = 0) -> Any:
@@ -46,7 +59,7 @@ def build_model(name: str, config: dict[str, Any], seed: Seed = 0) -> Any:
         >>> type(model).__name__, model.config.n_layer
         ('LSTMLanguageModel', 1)
     """
-    model: Any = MODELS[checks.one_of("name", name, tuple(MODELS))]
+    model: Any = getattr(sys.modules[__name__], checks.one_of("name", name, MODELS))
     try:
         checked = model.CONFIG(**_checked_fields(config))
     except TypeError as error:

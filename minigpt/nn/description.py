@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 from typing import TYPE_CHECKING
 
 from minigpt.tensor import Tensor
@@ -33,11 +32,13 @@ def tree(module: Module, name: str = "", indent: int = 0) -> str:
 
 def html_tree(module: Module, name: str = "", depth: int = 0) -> str:
     """The same tree for a notebook: what is below a module opens with a click."""
+    from html import escape
+
     details, children = _contents(module)
-    label = f"<b>{html.escape(name)}</b>: " if name else ""
+    label = f"<b>{escape(name)}</b>: " if name else ""
     count = module.num_parameters()
     size = f' <span style="opacity:.6">{parameters(count)}</span>' if count else ""
-    kind = html.escape(f"{type(module).__name__}({details})")
+    kind = escape(f"{type(module).__name__}({details})")
     line = f'{label}<code style="background:none">{kind}</code>{size}'
     if not children:
         return f'<div style="margin-left:1.1em">{line}</div>'

@@ -18,6 +18,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 
 from minigpt import checks
 from minigpt.autograd import Array
+from minigpt.masked_arrays import is_masked
 
 
 def softmax(logits: Array) -> Array:
@@ -287,7 +288,7 @@ def check_logits(logits: object) -> Array:
         TypeError: ``logits`` is not such an array.
         ValueError: the last axis is missing or empty, or a row holds NaN or +inf, or only -inf.
     """
-    if not isinstance(logits, np.ndarray) or isinstance(logits, np.ma.MaskedArray):
+    if not isinstance(logits, np.ndarray) or is_masked(logits):
         mend = "logits.data" if hasattr(logits, "data") else "np.asarray(logits, dtype=np.float32)"
         raise checks.wrong_type("logits", "a NumPy array", logits, f"pass {mend}")
     if logits.dtype not in (np.float32, np.float64):

@@ -11,8 +11,6 @@ import numpy as np
 
 from minigpt import checks
 from minigpt.autograd import Array
-from minigpt.interop import read_generation_config
-from minigpt.interop.errors import refusing
 from minigpt.sampling.filters import (
     apply_temperature,
     check_min_p,
@@ -131,6 +129,9 @@ class SamplingConfig:
             >>> config.top_p, config.top_k, config.stop_tokens, config.seed
             (0.9, 50, (7,), 1)
         """
+        from minigpt.interop import read_generation_config
+        from minigpt.interop.errors import refusing
+
         path = checks.path("path", path)
         stated = read_generation_config(path)
         kept = {name: value for name, value in stated.items() if name not in options}

@@ -8,15 +8,22 @@ and ``descent`` (one step of it), ``config`` (its settings), ``run`` (where it s
 ``minigpt.checkpoints``).
 """
 
+from typing import TYPE_CHECKING
+
+from minigpt.first_use import on_first_use
 from minigpt.training.callbacks import Callback
 from minigpt.training.config import TrainerConfig
 from minigpt.training.diverged import TrainingDiverged
 from minigpt.training.evaluation import evaluate
 from minigpt.training.history import History
-from minigpt.training.plots import plot_losses
 from minigpt.training.ranks import Ranks
 from minigpt.training.trainable import Trainable
 from minigpt.training.trainer import Trainer
+
+if TYPE_CHECKING:
+    from minigpt.training.plots import plot_losses
+else:
+    __getattr__, __dir__ = on_first_use(__name__, {"plots": ["plot_losses"]})
 
 __all__ = [
     "Callback",

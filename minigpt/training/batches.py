@@ -163,7 +163,7 @@ def fingerprint(tokens: Any, name: str = "tokens") -> dict[str, Any] | None:
 def _sample(array: Array) -> Iterator[Array]:
     """All of a text of up to 262,144 tokens; of a longer one so many, in blocks."""
     last = max(0, len(array) - _SAMPLE_BLOCK)
-    for start in np.unique(np.linspace(0, last, _SAMPLE_BLOCKS).astype(np.int64)):
+    for start in sorted({*np.linspace(0, last, _SAMPLE_BLOCKS).astype(np.int64).tolist()}):
         yield array[start : start + _SAMPLE_BLOCK]
 
 

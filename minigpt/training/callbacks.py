@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -100,6 +99,8 @@ def _check(callback: object) -> None:
     named = [n for n in dir(callback) if n.startswith("on_") and callable(getattr(callback, n))]
     for name in named:
         if name not in _HOOKS:
+            import difflib
+
             (nearest,) = difflib.get_close_matches(name, _HOOKS, 1, cutoff=0)
             raise TypeError(
                 f"callbacks: {type(callback).__name__}.{name} is never called; did you mean "

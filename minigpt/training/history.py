@@ -6,7 +6,7 @@ import json
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import IO, Any, Literal
+from typing import IO, TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -14,9 +14,11 @@ from minigpt import checks
 from minigpt.atomic import replacing
 from minigpt.autograd import Array
 from minigpt.checkpoints.checkpoint import under
-from minigpt.drawing import ThemeName
 from minigpt.regular_files import open_regular
 from minigpt.training.records import Record, Records
+
+if TYPE_CHECKING:
+    from minigpt.drawing import ThemeName
 
 Kind = Literal["steps", "evaluations"]
 MOST_STEPS = 10_000  # records of steps: more points than a curve shows, half a megabyte

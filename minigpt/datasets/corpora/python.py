@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import sys
-import sysconfig
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -60,6 +59,8 @@ def python_stdlib() -> Iterator[str]:
     Raises:
         CorpusError: the library is not there as source files.
     """
+    import sysconfig
+
     library = Path(sysconfig.get_path("stdlib"))
     files = (
         folder_files(library, [".py"], SKIPPED_FOLDERS, links_out=True) if library.is_dir() else []
