@@ -24,12 +24,13 @@ def serve(prepare: Callable[[], Work]) -> None:
     work = prepare()
     print(json.dumps({"ready": resident_memory()}), flush=True)
     for line in sys.stdin:
-        times, result = [], None
+        times, busy, result = [], [], None
         for _ in range(int(line)):
-            start = time.perf_counter()
+            start, start_busy = time.perf_counter(), time.process_time()
             result = work()
             times.append(time.perf_counter() - start)
-        told = {"times": times, "peak": peak_memory()}
+            busy.append(time.process_time() - start_busy)
+        told = {"times": times, "busy": busy, "peak": peak_memory()}
         if isinstance(result, list):
             told["result"] = result
         print(json.dumps(told), flush=True)
@@ -43,6 +44,7 @@ class Contender:
     arguments: list[str]
     python: str = sys.executable
     times: list[float] = field(default_factory=list)
+    busy: list[float] = field(default_factory=list)  # of the processor, all threads added up
     prepared: float = 0.0  # MB resident with everything imported and made, before any work
     peak: float = 0.0  # MB resident at most
     result: list | None = None  # of the last work, where that is a list of what JSON can carry
@@ -66,6 +68,7 @@ class Contender:
         self.peak, self.result = answer["peak"], answer.get("result")
         if counted:
             self.times += answer["times"]
+            self.busy += answer["busy"]
 
     def stop(self) -> None:
         """End the process."""
@@ -75,6 +78,11 @@ class Contender:
     def median(self) -> float:
         """Seconds that the work takes, in the middle of all runs."""
         return statistics.median(self.times)
+
+    @property
+    def median_busy(self) -> float:
+        """Seconds of processor time that the work takes, in the middle of all runs."""
+        return statistics.median(self.busy)
 
     def _answer(self) -> dict:
         assert self._process.stdout is not None

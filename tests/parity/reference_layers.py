@@ -114,8 +114,9 @@ class Translator(nn.Module):
         if not c.share_embeddings:
             self.target = nn.Embedding(c.target_vocab_size, c.n_embd)
         self.encoder = nn.TransformerEncoder(
-            nn.TransformerEncoderLayer(*layers, **sizes), c.n_layer, norms[0]
-        )
+            nn.TransformerEncoderLayer(*layers, **sizes), c.n_layer, norms[0],
+            enable_nested_tensor=False,
+        )  # fmt: skip
         self.decoder = nn.TransformerDecoder(
             nn.TransformerDecoderLayer(*layers, **sizes), c.n_decoder_layer, norms[1]
         )
@@ -138,6 +139,12 @@ class Translator(nn.Module):
             memory_key_padding_mask=hidden,
         )  # fmt: skip
         return y @ self.target.weight.T
+
+    def loss(self, source_ids, target_in, target_out, source_mask):
+        logits = self(source_ids, target_in, source_mask)
+        return nn.functional.cross_entropy(
+            logits.flatten(0, 1), target_out.flatten(), ignore_index=-1
+        )
 
     def named(self):
         yield from plain("encoder.embeddings.token_embedding", self.source)

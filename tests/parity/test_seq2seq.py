@@ -82,7 +82,6 @@ def test_decoder_block(rng, dtype, norm, bias):
     reference.assert_same_gradients(ours, named, 10 * TOLERANCE[dtype])
 
 
-@pytest.mark.filterwarnings("ignore:enable_nested_tensor")
 @pytest.mark.parametrize("dtype", TOLERANCE)
 @pytest.mark.parametrize("norm", ["pre", "post"])
 @pytest.mark.parametrize("shared", [True, False])
