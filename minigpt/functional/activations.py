@@ -186,15 +186,26 @@ def _gelu_tanh(x: Array, y: Array, slope: Array | None) -> None:
 
 
 def _gelu_erf(x: Array, y: Array, slope: Array | None) -> None:
-    phi = 0.5 * (1 + erf(x * math.sqrt(0.5)))
+    phi = erf(x * math.sqrt(0.5))
+    phi += 1
+    phi *= 0.5  # Φ = ½(1 + erf(x/√2))
     np.multiply(x, phi, out=y)
-    if slope is not None:
-        np.add(phi, x * np.exp(-0.5 * x * x) / math.sqrt(2 * math.pi), out=slope)
+    if slope is None:
+        return
+    np.multiply(x, x, out=slope)
+    slope *= -0.5
+    np.exp(slope, out=slope)
+    slope *= 1 / math.sqrt(2 * math.pi)
+    slope *= x
+    slope += phi  # Φ + x·exp(−x²/2)/√(2π)
 
 
 def _silu(x: Array, y: Array, slope: Array | None) -> None:
-    e = np.exp(-np.abs(x))  # at most 1: nothing overflows
-    sigma = np.where(x >= 0, x.dtype.type(1), e)
+    e = np.abs(x)
+    np.negative(e, out=e)
+    np.exp(e, out=e)  # e⁻|ˣ|, at most 1: nothing overflows
+    sigma = (x >= 0).astype(x.dtype)
+    np.maximum(sigma, e, out=sigma)  # 1 from 0 on, and below eˣ: faster than np.where
     e += 1
     sigma /= e  # 1/(1 + e⁻ˣ), below 0 written as eˣ/(1 + eˣ)
     np.multiply(x, sigma, out=y)

@@ -24,6 +24,12 @@ _MIDDLE = (  # erfc(x)·exp(x²) in x, for 0.46875 < x ≤ 4
      3290.79923573345963, 4362.61909014324716, 3439.36767414372164, 1230.33935480374942),
 )  # fmt: skip
 _LARGEST = 6.0  # |erf(x)| rounds to 1 in float64 from here on
+# P in erf(x) = tanh(x·P(x²)) for float32: atanh(erf(x))/x fitted by least squares for 0 < x < 4.2,
+# weighted so that the relative error of erf is about the same everywhere: at most 1e-7.
+_INSIDE_TANH = (
+    1.418411324e-07, -5.668265369e-06, 8.763592434e-05, -6.197805764e-04, -1.918359999e-04,
+    1.027690583e-01, 1.128379274,
+)  # fmt: skip
 
 
 def erf(x: Array) -> Array:
@@ -41,6 +47,27 @@ def erf(x: Array) -> Array:
         True
     """
     _check(x)
+    return _single(x) if x.dtype == np.float32 else _double(x)
+
+
+def _single(x: Array) -> Array:
+    """tanh(x·P(x²)), for float32: a quarter of the passes over x that :func:`_double` makes.
+
+    From erf to 1 it is ever less far, and what P is off counts ever less: so seven numbers do.
+    """
+    with np.errstate(over="ignore"):  # ∞ becomes 1
+        square = x * x
+        inside = square * x.dtype.type(_INSIDE_TANH[0])
+        for c in _INSIDE_TANH[1:-1]:
+            inside += c
+            inside *= square
+        inside += _INSIDE_TANH[-1]
+        inside *= x
+    return np.asarray(np.tanh(inside))
+
+
+def _double(x: Array) -> Array:
+    """Cody's approximations, each where it holds."""
     z = np.minimum(np.abs(x), x.dtype.type(_LARGEST))
     square = z * z
     tail = 1 - np.exp(-square) * _ratio(_MIDDLE, z)

@@ -196,6 +196,17 @@ def test_erf(dtype):
     np.testing.assert_array_equal(F.erf(np.array([np.inf, -np.inf, 0], dtype)), [1, -1, 0])
     assert np.isnan(F.erf(np.array([np.nan], dtype)))
     assert F.erf(x).dtype == dtype
+    one = F.erf(np.array(0.5, dtype))
+    assert (type(one), one.shape, one.dtype) == (np.ndarray, (), dtype)
+
+
+def test_both_forms_of_erf_agree():
+    x = np.concatenate([np.linspace(-5, 5, 200_001), np.geomspace(1e-38, 1e38, 5000)])
+    x = x.astype(np.float32)
+    with np.errstate(all="raise", under="ignore"):
+        single, double = F.erf(x), F.erf(x.astype(np.float64))
+    np.testing.assert_allclose(single, double, rtol=3 * np.finfo(np.float32).eps, atol=0)
+    assert np.abs(single).max() == 1
 
 
 @pytest.mark.parametrize("wrong", [1.0, np.array([1]), [0.5]])
