@@ -67,6 +67,15 @@ def test_equals_plain(dtype, drawn, seed):
         )
 
 
+@pytest.mark.parametrize("n_steps", [1, 3])
+def test_equals_plain_where_products_are_large(n_steps):
+    n_rows, n = 24, 56
+    assert n_rows * 4 * n * n > lstm_module.SMALL_PRODUCT
+    inputs = tensors(shapes_of(n_rows, n_steps, 5, n), 0)
+    fused, composed = (lambda *a, f=f: joined(*f(*a)) for f in (F.lstm, plain.lstm))
+    assert_same_function(fused, composed, inputs, 1, 1e-10)
+
+
 def test_the_state_is_that_of_the_last_step_and_goes_on():
     inputs = tensors(shapes_of(2, 7, 3, 4), seed=0)
     x, weights, state = inputs[0], inputs[1:4], inputs[4:]
