@@ -203,7 +203,7 @@ def _factor(gram: Array, coefficients: tuple[float, float, float], steps: int) -
     a, b, c = coefficients
     factor: Array | None = None
     for step in range(1, steps + 1):
-        p = gram @ gram
+        p = gram @ gram.T  # a matrix and its transpose: BLAS computes one half of the product
         p *= c
         p += b * gram
         p.reshape(-1)[:: len(p) + 1] += a  # a I + b X Xᵀ + c (X Xᵀ)²
