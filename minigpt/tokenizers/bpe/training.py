@@ -2,15 +2,17 @@
 
 The same merges as ``plain.learn_merges_plain``, which counts all pairs again for each. A merge
 changes few places, though, and there only the pairs beside it. So this keeps, for every pair, its
-count and its places; and a heap of the pairs, the most frequent first.
+count and its places; and lists of the pairs of each count, the highest of them in order.
 """
 
 from __future__ import annotations
 
 import heapq
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from itertools import groupby
+
+import numpy as np
 
 from minigpt import checks
 from minigpt.progress_bar import ProgressBar
@@ -20,7 +22,6 @@ from minigpt.tokenizers.bpe.patterns import SplitPattern
 from minigpt.tokenizers.bpe.plain import Pair, single_bytes
 from minigpt.tokenizers.bpe.vocabulary import check_added
 
-Ids = tuple[int, int]
 BORDER, GONE = -1, -2  # not tokens: beside a word; what has become part of the token before it
 
 
@@ -79,89 +80,133 @@ def learn_merges(words: Mapping[bytes, int], n_merges: int, progress: bool = Fal
     """
     vocab = single_bytes(bytes(range(256)))
     descending = [_descending_key(token) for token in vocab]
-    chain = _Chain(words)
-    counts, places = chain.count_pairs()
+    n_ids = 256 + n_merges  # the pair (a, b) is written as the number a · n_ids + b
+    chain = _Chain(words, n_ids)
 
-    def entry(pair: Ids) -> tuple[int, str, Ids]:
-        # The smallest entry is the most frequent pair, and of those the greatest in bytes.
-        return -counts[pair], descending[pair[0]] + descending[pair[1]], pair
+    def order(pair: int) -> str:
+        a, b = divmod(pair, n_ids)
+        return descending[a] + descending[b]
 
-    heap = [entry(pair) for pair in counts]
-    heapq.heapify(heap)
+    waiting = _Waiting(chain.counts, order)
     merges: list[Pair] = []
     with ProgressBar(n_merges, "merging", "merge", shown=progress) as bar:
-        while heap and len(merges) < n_merges:
-            negative_count, _, pair = heapq.heappop(heap)
-            if -negative_count != counts[pair]:  # it has become rarer since it was put there
-                if counts[pair]:
-                    heapq.heappush(heap, entry(pair))
-                continue
-            merges.append((vocab[pair[0]], vocab[pair[1]]))
-            vocab.append(vocab[pair[0]] + vocab[pair[1]])
+        while len(merges) < n_merges and (pair := waiting.pop()) is not None:
+            a, b = divmod(pair, n_ids)
+            merges.append((vocab[a], vocab[b]))
+            vocab.append(vocab[a] + vocab[b])
             descending.append(_descending_key(vocab[-1]))
-            born = chain.merge(pair, len(vocab) - 1, counts, places)
-            for new_pair in born:
-                if counts[new_pair]:
-                    heapq.heappush(heap, entry(new_pair))
+            waiting.add(chain.merge(a, b, len(vocab) - 1))
             bar.update()
     return merges
+
+
+class _Waiting:
+    """The pairs that are to be merged, in one list for each count.
+
+    Only the pairs of the highest count are put in order: most pairs never come so far. A pair that
+    has become rarer since it was put in a list moves to its own when its turn would come.
+    """
+
+    def __init__(self, counts: Mapping[int, int], order: Callable[[int], str]) -> None:
+        self.counts, self.order = counts, order
+        self.lists: dict[int, list[int]] = {}  # by count
+        self.levels: list[int] = []  # heap of the counts that have a list, negative
+        self.level = 0  # the highest count
+        self.first: list[tuple[str, int]] = []  # heap of its pairs
+        self.add(counts)
+
+    def add(self, pairs: Iterable[int]) -> None:
+        """Put each of the pairs where its count belongs."""
+        for pair in pairs:
+            count = self.counts[pair]
+            if count in self.lists:
+                self.lists[count].append(pair)
+            elif count == self.level:
+                heapq.heappush(self.first, (self.order(pair), pair))
+            else:
+                self.lists[count] = [pair]
+                heapq.heappush(self.levels, -count)
+
+    def pop(self) -> int | None:
+        """The most frequent pair, and of equally frequent ones the greatest; None at the end."""
+        while True:
+            while self.first:
+                _, pair = heapq.heappop(self.first)
+                if self.counts[pair] == self.level:
+                    return pair
+                self.add([pair])
+            if not self.levels or self.levels[0] == 0:  # what is left has no place any more
+                return None
+            self.level = -heapq.heappop(self.levels)
+            self.add(self.lists.pop(self.level))
 
 
 class _Chain:
     """All words one after the other, each token linked to its neighbours in the word.
 
-    A merge then takes the same time in a long word as in a short one.
+    A merge then takes the same time in a long word as in a short one. A pair (a, b) is the number
+    a · n_ids + b, which dictionaries find faster than two.
     """
 
-    def __init__(self, words: Mapping[bytes, int]) -> None:
-        n = sum(map(len, words))
-        self.tokens = [*b"".join(words), BORDER]  # the last one stands beside every word
-        self.weight: list[int] = []  # how often the word is in the text that a token is in
-        self.before, self.after = list(range(-1, n)), list(range(1, n + 2))
-        for word, count in words.items():
-            if word:
-                self.before[len(self.weight)] = n
-                self.weight += [count] * len(word)
-                self.after[len(self.weight) - 1] = n
+    def __init__(self, words: Mapping[bytes, int], n_ids: int) -> None:
+        words = {word: count for word, count in words.items() if word}
+        data = np.frombuffer(b"".join(words), np.uint8)
+        lengths = np.fromiter(map(len, words), np.int64, len(words))
+        n, last = len(data), np.cumsum(lengths) - 1
+        before, after = np.arange(-1, n), np.arange(1, n + 2)
+        before[last - lengths + 1] = after[last] = n  # the border stands beside every word
+        self.n_ids = n_ids
+        self.tokens = [*data.tolist(), BORDER]
+        self.before, self.after = before.tolist(), after.tolist()
+        # How often the word is in the text that a token is in.
+        weight = np.repeat(np.fromiter(words.values(), np.int64, len(words)), lengths)
+        self.weight = weight.tolist()
 
-    def count_pairs(self) -> tuple[Counter[Ids], defaultdict[Ids, list[int]]]:
-        """The counts of all pairs, and the places where they begin."""
-        counts: Counter[Ids] = Counter()
-        places: defaultdict[Ids, list[int]] = defaultdict(list)
-        for i, weight in enumerate(self.weight):
-            pair = self.tokens[i], self.tokens[self.after[i]]
-            if pair[1] != BORDER:
-                counts[pair] += weight
-                places[pair].append(i)
-        return counts, places
+        # The count of every pair, and the places where it begins.
+        begins = np.delete(np.arange(n), last)
+        pairs = data[begins] * np.int64(n_ids) + data[begins + 1]
+        order = np.argsort(pairs, kind="stable")
+        begins, pairs = begins[order], pairs[order]
+        first = np.flatnonzero(np.diff(pairs, prepend=-1))
+        names, sums = pairs[first].tolist(), np.add.reduceat(weight[begins], first).tolist()
+        places, ends = begins.tolist(), [*first.tolist(), len(pairs)]
+        self.counts = defaultdict(int, zip(names, sums, strict=True))
+        self.places = {p: places[i:j] for p, i, j in zip(names, ends, ends[1:], strict=False)}
 
-    def merge(
-        self, pair: Ids, new: int, counts: Counter[Ids], places: defaultdict[Ids, list[int]]
-    ) -> set[Ids]:
-        """Make ``pair`` the token ``new`` everywhere; returns the pairs that have come into being.
+    def merge(self, a: int, b: int, new: int) -> list[int]:
+        """Make (a, b) the token ``new`` everywhere; returns the pairs that have come into being.
 
         Only the pairs beside it change: x a b y has (x, a) and (b, y), x new y (x, new), (new, y).
         """
-        tokens, before, after = self.tokens, self.before, self.after
-        a, b = pair
-        born: set[Ids] = set()
+        tokens, weights, before, after = self.tokens, self.weight, self.before, self.after
+        counts, places, n_ids = self.counts, self.places, self.n_ids
+        pair, b_first, new_first = a * n_ids + b, b * n_ids, new * n_ids
+        born: list[int] = []
         for i in sorted(places.pop(pair)):
             j = after[i]
             if tokens[i] != a or tokens[j] != b:
                 continue  # one of the two has been merged since
-            weight, left, right = self.weight[i], before[i], after[j]
+            weight, left, right = weights[i], before[i], after[j]
             x, y = tokens[left], tokens[right]
             tokens[i], tokens[j], after[i], before[right] = new, GONE, right, i
             if x != BORDER:
-                counts[x, a] -= weight
-                counts[x, new] += weight
-                places[x, new].append(left)
-                born.add((x, new))
+                counts[x * n_ids + a] -= weight
+                beside = x * n_ids + new
+                counts[beside] += weight
+                if beside in places:
+                    places[beside].append(left)
+                else:
+                    places[beside] = [left]
+                    born.append(beside)
             if y != BORDER:
-                counts[b, y] -= weight
-                counts[new, y] += weight
-                places[new, y].append(i)
-                born.add((new, y))
+                counts[b_first + y] -= weight
+                beside = new_first + y
+                counts[beside] += weight
+                if beside in places:
+                    places[beside].append(i)
+                else:
+                    places[beside] = [i]
+                    born.append(beside)
         del counts[pair]
         return born
 
