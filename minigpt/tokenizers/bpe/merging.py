@@ -31,22 +31,22 @@ class Merger:
     """
 
     def __init__(self, pairs: Sequence[Ids], merged: Sequence[int]) -> None:
-        self._rank = {pair: rank for rank, pair in enumerate(pairs)}
-        self._merged = list(merged)
+        self.rank = {pair: rank for rank, pair in enumerate(pairs)}
+        self.merged = list(merged)
 
     def __call__(self, tokens: list[int]) -> list[int]:
         """``tokens`` merged as far as possible; the list itself may be changed."""
         return self._with_list(tokens) if len(tokens) < LONG else self._with_queues(tokens)
 
     def _with_list(self, tokens: list[int]) -> list[int]:
-        rank_of, none = self._rank.get, len(self._merged)
+        rank_of, none = self.rank.get, len(self.merged)
         ranks = [rank_of(pair, none) for pair in pairwise(tokens)]
         while ranks:
             rank = min(ranks)
             if rank == none:
                 break
             i = ranks.index(rank)
-            tokens[i : i + 2] = [self._merged[rank]]
+            tokens[i : i + 2] = [self.merged[rank]]
             del ranks[i]  # and the pairs on both sides are new ones
             if i > 0:
                 ranks[i - 1] = rank_of((tokens[i - 1], tokens[i]), none)
@@ -55,7 +55,7 @@ class Merger:
         return tokens
 
     def _with_queues(self, tokens: list[int]) -> list[int]:
-        rank_of, n = self._rank.get, len(tokens)
+        rank_of, n = self.rank.get, len(tokens)
         gone = -1  # has no rank with anything; also stands after the last token
         tokens = [*tokens, gone]
         after = array("q", range(1, n + 1))  # the token to the right of each, and to the left
@@ -73,7 +73,7 @@ class Merger:
                 right = after[i]
                 if rank_of((tokens[i], tokens[right])) != rank:
                     continue  # one of the two has been merged since
-                tokens[i], tokens[right] = self._merged[rank], gone
+                tokens[i], tokens[right] = self.merged[rank], gone
                 right = after[i] = after[right]
                 if right < n:
                     before[right] = i

@@ -15,11 +15,15 @@ from dataclasses import dataclass
 from itertools import starmap
 from typing import Any
 
+import numpy as np
+
 from minigpt import checks
+from minigpt.autograd import Array
 from minigpt.chunks import text_chunks
 from minigpt.tokenizers.base import check_characters
+from minigpt.tokenizers.bpe.word_starts import word_starts
 
-BLOCK_CHARACTERS = 1 << 17  # of a long text, split at a time
+BLOCK_CHARACTERS = 1 << 19  # of a long text, split at a time
 LONGEST_PATTERN = 10_000  # characters
 # Patterns come out of files too. One that tries too many ways is stopped after so many seconds, and
 # one more for so many characters; one that calls itself could take all memory, and is refused.
@@ -67,6 +71,7 @@ NAMED = {
         boundary=_AT_BLANKS,
     ),
 }
+BY_KINDS = {"gpt2": False, "gpt2-single-digits": True}  # found by word_starts: digits one by one?
 # The engine of the standard library is faster, but does not know \p{L}: it is good for ASCII.
 UNICODE = {"L": r"\p{L}", "N": r"\p{N}", "S": r"\s"}
 ASCII = {"L": "A-Za-z", "N": "0-9", "S": r"\t-\r "}
@@ -127,6 +132,22 @@ class SplitPattern:
                 f"{len(text):,} characters: choose one that does not try so many ways"
             ) from None
         return [word for word in (*words, text[done:]) if word]
+
+    def starts(self, text: str) -> Array:
+        """The places in ``text`` where its words begin, for a long text.
+
+        Shapes:
+            (words,)
+
+        Example:
+            >>> SplitPattern("gpt2").starts("I'll be 42  today").tolist()
+            [0, 1, 4, 7, 10, 11]
+        """
+        if self.pattern in BY_KINDS:
+            return word_starts(text, single_digits=BY_KINDS[self.pattern])
+        words = self.split(text)
+        lengths = np.fromiter(map(len, words), np.int64, len(words))
+        return np.cumsum(lengths) - lengths
 
     def blocks(self, pieces: Iterable[tuple[Any, int]]) -> Iterator[str]:
         """The pieces' concatenation in blocks whose words, one after the other, are its words.

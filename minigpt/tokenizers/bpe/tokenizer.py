@@ -17,6 +17,7 @@ from minigpt import checks
 from minigpt.autograd import Array
 from minigpt.tokenizers.added_tokens import END_OF_TEXT, AddedToken, AddedTokens, check_names
 from minigpt.tokenizers.base import Tokenizer, check_ids, check_pieces, check_text, check_texts
+from minigpt.tokenizers.bpe.long_texts import LONG, LongTexts
 from minigpt.tokenizers.bpe.patterns import SplitPattern
 from minigpt.tokenizers.bpe.plain import Pair
 from minigpt.tokenizers.bpe.training import learn
@@ -114,6 +115,7 @@ class BPETokenizer(Tokenizer):
         self._is_special[list(self.special_tokens.values())] = True
         whole = ordinary if self.ignore_merges else None
         self._word_ids = WordIds(self.vocab, self.merges, whole)
+        self._ids_of_long_text = LongTexts(self._word_ids)
 
     @classmethod
     def train(
@@ -338,7 +340,12 @@ class BPETokenizer(Tokenizer):
                 yield np.array([part for part, _ in run], dtype=self._word_ids.dtype)
                 continue
             for block in self._split_pattern.blocks(run):
-                yield self._word_ids.join(self._split_pattern.split(block))
+                yield self._ids_of_block(block)
+
+    def _ids_of_block(self, block: str) -> Array:
+        if len(block) < LONG or not self._word_ids.missing.isdisjoint(block.encode("utf-8")):
+            return self._word_ids.join(self._split_pattern.split(block))
+        return self._ids_of_long_text(block, self._split_pattern.starts(block))
 
     def decode(self, ids: Iterable[int] | Array, skip_special_tokens: bool = False) -> str:
         """The text of ``ids``; bytes that are not a whole character become U+FFFD.

@@ -21,6 +21,7 @@ from minigpt.tokenizers.base import check_texts_to_learn_from
 from minigpt.tokenizers.bpe.patterns import SplitPattern
 from minigpt.tokenizers.bpe.plain import Pair, single_bytes
 from minigpt.tokenizers.bpe.vocabulary import check_added
+from minigpt.tokenizers.bpe.word_table import count_words_of_text
 
 BORDER, GONE = -1, -2  # not tokens: beside a word; what has become part of the token before it
 
@@ -60,15 +61,15 @@ def count_words(
 
     Memory goes with the different words, not with the text.
     """
-    words: Counter[str] = Counter()
+    words: Counter[bytes] = Counter()
     with ProgressBar(None, "reading", "char", shown=progress, large=True) as bar:
         parts = special.split(texts, allowed_special="all")
         for is_text, run in groupby(parts, key=lambda part: isinstance(part[0], str)):
             if is_text:
                 for block in pattern.blocks(run):
-                    words.update(pattern.split(block))
+                    words.update(count_words_of_text(block, pattern.starts(block)))
                     bar.update(len(block))
-    return {word.encode("utf-8"): count for word, count in words.items()}
+    return words
 
 
 def learn_merges(words: Mapping[bytes, int], n_merges: int, progress: bool = False) -> list[Pair]:

@@ -14,7 +14,6 @@ from minigpt.autograd import Array
 from minigpt.tokenizers.base import id_dtype
 from minigpt.tokenizers.bpe.merging import Merger
 from minigpt.tokenizers.bpe.plain import Pair
-from minigpt.tokenizers.bpe.whole_tokens import whole_tokens
 
 CACHED_WORDS = 1 << 16
 LONGEST_CACHED = 64  # characters: longer words rarely come again
@@ -29,7 +28,7 @@ class WordIds(dict[str, bytes]):
     Args:
         vocab: the bytes of each id.
         merges: the pairs that are merged, the first learned first.
-        whole: ids with their bytes that are words as they are, whatever the merges make of them.
+        whole: ids, with their bytes, that words are whatever the merges make of them.
 
     Example:
         >>> vocab = dict(enumerate([*(bytes([byte]) for byte in range(256)), b"he", b"hey"]))
@@ -48,13 +47,10 @@ class WordIds(dict[str, bytes]):
         pairs = [(id_of[a], id_of[b]) for a, b in merges]
         merged = [id_of[a + b] for a, b in merges]
         self.dtype = id_dtype(len(vocab))
-        self._id_of_byte = [id_of.get(bytes([byte]), 0) for byte in range(256)]
-        self._missing = {byte for byte in range(256) if bytes([byte]) not in id_of}
-        self._merge = Merger(pairs, merged)
-        if whole is None:
-            is_whole = whole_tokens(pairs, merged, len(vocab))
-            whole = {i: vocab[i] for i in merged if is_whole[i]}
-        self._whole = {token: self._as_bytes([i]) for i, token in whole.items()}
+        self.id_of_byte = [id_of.get(bytes([byte]), 0) for byte in range(256)]
+        self.missing = {byte for byte in range(256) if bytes([byte]) not in id_of}
+        self.merge = Merger(pairs, merged)
+        self.whole = {token: token_id for token_id, token in (whole or {}).items()}
 
     def join(self, words: Iterable[str]) -> Array:
         """The ids of words, one after the other.
@@ -66,11 +62,12 @@ class WordIds(dict[str, bytes]):
 
     def __missing__(self, word: str) -> bytes:
         data = word.encode("utf-8")
-        ids = self._whole.get(data)
-        if ids is None:
-            if self._missing and not self._missing.isdisjoint(data):
+        if data in self.whole:
+            ids = self._as_bytes([self.whole[data]])
+        else:
+            if not self.missing.isdisjoint(data):
                 raise self._unknown(word)
-            ids = self._as_bytes(self._merge([self._id_of_byte[byte] for byte in data]))
+            ids = self._as_bytes(self.merge([self.id_of_byte[byte] for byte in data]))
         if len(word) <= LONGEST_CACHED:
             if len(self) >= CACHED_WORDS:
                 self.clear()  # the frequent words are soon back
@@ -79,8 +76,8 @@ class WordIds(dict[str, bytes]):
 
     def _unknown(self, word: str) -> ValueError:
         """The error for a word with a byte that is not a token."""
-        character = next(c for c in word if not self._missing.isdisjoint(c.encode("utf-8")))
-        byte = next(byte for byte in character.encode("utf-8") if byte in self._missing)
+        character = next(c for c in word if not self.missing.isdisjoint(c.encode("utf-8")))
+        byte = next(byte for byte in character.encode("utf-8") if byte in self.missing)
         return ValueError(
             f"text holds {character!r} (U+{ord(character):04X}), whose byte 0x{byte:02x} the "
             "vocabulary does not have: take it out"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from itertools import accumulate, product
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,10 @@ BYTES: dict[Any, Any] = {i: bytes([i]) for i in range(256)}
 TEXTS = st.text(st.sampled_from("ab's lSL1²½  \n\r\t,!é漢😀\u0301\u00a0\x1c"), max_size=60)
 
 
+def starts_of(words: list[str]) -> list[int]:
+    return [0, *accumulate(map(len, words))][:-1]
+
+
 @pytest.mark.parametrize("name", NAMED)
 @given(text=TEXTS, ascii_only=st.booleans())
 def test_words_joined_are_the_text_and_blocks_cut_between_words(
@@ -29,6 +34,7 @@ def test_words_joined_are_the_text_and_blocks_cut_between_words(
     pattern = SplitPattern(name)
     words = pattern.split(text)
     assert "".join(words) == text and all(words)
+    assert pattern.starts(text).tolist() == starts_of(words)
     assert SplitPattern(pattern._words.pattern).split(text) == words  # nothing is left out
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(patterns, "BLOCK_CHARACTERS", 5)
@@ -47,6 +53,18 @@ def test_words_joined_are_the_text_and_blocks_cut_between_words(
 )
 def test_digits(name: str, words: list[str]) -> None:
     assert SplitPattern(name).split("a   12 b3") == words
+
+
+@pytest.mark.parametrize("name", patterns.BY_KINDS)
+def test_the_starts_of_words_in_every_neighbourhood(name: str) -> None:
+    """All strings of five out of what the rules tell apart, all pairs of ASCII, and of
+    each character with the next."""
+    fives = "0".join(map("".join, product("asle' \n", repeat=5)))
+    pairs = "".join(f"{a}{b}0{a}{b}a" for a, b in product(map(chr, range(128)), repeat=2))
+    characters = "".join(chr(code) for code in range(0x20000) if not 0xD800 <= code < 0xE000)
+    pattern = SplitPattern(name)
+    for text in (fives, pairs, characters):
+        assert pattern.starts(text).tolist() == starts_of(pattern._words.findall(text))
 
 
 # ── hostile patterns ──────────────────────────────────────────────────────────────────────────────

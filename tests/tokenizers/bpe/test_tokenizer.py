@@ -10,6 +10,7 @@ import shlex
 import string
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -21,13 +22,14 @@ from hypothesis import strategies as st
 
 from minigpt.sampling.text_stream import IncrementalDecoder
 from minigpt.tokenizers import BPETokenizer, load_tokenizer, tokenizer_from_dict
+from minigpt.tokenizers.bpe import hash_table, merging_together, word_table
 from minigpt.tokenizers.bpe import patterns as patterns_module
+from minigpt.tokenizers.bpe import tokenizer as tokenizer_module
 from minigpt.tokenizers.bpe import words as words_module
 from minigpt.tokenizers.bpe.merging import Merger
 from minigpt.tokenizers.bpe.patterns import SplitPattern
 from minigpt.tokenizers.bpe.plain import encode_word_plain, learn_merges_plain
 from minigpt.tokenizers.bpe.training import learn_merges
-from minigpt.tokenizers.bpe.whole_tokens import whole_tokens
 
 END = "<|endoftext|>"
 ANY_TEXT = st.text(st.characters(exclude_categories=["Cs"]))
@@ -112,20 +114,27 @@ def test_encoding_a_word_is_the_plain_one(merges: Any, data: Any) -> None:
         assert [vocab[i] for i in way(list(word))] == expected
 
 
-@given(merges=merge_lists())
-def test_whole_tokens_are_what_their_bytes_become(merges: Any) -> None:
+@given(merges=merge_lists(), data=st.data(), few=st.integers(1, 3))
+@pytest.mark.parametrize("steps", [1, hash_table.STEPS])
+def test_encoding_words_together_is_the_plain_one(
+    steps: int, merges: Any, data: Any, few: int
+) -> None:
+    one = st.one_of(st.binary(min_size=1, max_size=70), st.text("abc", min_size=1, max_size=70))
+    words = data.draw(st.lists(one, max_size=8))
+    words = [word.encode() if isinstance(word, str) else word for word in words]
     vocab = vocab_of(merges)
     id_of = {token: token_id for token_id, token in vocab.items()}
-    pairs = [(id_of[a], id_of[b]) for a, b in merges]
-    whole = whole_tokens(pairs, [id_of[a + b] for a, b in merges], len(vocab))
-    for token_id, token in vocab.items():
-        if whole[token_id]:
-            assert encode_word_plain(token, merges) == [token]
-
-
-def test_nearly_all_tokens_of_real_text_are_whole(shakespeare_text: str) -> None:
-    tokenizer = train(shakespeare_text[:200_000], 1000)
-    assert len(tokenizer._word_ids._whole) > 0.99 * len(tokenizer.merges)
+    merge = Merger([(id_of[a], id_of[b]) for a, b in merges], [id_of[a + b] for a, b in merges])
+    lengths = np.array([len(word) for word in words], int)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(merging_together, "FEW", few)
+        patch.setattr(hash_table, "STEPS", steps)  # with one, no pair finds a place
+        together = merging_together.WordsMerger(merge, range(256))
+        flat = np.frombuffer(b"".join(words), np.uint8)
+        ids, counts = together(flat, np.cumsum(lengths) - lengths, lengths)
+    expected = [encode_word_plain(word, merges) for word in words]
+    assert counts.tolist() == [len(tokens) for tokens in expected]
+    assert [vocab[i] for i in ids.tolist()] == [token for tokens in expected for token in tokens]
 
 
 @given(text=TEXTS, training=TEXTS, pattern=PATTERNS, vocab_size=st.integers(256, 300))
@@ -135,6 +144,11 @@ def test_encode_is_the_equation_word_by_word(
 ) -> None:
     tokenizer = train(training + "x", vocab_size, pattern=pattern)
     ids = tokenizer.encode(text)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(tokenizer_module, "LONG", 1)
+        patch.setattr(merging_together, "FEW", 1)
+        assert tokenizer.encode(text) == ids  # once new to the table, once known
+        assert tokenizer.encode(text) == ids
     words = SplitPattern(pattern).split(text)
     expected = [t for word in words for t in encode_word_plain(word.encode(), tokenizer.merges)]
     assert [tokenizer.vocab[i] for i in ids] == expected
@@ -333,11 +347,45 @@ def test_a_long_word_is_no_quadratic_work(tokenizer: BPETokenizer) -> None:
 
 def test_the_cache_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(words_module, "CACHED_WORDS", 10)
+    monkeypatch.setattr(tokenizer_module, "LONG", 10_000)
     tokenizer = train()
     text = " ".join(map(str, range(1000))) + " " + "x" * 65
     assert tokenizer.decode(tokenizer.encode(text)) == text
     assert 0 < len(tokenizer._word_ids) <= 10
     assert max(map(len, tokenizer._word_ids)) <= 64
+
+
+def test_the_words_kept_of_long_texts_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(word_table, "PLACES_BITS", 4)
+    tokenizer = train()
+    for start in range(0, 3000, 1000):
+        text = " ".join(map(str, range(start, start + 1000))) + " " + "x" * 65
+        ids = tokenizer.encode(text)
+        assert ids == tokenizer._word_ids.join(SplitPattern("gpt2").split(text)).tolist()
+        (known,) = tokenizer._ids_of_long_text._idle
+        assert 0 < len(known.table) <= 4 * 16 and len(known.ends) == len(known.table) + 1
+
+
+def test_long_texts_in_several_threads() -> None:
+    tokenizer = train()
+    texts = [f"{SAMPLE}{i} " * 20 for i in range(40)]
+    expected = [train().encode(text) for text in texts]
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(tokenizer.encode, texts)) == expected
+    assert len(tokenizer._ids_of_long_text._idle) >= 1
+
+
+@pytest.mark.parametrize("text", ["ab", "x" * 3000 + " ab caf\u00e9"])
+def test_words_that_are_whole_and_bytes_that_are_missing(text: str) -> None:
+    vocab = {i: bytes([i]) for i in range(128)} | {128: b"ab", 129: b" caf\xc3\xa9", 130: b" ab"}
+    merging = BPETokenizer(vocab, [(b"a", b"b")])
+    whole = BPETokenizer(vocab, [(b"a", b"b")], ignore_merges=True)
+    assert whole.encode(text)[-1] == (129 if text.endswith("\u00e9") else 128)
+    assert whole.encode("y" * 3000 + " ab")[-1] == 130
+    assert merging.encode("y" * 3000 + " ab")[-2:] == [32, 128]
+    for tokenizer in (whole, merging):
+        with pytest.raises(ValueError, match=r"text holds 'é' .* whose byte 0xc3 the vocabulary"):
+            tokenizer.encode(text + "\u00e9")
 
 
 # ── what a tokenizer is made from ─────────────────────────────────────────────────────────────────
