@@ -11,7 +11,7 @@ from minigpt.tokenizers.bpe.merging_together import WordsMerger
 from minigpt.tokenizers.bpe.word_table import WordTable, words_in_bytes
 from minigpt.tokenizers.bpe.words import WordIds
 
-LONG = 2_000  # characters, from where arrays are faster than a dictionary
+LONG = 1 << 16  # characters, from where arrays are faster than a dictionary
 
 
 class LongTexts:

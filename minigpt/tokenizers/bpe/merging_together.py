@@ -27,7 +27,7 @@ class WordsMerger:
     Args:
         one_word: the merges; it also takes the words that are too long for a matrix, or too few.
         id_of_byte: of each of the 256 bytes.
-        whole: ids of words, by their bytes, that are not merged.
+        whole: words whose id is known, by their bytes.
 
     Example:
         >>> merge = WordsMerger(Merger([(104, 101), (256, 121)], [256, 257]), range(256))

@@ -153,7 +153,7 @@ class SplitPattern:
         """The pieces' concatenation in blocks whose words, one after the other, are its words.
 
         A piece comes with the place where it begins in the whole, for errors. A block has about
-        100,000 characters, and more only where a word is longer. Where to cut is known for the
+        500,000 characters, and more only where a word is longer. Where to cut is known for the
         named patterns; with another pattern, and with None, all is one block.
         """
         searched: list[str] = []  # no boundary in here

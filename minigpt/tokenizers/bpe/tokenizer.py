@@ -308,8 +308,8 @@ class BPETokenizer(Tokenizer):
     ) -> Iterator[int]:
         """The ids of the pieces' concatenation, wherever it is cut into pieces.
 
-        Memory holds a block of some 100,000 characters at a time, and more where a word is longer:
-        about 100 bytes for each of its characters. With ``"gpt2"`` and ``"gpt4"`` that is a longer
+        Memory holds a block of some 500,000 characters at a time, and more where a word is longer:
+        about 40 bytes for each of its characters. With ``"gpt2"`` and ``"gpt4"`` that is a longer
         run of letters, digits, other signs or white space; with another pattern, or None, all text
         between two special tokens is one block.
         """

@@ -16,6 +16,7 @@ from minigpt.tokenizers.bpe.hash_table import HashTable
 
 SIZES = (1, 2, 4, 8)  # of a key, in numbers of eight bytes
 TOO_LONG = 64  # bytes
+WORDS_AT_ONCE = 1 << 14  # whose keys fit the processor's cache
 PLACES_BITS = 17  # of each size
 # Which of the sizes a word of a length has; 4: none.
 _SIZE_OF = np.digitize(np.arange(TOO_LONG + 1), [8, 16, 32, 64]).astype(np.uint8)
@@ -23,7 +24,7 @@ _FIRST_BYTES = np.array([(1 << 8 * n) - 1 for n in range(9)], np.uint64)  # a ma
 
 
 class WordTable:
-    """Numbers 0, 1, … for words, in the order in which they come, the short ones first.
+    """Numbers 0, 1, … for words, in the order in which they come.
 
     Example:
         >>> words = words_in_bytes("a rose is a rose", np.array([0, 1, 6, 9, 11]))
@@ -55,26 +56,34 @@ class WordTable:
             data (bytes + 8,), uint8; starts and lengths (words,) -> (words,), (new words,)
         """
         numbers = np.full(len(starts), -1)
-        sizes = _SIZE_OF[np.minimum(lengths, TOO_LONG)]
         new = [np.empty(0, np.intp)]
-        for size, table in enumerate(self._tables):
-            words = np.flatnonzero(sizes == size)
-            if not words.size:
-                continue
-            places = table.places(_keys(data, starts[words], lengths[words], SIZES[size]), add=True)
-            if places.min() < 0:
-                words, places = words[places >= 0], places[places >= 0]
-            number_at = self._number_at[size]
-            first_seen = np.flatnonzero(number_at[places] == 0)
-            unseen, where = words[first_seen], places[first_seen]
-            number_at[where] = np.arange(len(where))  # of equal words, the last one stays
-            one_of_each = number_at[where] == np.arange(len(where))
-            unseen, where = unseen[one_of_each], where[one_of_each]
-            number_at[where] = len(self) + 1 + np.arange(len(where))
-            self._counts[size] += len(where)
-            new.append(unseen)
-            numbers[words] = number_at[places] - 1
+        for first in range(0, len(starts), WORDS_AT_ONCE):
+            some = slice(first, first + WORDS_AT_ONCE)
+            sizes = _SIZE_OF[np.minimum(lengths[some], TOO_LONG)]
+            for size in range(len(SIZES)):
+                words = np.flatnonzero(sizes == size) + first
+                if words.size:
+                    new.append(self._number(size, words, data, starts, lengths, numbers))
         return numbers, np.concatenate(new)
+
+    def _number(
+        self, size: int, words: Array, data: Array, starts: Array, lengths: Array, numbers: Array
+    ) -> Array:
+        """Write the ``numbers`` of the words that are of one size; returns those that are new."""
+        keys = _keys(data, starts[words], lengths[words], SIZES[size])
+        places = self._tables[size].places(keys, add=True)
+        if places.min() < 0:
+            words, places = words[places >= 0], places[places >= 0]
+        number_at = self._number_at[size]
+        first_seen = np.flatnonzero(number_at[places] == 0)
+        unseen, where = words[first_seen], places[first_seen]
+        number_at[where] = np.arange(len(where))  # of equal words, the last one stays
+        one_of_each = number_at[where] == np.arange(len(where))
+        unseen, where = unseen[one_of_each], where[one_of_each]
+        number_at[where] = len(self) + 1 + np.arange(len(where))
+        self._counts[size] += len(where)
+        numbers[words] = number_at[places] - 1
+        return unseen
 
 
 def words_in_bytes(text: str, word_starts: Array) -> tuple[Array, Array, Array]:

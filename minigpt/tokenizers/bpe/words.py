@@ -14,6 +14,7 @@ from minigpt.autograd import Array
 from minigpt.tokenizers.base import id_dtype
 from minigpt.tokenizers.bpe.merging import Merger
 from minigpt.tokenizers.bpe.plain import Pair
+from minigpt.tokenizers.bpe.whole_tokens import whole_tokens
 
 CACHED_WORDS = 1 << 16
 LONGEST_CACHED = 64  # characters: longer words rarely come again
@@ -50,7 +51,10 @@ class WordIds(dict[str, bytes]):
         self.id_of_byte = [id_of.get(bytes([byte]), 0) for byte in range(256)]
         self.missing = {byte for byte in range(256) if bytes([byte]) not in id_of}
         self.merge = Merger(pairs, merged)
-        self.whole = {token: token_id for token_id, token in (whole or {}).items()}
+        if whole is None:
+            is_whole = whole_tokens(pairs, merged, len(vocab)).tolist()
+            whole = {token_id: vocab[token_id] for token_id in merged if is_whole[token_id]}
+        self.whole = {token: token_id for token_id, token in whole.items()}
 
     def join(self, words: Iterable[str]) -> Array:
         """The ids of words, one after the other.
