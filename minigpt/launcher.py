@@ -107,6 +107,7 @@ class _Exit(SystemExit):
 
 
 def _exit(status: Any = None, /) -> NoReturn:
+    """``sys.exit`` of one of several."""
     raise _Exit(status)
 
 

@@ -307,19 +307,14 @@ def traced(most: int) -> Iterator[None]:
 
 @contextmanager
 def limited(most: int) -> Iterator[None]:
-    """Here the system gives about so many bytes more, and then a MemoryError.
+    """Here Linux gives about so many bytes more, and then a MemoryError.
 
     Counting every allocation makes a loader three to four times as slow, this costs nothing. What
     meets the limit has to be counted, since the system also gives what was reserved and not used.
-    Where there are no such limits, nothing happens.
     """
-    try:
-        import resource
+    import resource
 
-        pages = int(Path("/proc/self/statm").read_text().split()[0])
-    except (ImportError, OSError):
-        yield
-        return
+    pages = int(Path("/proc/self/statm").read_text().split()[0])
     before = resource.getrlimit(resource.RLIMIT_AS)
     resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + most, before[1]))
     try:

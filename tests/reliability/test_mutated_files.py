@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import random
+import sys
 import time
 import warnings
 from collections.abc import Callable
@@ -57,6 +58,8 @@ def put(folder: Folder, path: Path) -> Path:
 def outcome(name: str, path: Path) -> str:
     """Whether it is "loaded" or "refused"; whatever else happens is an error."""
     most = 2 * sum(file.stat().st_size for file in path.iterdir()) + SPARE
+    if sys.platform != "linux":
+        return "loaded" if counted_attempt(name, path, most) is None else "refused"
     try:
         with in_time(), limited(most - SPARE // 2):
             refusal = attempt(name, path)
