@@ -23,7 +23,7 @@ from minigpt.chunks import text_chunks
 from minigpt.tokenizers.base import check_characters
 from minigpt.tokenizers.bpe.word_starts import word_starts
 
-BLOCK_CHARACTERS = 1 << 19  # of a long text, split at a time
+BLOCK_CHARACTERS = 1 << 17  # of a long text, split at a time
 LONGEST_PATTERN = 10_000  # characters
 # Patterns come out of files too. One that tries too many ways is stopped after so many seconds, and
 # one more for so many characters; one that calls itself could take all memory, and is refused.
@@ -149,15 +149,15 @@ class SplitPattern:
         lengths = np.fromiter(map(len, words), np.int64, len(words))
         return np.cumsum(lengths) - lengths
 
-    def blocks(self, pieces: Iterable[tuple[Any, int]]) -> Iterator[str]:
+    def blocks(self, pieces: Iterable[tuple[Any, int]], times: int = 1) -> Iterator[str]:
         """The pieces' concatenation in blocks whose words, one after the other, are its words.
 
         A piece comes with the place where it begins in the whole, for errors. A block has about
-        500,000 characters, and more only where a word is longer. Where to cut is known for the
-        named patterns; with another pattern, and with None, all is one block.
+        100,000 characters, or so many times as many, and more only where a word is longer. Where to
+        cut is known for the named patterns; with another pattern, and with None, all is one block.
         """
         searched: list[str] = []  # no boundary in here
-        for text in text_chunks(starmap(check_characters, pieces), BLOCK_CHARACTERS):
+        for text in text_chunks(starmap(check_characters, pieces), times * BLOCK_CHARACTERS):
             if self._boundary is not None:
                 before = searched[-1][-1:] if searched else ""
                 found = self._boundary.search(before + text)

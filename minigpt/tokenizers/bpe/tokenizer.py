@@ -36,6 +36,8 @@ from minigpt.tokenizers.files.gpt2 import gpt2_files, read_gpt2, write_gpt2
 from minigpt.tokenizers.files.reading import TokenizerFileError
 from minigpt.tokenizers.files.to_tokenizer_json import write_tokenizer_json
 
+BLOCKS_AT_ONCE = 4  # of a text that is in memory: fewer turns for the words that are new
+
 
 class BPETokenizer(Tokenizer):
     """Tokens that are strings of bytes, merged from single ones (Sennrich et al., 2016, §3.2).
@@ -297,7 +299,8 @@ class BPETokenizer(Tokenizer):
         disallowed_special: str | Collection[str] = "all",
     ) -> Array:
         """The ids of ``text`` as a (tokens,) array of the smallest unsigned type."""
-        arrays = self.encode_arrays([check_text(text)], allowed_special, disallowed_special)
+        parts = self._added.split([check_text(text)], allowed_special, disallowed_special)
+        arrays = self._arrays(parts, BLOCKS_AT_ONCE)
         return np.concatenate([np.empty(0, self._word_ids.dtype), *arrays])
 
     def encode_iterable(
@@ -308,8 +311,8 @@ class BPETokenizer(Tokenizer):
     ) -> Iterator[int]:
         """The ids of the pieces' concatenation, wherever it is cut into pieces.
 
-        Memory holds a block of some 500,000 characters at a time, and more where a word is longer:
-        about 40 bytes for each of its characters. With ``"gpt2"`` and ``"gpt4"`` that is a longer
+        Memory holds a block of some 100,000 characters at a time, and more where a word is longer:
+        about 100 bytes for each of its characters. With ``"gpt2"`` and ``"gpt4"`` that is a longer
         run of letters, digits, other signs or white space; with another pattern, or None, all text
         between two special tokens is one block.
         """
@@ -333,13 +336,13 @@ class BPETokenizer(Tokenizer):
         parts = (self._added.split([text], "all" if may else (), ()) for text, may in checked)
         return [i for ids in self._arrays(chain.from_iterable(parts)) for i in ids.tolist()]
 
-    def _arrays(self, parts: Iterable[Any]) -> Iterator[Array]:
+    def _arrays(self, parts: Iterable[Any], blocks: int = 1) -> Iterator[Array]:
         """The ids of a text that was split at its added tokens."""
         for is_text, run in groupby(parts, key=lambda part: isinstance(part[0], str)):
             if not is_text:
                 yield np.array([part for part, _ in run], dtype=self._word_ids.dtype)
                 continue
-            for block in self._split_pattern.blocks(run):
+            for block in self._split_pattern.blocks(run, blocks):
                 yield self._ids_of_block(block)
 
     def _ids_of_block(self, block: str) -> Array:
