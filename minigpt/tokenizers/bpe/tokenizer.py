@@ -17,9 +17,9 @@ from minigpt import checks
 from minigpt.autograd import Array
 from minigpt.tokenizers.added_tokens import END_OF_TEXT, AddedToken, AddedTokens, check_names
 from minigpt.tokenizers.base import Tokenizer, check_ids, check_pieces, check_text, check_texts
-from minigpt.tokenizers.bpe.long_texts import LONG, LongTexts
 from minigpt.tokenizers.bpe.patterns import SplitPattern
 from minigpt.tokenizers.bpe.plain import Pair
+from minigpt.tokenizers.bpe.text_ids import TextIds
 from minigpt.tokenizers.bpe.training import learn
 from minigpt.tokenizers.bpe.vocabulary import (
     check_add_bos_token,
@@ -117,7 +117,7 @@ class BPETokenizer(Tokenizer):
         self._is_special[list(self.special_tokens.values())] = True
         whole = ordinary if self.ignore_merges else None
         self._word_ids = WordIds(self.vocab, self.merges, whole)
-        self._ids_of_long_text = LongTexts(self._word_ids)
+        self._ids_of_text = TextIds(self._word_ids, self._split_pattern)
 
     @classmethod
     def train(
@@ -343,12 +343,7 @@ class BPETokenizer(Tokenizer):
                 yield np.array([part for part, _ in run], dtype=self._word_ids.dtype)
                 continue
             for block in self._split_pattern.blocks(run, blocks):
-                yield self._ids_of_block(block)
-
-    def _ids_of_block(self, block: str) -> Array:
-        if len(block) < LONG or not self._word_ids.missing.isdisjoint(block.encode("utf-8")):
-            return self._word_ids.join(self._split_pattern.split(block))
-        return self._ids_of_long_text(block, self._split_pattern.starts(block))
+                yield self._ids_of_text(block)
 
     def decode(self, ids: Iterable[int] | Array, skip_special_tokens: bool = False) -> str:
         """The text of ``ids``; bytes that are not a whole character become U+FFFD.

@@ -22,9 +22,8 @@ from hypothesis import strategies as st
 
 from minigpt.sampling.text_stream import IncrementalDecoder
 from minigpt.tokenizers import BPETokenizer, load_tokenizer, tokenizer_from_dict
-from minigpt.tokenizers.bpe import hash_table, merging_together, word_table
+from minigpt.tokenizers.bpe import hash_table, merging_together, text_ids, word_table
 from minigpt.tokenizers.bpe import patterns as patterns_module
-from minigpt.tokenizers.bpe import tokenizer as tokenizer_module
 from minigpt.tokenizers.bpe import words as words_module
 from minigpt.tokenizers.bpe.merging import Merger
 from minigpt.tokenizers.bpe.patterns import SplitPattern
@@ -162,7 +161,7 @@ def test_encode_is_the_equation_word_by_word(
     tokenizer = train(training + "x", vocab_size, pattern=pattern)
     ids = tokenizer.encode(text)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(tokenizer_module, "LONG", 1)
+        patch.setattr(text_ids, "LONG", 1)
         patch.setattr(merging_together, "FEW", 1)
         assert tokenizer.encode(text) == ids  # once new to the table, once known
         assert tokenizer.encode(text) == ids
@@ -373,31 +372,31 @@ def test_the_cache_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_the_words_kept_of_long_texts_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(word_table, "PLACES_BITS", 4)
-    monkeypatch.setattr(tokenizer_module, "LONG", 1)
+    monkeypatch.setattr(text_ids, "LONG", 1)
     tokenizer = train()
     for start in range(0, 3000, 1000):
         text = "x" * 65 + " " + " ".join(map(str, range(start, start + 1000)))
         ids = tokenizer.encode(text)
         assert ids == tokenizer._word_ids.join(SplitPattern("gpt2").split(text)).tolist()
-        (known,) = tokenizer._ids_of_long_text._idle
+        (known,) = tokenizer._ids_of_text._idle
         assert 0 < len(known.table) <= 4 * 16 and len(known.ends) == len(known.table) + 1
 
 
 def test_long_texts_in_several_threads(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tokenizer_module, "LONG", 1)
+    monkeypatch.setattr(text_ids, "LONG", 1)
     tokenizer = train()
     texts = [f"{SAMPLE}{i} " * 5 for i in range(20)]
     expected = list(map(train().encode, texts))
     with ThreadPoolExecutor(4) as pool:
         assert list(pool.map(tokenizer.encode, texts)) == expected
-    assert len(tokenizer._ids_of_long_text._idle) >= 1
+    assert len(tokenizer._ids_of_text._idle) >= 1
 
 
 @pytest.mark.parametrize("text", ["ab", "x" * 3000 + " ab caf\u00e9"])
 def test_words_that_are_whole_and_bytes_that_are_missing(
     text: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tokenizer_module, "LONG", 1_000)
+    monkeypatch.setattr(text_ids, "LONG", 1_000)
     vocab = {i: bytes([i]) for i in range(128)} | {128: b"ab", 129: b" caf\xc3\xa9", 130: b" ab"}
     merging = BPETokenizer(vocab, [(b"a", b"b")])
     whole = BPETokenizer(vocab, [(b"a", b"b")], ignore_merges=True)

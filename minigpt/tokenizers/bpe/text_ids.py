@@ -1,4 +1,7 @@
-"""The ids of long texts, whose words are looked up all at once, and never become Python objects."""
+"""The ids of a text: of a short one word by word, out of a dictionary; of a long one all at once.
+
+The words of a long text never become Python objects.
+"""
 
 from __future__ import annotations
 
@@ -8,36 +11,47 @@ import numpy as np
 
 from minigpt.autograd import Array
 from minigpt.tokenizers.bpe.merging_together import WordsMerger
+from minigpt.tokenizers.bpe.patterns import SplitPattern
 from minigpt.tokenizers.bpe.word_table import WordTable, words_in_bytes
 from minigpt.tokenizers.bpe.words import WordIds
 
 LONG = 1 << 16  # characters, from where arrays are faster than a dictionary
 
 
-class LongTexts:
-    """Gives the ids that ``words`` would give, and keeps those of the words that it has met.
+class TextIds:
+    """Gives the ids of texts, and keeps those of the words that it has met.
+
+    Args:
+        words: the dictionary.
+        pattern: splits a text into words.
 
     Example:
         >>> vocab = dict(enumerate([*(bytes([byte]) for byte in range(256)), b"he", b"hey"]))
-        >>> ids = LongTexts(WordIds(vocab, [(b"h", b"e"), (b"he", b"y")]))
-        >>> ids("theyhey", word_starts=np.array([0, 4]))
-        array([116, 257, 257], dtype=uint16)
+        >>> ids = TextIds(WordIds(vocab, [(b"h", b"e"), (b"he", b"y")]), SplitPattern("gpt2"))
+        >>> ids("they!hey")
+        array([116, 257,  33, 257], dtype=uint16)
     """
 
-    def __init__(self, words: WordIds) -> None:
-        self._words = words
+    def __init__(self, words: WordIds, pattern: SplitPattern) -> None:
+        self._words, self._pattern = words, pattern
         self._idle: list[_Known] = []  # at most one, which a thread takes while it works
 
     @cached_property
     def _merge(self) -> WordsMerger:
         return WordsMerger(self._words.merge, self._words.id_of_byte, self._words.whole)
 
-    def __call__(self, text: str, word_starts: Array) -> Array:
+    def __call__(self, text: str) -> Array:
         """The ids of ``text``.
 
         Shapes:
-            (words,) -> (tokens,), of the smallest unsigned type
+            (tokens,), of the smallest unsigned type
         """
+        if len(text) < LONG or not self._words.missing.isdisjoint(text.encode("utf-8")):
+            return self._words.join(self._pattern.split(text))
+        return self._all_at_once(text)
+
+    def _all_at_once(self, text: str) -> Array:
+        word_starts = self._pattern.starts(text)
         data, starts, lengths = words_in_bytes(text, word_starts)
         try:
             known = self._idle.pop()
