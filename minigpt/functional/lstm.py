@@ -20,7 +20,8 @@ from minigpt import checks
 from minigpt.autograd import Array, is_recorded, record
 from minigpt.tensor import Tensor
 
-AT_ONCE = 1 << 17  # numbers of z that are worked on together: they stay in a second-level cache
+AT_ONCE = 1 << 19  # numbers of z that are worked on together: enough rows for a quick product
+UNPACKED = 10**6  # multiplications of a product whose matrices OpenBLAS reads where they lie
 SMALL_PRODUCT = 1 << 18  # multiplications: up to here BLAS takes matrices as they are
 
 
@@ -113,8 +114,8 @@ def _forward(
     """Fill in h, c and the gates, step by step, from h[0] and c[0].
 
     σ(z) = ½ + ½·tanh(z/2), which never overflows, so that one tanh does for all four gates. Where
-    there are several steps, the halves of z come from halved weights, which changes no bit; and
-    those of each gate stand by themselves, as BLAS multiplies few rows faster with narrow matrices.
+    there are several steps, the halves of z come from halved weights, and the columns of W_hh are
+    cut in blocks, which BLAS multiplies faster: neither changes a bit.
     """
     n_steps, n_rows, n_in = xs.shape
     n = len(w_hh)
@@ -123,10 +124,10 @@ def _forward(
     several = n_steps > 1
     if several:
         w_ih, w_hh, bias = w_ih * scale, w_hh * scale, bias * scale
-    w_gates = w_hh.reshape(n, 4, n).swapaxes(0, 1)  # (n, 4·n) -> (4, n, n)
-    if several:
-        w_gates = np.ascontiguousarray(w_gates)
-    product, scratch = np.empty((4, n_rows, n), xs.dtype), np.empty((n_rows, n), xs.dtype)
+    width = _block_width(n_rows, n) if several else 4 * n
+    w_blocks = np.ascontiguousarray(w_hh.reshape(n, -1, width).swapaxes(0, 1))  # (4·n/w, n, w)
+    product = np.empty((len(w_blocks), n_rows, width), xs.dtype)
+    scratch = np.empty((n_rows, n), xs.dtype)
     for first, last in _chunks(n_steps, n_rows, n):
         here = gates[first:last] if len(gates) == n_steps else gates[: last - first]
         np.matmul(xs[first:last].reshape(-1, n_in), w_ih, out=here.reshape(-1, 4 * n))
@@ -134,8 +135,8 @@ def _forward(
         for t in range(first, last):
             z, h_before, h_now = here[t - first], h[t], h[t + 1]
             c_before, c_now = c[t % len(c)], c[(t + 1) % len(c)]
-            np.matmul(h_before, w_gates, out=product)  # (B, n) @ (4, n, n) -> (4, B, n)
-            z.reshape(n_rows, 4, n)[...] += product.swapaxes(0, 1)
+            np.matmul(h_before, w_blocks, out=product)  # (B, n) @ (4·n/w, n, w) -> (4·n/w, B, w)
+            z.reshape(n_rows, -1, width)[...] += product.swapaxes(0, 1)
             if not several:
                 z *= scale
             np.tanh(z, out=z)
@@ -203,6 +204,16 @@ def _backward(
                 np.add(gh_before, gh, out=gh_before, where=padding[t])
             gh, gh_before, gc, gc_before = gh_before, gh, gc_before, gc
     return gh, gc
+
+
+def _block_width(n_rows: int, n: int) -> int:
+    """How many columns of W_hh to multiply at a time: as many as BLAS takes without packing them.
+
+    A product of some rows with a large matrix begins with copying the matrix in an order that the
+    processor likes, at each step again.
+    """
+    most = UNPACKED // (n_rows * n)
+    return max((w for w in range(32, most + 1) if 4 * n % w == 0), default=4 * n)
 
 
 def _at_once(n_rows: int, n: int) -> int:

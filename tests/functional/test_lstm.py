@@ -68,8 +68,12 @@ def test_equals_plain(dtype, drawn, seed):
 
 
 @pytest.mark.parametrize("n_steps", [1, 3])
-def test_equals_plain_where_products_are_large(n_steps):
+@pytest.mark.parametrize("width", [32, 56, 224])
+def test_equals_plain_where_products_are_large(n_steps, width, monkeypatch):
+    """W_hh is cut in blocks of columns, and for the walk back turned round."""
     n_rows, n = 24, 56
+    monkeypatch.setattr(lstm_module, "UNPACKED", width * n_rows * n)
+    assert lstm_module._block_width(n_rows, n) == width
     assert n_rows * 4 * n * n > lstm_module.SMALL_PRODUCT
     inputs = tensors(shapes_of(n_rows, n_steps, 5, n), 0)
     fused, composed = (lambda *a, f=f: joined(*f(*a)) for f in (F.lstm, plain.lstm))

@@ -51,7 +51,9 @@ def test_another_weight_is_noticed(house, monkeypatch):
 
 
 def test_texts_are_padded(house):
-    mask = house.lengths(house.SIZES["small"])
+    import house_models
+
+    mask = house_models.lengths(house.SIZES["small"])
     assert 0.7 < mask.mean() < 0.8 and mask[0].all()
-    _, targets, _ = house.masked_tokens(house.SIZES["small"])
+    _, targets, _ = house_models.masked_tokens(house.SIZES["small"])
     assert (targets[~mask] == -1).all() and 0.1 < np.mean(targets != -1) < 0.13
