@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 import json
 import os
 from collections.abc import Iterable, Iterator, Mapping
@@ -171,10 +172,10 @@ class History:
         return history
 
     def _in_order(self) -> Iterator[tuple[str, Record]]:
-        """Step by step; the evaluation after a step follows it."""
-        entries = [("step", record) for record in self.steps]
-        entries += [("evaluation", record) for record in self.evaluations]
-        return iter(sorted(entries, key=lambda entry: entry[1].get("step", 0)))
+        """Step by step; the evaluation after a step follows it. A record is made when it is due."""
+        steps = (("step", record) for record in self.steps)
+        evaluations = (("evaluation", record) for record in self.evaluations)
+        return heapq.merge(steps, evaluations, key=lambda entry: entry[1].get("step", 0))
 
 
 def _opened(path: Path) -> IO[bytes]:
