@@ -11,7 +11,7 @@ from minigpt.autograd import Array
 from minigpt.blas_threads import say_what_is_missing
 from minigpt.progress_bar import ProgressBar
 from minigpt.sampling.context import Context
-from minigpt.sampling.filters import sample_from
+from minigpt.sampling.filters import check_logits, sample_from
 from minigpt.sampling.options import SamplingConfig
 from minigpt.sampling.protocols import LanguageModel
 
@@ -103,7 +103,8 @@ class Decoder:
     def _choose(self, logits: Array, n_new: int) -> Array:
         """(A,) the next tokens of the rows still written, from their logits (A, V)."""
         options, context = self._options, self._context
+        if options.temperature == 0:  # no filter takes the largest logit away
+            logits = options.process(logits, context.ids, context.mask, n_new)
+            return check_logits(logits).argmax(axis=-1)
         logits = options.filter(logits, context.ids, context.mask, n_new)
-        if options.temperature == 0:
-            return logits.argmax(axis=-1)
         return sample_from(logits, [self._generators[row] for row in self._rows])

@@ -35,9 +35,10 @@ def softmax(logits: Array) -> Array:
         array([0.5, 0.5, 0. ])
     """
     z = check_logits(logits).astype(np.float64)
-    exponentials = np.exp(z - z.max(axis=-1, keepdims=True))
-    probabilities: Array = exponentials / exponentials.sum(axis=-1, keepdims=True)
-    return probabilities
+    z -= z.max(axis=-1, keepdims=True)
+    np.exp(z, out=z)
+    z /= z.sum(axis=-1, keepdims=True)
+    return z
 
 
 def log_softmax(logits: Array) -> Array:
@@ -132,12 +133,16 @@ def top_p_filter(logits: Array, p: float) -> Array:
         return z.copy()
     falling = np.sort(z, axis=-1)[..., ::-1]  # (…, V)
     probabilities = softmax(falling)
-    mass_before = probabilities.cumsum(axis=-1) - probabilities
+    mass_before = probabilities.cumsum(axis=-1)
+    mass_before -= probabilities
     n_kept = (mass_before < p).sum(axis=-1, keepdims=True)  # (…, 1)
     border = np.take_along_axis(falling, n_kept - 1, axis=-1)  # the token that crosses p
-    above, at_border = z > border, z == border
-    n_at_border = n_kept - above.sum(axis=-1, keepdims=True)
-    return _keep(z, above | (at_border & (at_border.cumsum(axis=-1) <= n_at_border)))
+    kept = z >= border
+    if (kept.sum(axis=-1, keepdims=True) > n_kept).any():  # of equal ones at the border, the first
+        at_border = z == border
+        n_at_border = n_kept - (z > border).sum(axis=-1, keepdims=True)
+        kept &= ~at_border | (at_border.cumsum(axis=-1) <= n_at_border)
+    return _keep(z, kept)
 
 
 def min_p_filter(logits: Array, min_p: float) -> Array:
@@ -254,7 +259,8 @@ def sample_from(logits: Array, rng: np.random.Generator | Sequence[np.random.Gen
         >>> sample_from(np.log([[0.1, 0.9], [0.9, 0.1]]), np.random.default_rng(0))
         array([1, 0])
     """
-    cumulative = softmax(logits).cumsum(axis=-1)  # (…, V)
+    cumulative = softmax(logits)  # (…, V)
+    np.cumsum(cumulative, axis=-1, out=cumulative)
     u = _uniform(cumulative.shape[:-1], rng)  # (…)
     # Scaled by the total, which rounding leaves a little off 1.
     threshold = u[..., None] * cumulative[..., -1:]  # (…, 1)
