@@ -19,20 +19,39 @@ from dataclasses import dataclass, field
 Work = Callable[[], object]
 
 
-def serve(prepare: Callable[[], Work]) -> None:
-    """Be a contender: for every line on standard input, do the work so often and tell the times."""
+def serve(
+    prepare: Callable[[], Work],
+    about: Callable[[], str] | None = None,
+    beside: Callable[[], float] | None = None,
+) -> None:
+    """Be a contender: for every line on standard input, do the work so often and tell the times.
+
+    Args:
+        prepare: returns the work.
+        about: tells which kernels and how many threads do it, once the work is prepared.
+        beside: measures something after each turn that counts, on the same cores: what it finds is
+            told too. The memory that it takes is not.
+    """
     work = prepare()
-    print(json.dumps({"ready": resident_memory()}), flush=True)
+    ready = {"ready": resident_memory(), "about": about() if about else ""}
+    print(json.dumps(ready), flush=True)
+    peak, is_peak_ours = 0.0, True
     for line in sys.stdin:
-        times, busy, result = [], [], None
-        for _ in range(int(line)):
+        count, *counted = line.split()
+        times: list[float] = []
+        busy: list[float] = []
+        results: list[object] = []
+        for _ in range(int(count)):
             start, start_busy = time.perf_counter(), time.process_time()
             result = work()
             times.append(time.perf_counter() - start)
             busy.append(time.process_time() - start_busy)
-        told = {"times": times, "busy": busy, "peak": peak_memory()}
-        if isinstance(result, list):
-            told["result"] = result
+            if isinstance(result, (list, float)):
+                results.append(result)
+        peak = peak_memory() if is_peak_ours else peak
+        told: dict = {"times": times, "busy": busy, "peak": peak, "results": results}
+        if beside and counted:
+            told["beside"], is_peak_ours = beside(), False
         print(json.dumps(told), flush=True)
 
 
@@ -47,7 +66,9 @@ class Contender:
     busy: list[float] = field(default_factory=list)  # of the processor, all threads added up
     prepared: float = 0.0  # MB resident with everything imported and made, before any work
     peak: float = 0.0  # MB resident at most
-    result: list | None = None  # of the last work, where that is a list of what JSON can carry
+    about: str = ""  # its kernels and threads
+    results: list = field(default_factory=list)  # of every work, where they are lists or floats
+    beside: list[float] = field(default_factory=list)  # what it measured after each turn
 
     def start(self) -> None:
         """Start the process and wait until it is ready to work."""
@@ -57,18 +78,22 @@ class Contender:
             stdout=subprocess.PIPE,
             text=True,
         )
-        self.prepared = self._answer()["ready"]
+        answer = self._answer()
+        self.prepared, self.about = answer["ready"], answer["about"]
 
     def run(self, count: int, counted: bool = True) -> None:
         """Do the work ``count`` times."""
         assert self._process.stdin is not None
-        self._process.stdin.write(f"{count}\n")
+        self._process.stdin.write(f"{count} counted\n" if counted else f"{count}\n")
         self._process.stdin.flush()
         answer = self._answer()
-        self.peak, self.result = answer["peak"], answer.get("result")
+        self.peak = answer["peak"]
+        self.results += answer["results"]
         if counted:
             self.times += answer["times"]
             self.busy += answer["busy"]
+            if "beside" in answer:
+                self.beside.append(answer["beside"])
 
     def stop(self) -> None:
         """End the process."""
@@ -92,16 +117,39 @@ class Contender:
         return json.loads(line)
 
 
-def compare(contenders: list[Contender], rounds: int, each: int, warmup: int = 3) -> None:
-    """Let the contenders work in turn: ``rounds`` times, ``each`` runs at a time."""
+def compare(
+    contenders: list[Contender],
+    rounds: int,
+    each: int,
+    warmup: int = 3,
+    check: Callable[[list[Contender]], object] | None = None,
+) -> None:
+    """Let the contenders work in turn: ``rounds`` times, ``each`` runs at a time.
+
+    ``check`` looks at what they have computed in the runs before, which are not counted.
+    """
     for contender in contenders:
         contender.start()
         contender.run(warmup, counted=False)
+    if check:
+        check(contenders)
     for _ in range(rounds):
         for contender in contenders:
             contender.run(each)
     for contender in contenders:
         contender.stop()
+
+
+def hold_equal(contenders: list[Contender], within: float = 1e-4) -> None:
+    """End the benchmark unless all have had the same losses: they would not do the same work."""
+    first, *others = contenders
+    for other in others:
+        for step, (ours, theirs) in enumerate(zip(first.results, other.results, strict=True)):
+            if not abs(ours - theirs) <= within:
+                raise SystemExit(
+                    f"{first.name} and {other.name} do not compute the same: after {step} steps "
+                    f"from the same weights their losses are {ours:.6f} and {theirs:.6f}"
+                )
 
 
 def machine() -> str:

@@ -19,8 +19,8 @@ from dataclasses import dataclass
 from types import FrameType
 from typing import Any
 
-from interleaved import Contender, Work, compare, machine, serve
-from training_step import minigpt_step, torch_step
+from interleaved import Contender, Work, compare, hold_equal, machine, serve
+from training_step import AS_EVER, minigpt_step, torch_step
 
 WHOLE = 1 << 25  # numbers in a block or rows of it, where nothing is to be cut: more than there are
 Calls = dict[tuple[str, str], int]  # (module, function) -> how often a step calls it
@@ -42,10 +42,10 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=10, help="turns that each rung gets")
     parser.add_argument("--each", type=int, default=2, help="steps in a turn")
     parser.add_argument("--serve", help=argparse.SUPPRESS)
-    parser.set_defaults(context=None, dropout=0.0, recompute=False)
+    parser.set_defaults(**AS_EVER)
     args = parser.parse_args()
     if args.serve:
-        serve(lambda: torch_step(args) if args.serve == "torch" else rung(int(args.serve), args))
+        serve(lambda: the_others(args) if args.serve == "torch" else rung(int(args.serve), args))
         return
 
     names = ["the equations, composed from primitives", *(f"+ {trick.name}" for trick in TRICKS)]
@@ -55,7 +55,7 @@ def main() -> None:
         Contender(name, [__file__, *sys.argv[1:], "--serve", what]) for name, what in served.items()
     ]
     print(machine())
-    compare(contenders, args.rounds, args.each, warmup=1)
+    compare(contenders, args.rounds, args.each, warmup=1, check=hold_equal)
     print(f'A training step, "{args.size}"; {args.rounds} x {args.each} steps each, in turn.\n')
     print("| | ms/step | gain over the line before | times as fast as the first | peak MB |")
     print("|---|---:|---:|---:|---:|")
@@ -100,6 +100,13 @@ def rung(number: int, args: argparse.Namespace) -> Work:
                 f"rung {number}: a step calls {'.'.join(function)} {seen[function]} times where "
                 f"{count} were expected: the library has changed, adapt this benchmark to it"
             )
+    return step
+
+
+def the_others(args: argparse.Namespace) -> Work:
+    """PyTorch's step, after a first one, as each rung has taken it."""
+    step = torch_step(args)
+    step()
     return step
 
 

@@ -15,7 +15,7 @@ import shutil
 import sys
 
 from interleaved import Contender, Work, compare, machine, serve
-from training_step import SIZES, minigpt_step, torch_step
+from training_step import AS_EVER, SIZES, minigpt_step, torch_step
 
 CONTENDERS = {"1 worker": 1, "2 workers": 2, "2 ranks": 1, "torch": 2}
 
@@ -27,7 +27,7 @@ def main() -> None:
     parser.add_argument("--each", type=int, default=5, help="steps in a turn")
     parser.add_argument("--without", nargs="*", default=[], choices=CONTENDERS, help="leave out")
     parser.add_argument("--serve", choices=CONTENDERS, help=argparse.SUPPRESS)
-    parser.set_defaults(threads=2, context=None, dropout=0.0, recompute=False)
+    parser.set_defaults(threads=2, **AS_EVER)
     args = parser.parse_args()
     if args.serve:
         serve_ranks(args) if args.serve == "2 ranks" else serve(lambda: work_of(args))

@@ -114,7 +114,7 @@ def warm(args: argparse.Namespace, work: str) -> None:
     ours = found["minigpt"]
     for other in names[1:]:
         if other != "the roof":
-            agree = np.mean(np.array(ours.result) == np.array(found[other].result))
+            agree = np.mean(np.array(ours.results[-1]) == np.array(found[other].results[-1]))
             ratio = found[other].median / ours.median
             print(f"speed ratio ({other} / minigpt): {ratio:.2f}; {agree:.0%} of the tokens agree")
 

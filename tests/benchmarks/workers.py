@@ -4,30 +4,22 @@
     python tests/benchmarks/workers.py --size small --each 20
 
 Every worker has one BLAS thread, the single one too. The peak is the best of several sizes of
-``np.matmul`` in float32, on one thread and on two at once, each with its own matrices. A step of L
-layers of width C on contexts of T tokens counts as
-
-    FLOPs = tokens · (6·N + 6·L·T·C),  N = 12·L·C² + V·C
-
-N is the parameters that are factors of matrix products (V·C is the head): 2 FLOPs each forward, 4
-backward. Attention adds 12·L·T·C a token, of which a causal mask leaves half. All else counts as
-nothing. PyTorch brings a BLAS of its own, which may beat NumPy's. Needs torch and threadpoolctl.
+``np.matmul`` in float32, on one thread and on two at once, each with its own matrices. What a step
+counts as is step_flops in ``training_step.py``. PyTorch brings a BLAS of its own, which may beat
+NumPy's. Needs torch and threadpoolctl.
 """
 
 from __future__ import annotations
 
 import argparse
-import itertools
 import sys
-from concurrent.futures import ThreadPoolExecutor
 
-import numpy as np
 import threadpoolctl
-from interleaved import Contender, Work, compare, machine, serve
-from training_step import SIZES, minigpt_step, torch_step
+from interleaved import Contender, Work, compare, hold_equal, machine, serve
+from training_step import AS_EVER, minigpt_step, shape_of, step_flops, torch_step
 
-MATRIX_SIZES = 512, 1024, 2048
-PEAK_WORK = 2 * max(MATRIX_SIZES) ** 3  # FLOPs of every run, whatever the size
+from machine_peaks import PRODUCT_SIZES, Products
+
 CONTENDERS = {"peak 1": 1, "peak 2": 2, "minigpt 1": 1, "minigpt 2": 2, "torch": 2}  # -> threads
 WORDS = {1: "one thread", 2: "two threads"}
 
@@ -38,7 +30,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5, help="turns that each of them gets")
     parser.add_argument("--each", type=int, default=3, help="steps, or matrix products, in a turn")
     parser.add_argument("--serve", choices=CONTENDERS, help=argparse.SUPPRESS)
-    parser.set_defaults(threads=2, context=None, dropout=0.0, recompute=False)
+    parser.set_defaults(threads=2, **AS_EVER)
     args = parser.parse_args()
     if args.serve:
         serve(lambda: work_of(args.serve, args))
@@ -48,9 +40,10 @@ def main() -> None:
         name: Contender(name, [__file__, *sys.argv[1:], "--serve", name]) for name in CONTENDERS
     }
     print(machine())
-    compare(list(contenders.values()), args.rounds, args.each, warmup=len(MATRIX_SIZES))
-    peaks = {n: n * PEAK_WORK / min(contenders[f"peak {n}"].times) for n in (1, 2)}
-    flops = step_flops(args.size)
+    compare(list(contenders.values()), args.rounds, args.each, len(PRODUCT_SIZES), check)
+    work = 2 * max(PRODUCT_SIZES) ** 3  # of each thread, in every run
+    peaks = {n: n * work / min(contenders[f"peak {n}"].times) for n in (1, 2)}
+    flops = step_flops(shape_of(args))
     print(f"{args.size}: {flops / 1e9:.1f} GFLOP a step; {args.rounds} x {args.each} steps each")
     for threads, peak in peaks.items():
         print(f"peak of np.matmul on {WORDS[threads]:11} {peak / 1e9:6.1f} GFLOP/s")
@@ -65,11 +58,8 @@ def main() -> None:
     print(f"two workers against one: {one.median / two.median:.2f} times as fast")
 
 
-def step_flops(size: str) -> int:
-    """The matrix products of a training step, as the top of this file counts them."""
-    vocab_size, n_layer, _, n_embd, block_size, batch_size = SIZES[size]
-    parameters = 12 * n_layer * n_embd**2 + vocab_size * n_embd
-    return batch_size * block_size * (6 * parameters + 6 * n_layer * block_size * n_embd)
+def check(contenders: list[Contender]) -> None:
+    hold_equal([c for c in contenders if not c.name.startswith("peak")])
 
 
 def work_of(name: str, args: argparse.Namespace) -> Work:
@@ -81,7 +71,7 @@ def work_of(name: str, args: argparse.Namespace) -> Work:
     step = minigpt_step(args)
     if args.workers == 1:  # several hold BLAS at one thread themselves
         threadpoolctl.threadpool_limits(1, user_api="blas")
-        step()
+        minigpt_step(args)()
         if any(blas["num_threads"] > 1 for blas in blas_libraries()):
             raise SystemExit("the single worker's BLAS has several threads: no fair comparison")
     return step
@@ -98,23 +88,7 @@ def matrix_products(threads: int) -> Work:
     """The same number of FLOPs with the next of the sizes, on each of several threads."""
     blas_libraries()
     threadpoolctl.threadpool_limits(1, user_api="blas")
-    pool = ThreadPoolExecutor(threads)
-    sizes = itertools.cycle(MATRIX_SIZES)
-    room = [
-        [np.ones((n, n), np.float32) for n in MATRIX_SIZES for _ in "abc"] for _ in range(threads)
-    ]
-
-    def multiply(matrices: list[np.ndarray], n: int) -> None:
-        a, b, c = (matrix for matrix in matrices if len(matrix) == n)
-        for _ in range(PEAK_WORK // (2 * n**3)):
-            np.matmul(a, b, out=c)
-
-    def work() -> None:
-        n = next(sizes)
-        for _ in pool.map(lambda matrices: multiply(matrices, n), room):
-            pass
-
-    return work
+    return Products(threads)
 
 
 if __name__ == "__main__":
