@@ -92,6 +92,11 @@ class Costs:
         """Seconds that are in no call of NumPy."""
         return self.whole - sum(entry.seconds for entry in self.entries.values()) / self.times
 
+    @property
+    def rest(self) -> float:
+        """The share of what is in no call of NumPy."""
+        return self.between / self.whole
+
 
 @one_line_errors()
 def main() -> None:
@@ -106,15 +111,16 @@ def main() -> None:
     add("--what", nargs="+", choices=("step", "token"), default=["step", "token"])
     add("--rounds", type=at_least(1), default=5, help="turns with the books open, and without")
     add("--out", type=Path, default=Path("where_time_goes.png"), help="the picture")
-    add("--fast", action="store_true", help="peaks from small products and passes only")
+    add("--fast", action="store_true", help="only a glance: short turns, and rough peaks")
     args = parser.parse_args()
 
+    planned = list(works(args))
     peaks = measure_peaks(clock, *((PRODUCT_SIZES[:1], PASS_SIZES[:2]) if args.fast else ()))
     print_peaks(peaks)
     found = []
     with one_blas_thread():
-        for title, begin, times in works(args):
-            found.append(measure(title, begin, times, args.rounds))
+        for title, begin, times in planned:
+            found.append(measure(title, begin, times, args))
             print_costs(found[-1], peaks)
     try:
         print(f"\nThe roofline: {draw(found, peaks, args.out)}")
@@ -133,7 +139,7 @@ def works(args: Any) -> Iterator[tuple[str, Begin, int | None]]:
             shape = f"{batch_size} × {context} tokens"
             yield f"{name}: a training step, {shape}", training(model, batch_size, context), None
         if "token" in args.what:
-            prompt = min(PROMPT, model.config.block_size - 1)
+            prompt = min(PROMPT, model.config.block_size // 2)
             new = min(args.tokens, model.config.block_size - prompt)
             written = f"one of {new} tokens after {prompt}"
             yield f"{name}: {written}", writing(model, prompt, new + 1), new
@@ -189,12 +195,12 @@ def open_or_close(model: mg.GPT) -> None:
         parameter.data = booked(plain(parameter.data))
 
 
-def measure(title: str, begin: Begin, times: int | None, rounds: int) -> Costs:
+def measure(title: str, begin: Begin, times: int | None, args: Any) -> Costs:
     """The whole and its parts in turn, so that a machine that gets slower is fair to both."""
     if times is None:
-        times = max(1, round(TURN / seconds_of(begin, 1)))
+        times = 1 if args.fast else max(1, round(TURN / seconds_of(begin, 1)))
     wholes, turns = [], []
-    for _ in range(rounds):
+    for _ in range(args.rounds):
         wholes.append(seconds_of(begin, times))
         turns.append(noted_calls(begin, times).entries)
     entries = {
@@ -242,7 +248,7 @@ def print_costs(costs: Costs, peaks: Peaks) -> None:
                 for bandwidth in (peaks.memory, peaks.cache)
             )
         )
-    print(f"{BETWEEN:28} {'':6} {1000 * costs.between:9.3f} {costs.between / costs.whole:6.1%}")
+    print(f"{BETWEEN:28} {'':6} {1000 * costs.between:9.3f} {costs.rest:6.1%}")
     calls = sum(entry.calls for entry in costs.entries.values()) / n
     least = 1000 * calls * smallest_call().seconds
     print(f"{calls:,.0f} calls, each as short as adding two numbers, would take {least:.3f} ms")
@@ -254,7 +260,7 @@ def print_costs(costs: Costs, peaks: Peaks) -> None:
 def draw(found: list[Costs], peaks: Peaks, output: Path) -> Path:
     columns = min(2, len(found))
     rows = -(-len(found) // columns)
-    figure = new_figure(8 * columns, 5.2 * rows)
+    figure = new_figure(8 * columns, 4.6 * rows)
     for place, costs in enumerate(found):
         draw_roofline(figure.add_subplot(rows, columns, place + 1), costs, peaks)
     figure.savefig(output, dpi=80)
@@ -264,40 +270,53 @@ def draw(found: list[Costs], peaks: Peaks, output: Path) -> Path:
 def draw_roofline(axes: Any, costs: Costs, peaks: Peaks) -> None:
     """Both axes logarithmic: the roof, and a dot for each part, as large as its share."""
     intensity = np.geomspace(1 / 32, 512, 200)
-    for rate, style, name in (
-        (peaks.cache, "-", "from the cache"),
-        (peaks.memory, "--", "from memory"),
-    ):
-        roof = [peaks.roof(x, rate) / 1e9 for x in intensity]
-        axes.plot(intensity, roof, style, color="#444444", linewidth=1.2, zorder=1)
-        x = 1 / 24
-        axes.text(x, 1.25 * x * rate / 1e9, f"{name}: {rate / 1e9:.0f} GB/s", fontsize=9)
-    product = peaks.product / 1e9
-    axes.text(500, 1.15 * product, f"matrix product: {product:.0f} GFLOP/s", ha="right", fontsize=9)
-    for part, entry in costs.entries.items():
-        if not entry.flops:
-            continue
-        share = costs.share(entry)
+    memory, cache = f"{peaks.memory / 1e9:.0f} GB/s", f"{peaks.cache / 1e9:.0f} GB/s"
+    product = f"{peaks.product / 1e9:.0f} GFLOP/s"
+    lines = [
+        axes.plot(
+            intensity,
+            [peaks.roof(x, bandwidth) / 1e9 for x in intensity],
+            style,
+            color="#444444",
+            linewidth=1.2,
+            label=label,
+            zorder=1,
+        )[0]
+        for bandwidth, style, label in (
+            (peaks.cache, "-", f"the roof: {product}, {cache} from the cache"),
+            (peaks.memory, "--", f"with {memory} from memory"),
+        )
+    ]
+    dots = [
         axes.scatter(
             entry.flops / entry.moved,
             entry.flops / entry.seconds / 1e9,
-            s=20 + 2000 * share,
+            s=20 + 2000 * costs.share(entry),
             color=COLORS.get(part, "#aaaaaa"),
             alpha=0.85,
             edgecolors="white",
-            label=f"{part} {share:.1%}",
+            label=f"{costs.share(entry):.1%} {part}",
             zorder=2,
         )
-    axes.scatter([], [], s=0, label=f"{BETWEEN} {costs.between / costs.whole:.1%}")
-    axes.set_xscale("log", base=2)
+        for part, entry in costs.entries.items()
+        if entry.flops
+    ]
+    dots.append(axes.scatter([], [], color="none", label=f"{costs.rest:.1%} {BETWEEN}"))
+    axes.set_xscale("log")
     axes.set_yscale("log")
+    ticks = {1 / 16: "1/16", 1 / 4: "1/4", 1: "1", 4: "4", 16: "16", 64: "64", 256: "256"}
+    axes.set_xticks(list(ticks), list(ticks.values()))
+    axes.minorticks_off()
     axes.set_xlabel("FLOPs for each byte that is read or written")
     axes.set_ylabel("GFLOP/s")
     axes.set_title(f"{costs.title}: {1000 * costs.whole:.3g} ms", fontsize=11)
     axes.spines[["top", "right"]].set_visible(False)
-    legend = axes.legend(frameon=False, fontsize=9, loc="upper left", bbox_to_anchor=(1.0, 1.0))
+    at_the_side = {"frameon": False, "fontsize": 9, "loc": "upper left"}
+    legend = axes.legend(handles=dots, bbox_to_anchor=(1.0, 1.0), **at_the_side)
     for handle in legend.legend_handles[:-1]:
-        handle.set_sizes([60])
+        handle.set_sizes([60])  # of one size, whatever the dots have
+    axes.add_artist(legend)
+    axes.legend(handles=lines, frameon=False, fontsize=9, loc="lower right")
 
 
 if __name__ == "__main__":
