@@ -1,8 +1,8 @@
-"""What a machine can do at most: its fastest matrix product, and its fastest pass over numbers.
+"""What a machine can do at most: its fastest matrix product, and how fast it reads numbers.
 
-No step of a model can be quicker than its arithmetic at the one speed, nor than its numbers come
-and go at the other (Williams, Waterman & Patterson 2009, "Roofline"). Both are measured with NumPy,
-which has nothing else to do meanwhile.
+No step of a model can be quicker than its arithmetic at the one speed, nor than its numbers arrive
+at the other (Williams, Waterman & Patterson 2009, "Roofline"). Both are measured with NumPy, which
+has nothing else to do meanwhile.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from minigpt.blas_threads import one_blas_thread
 Clock = Callable[[], float]
 
 PRODUCT_SIZES = 512, 1024, 2048  # of square matrices: one of them suits a processor best
-PASS_SIZES = tuple(2**k for k in range(14, 30, 2))  # bytes: 16 KB, 64 KB, …, 256 MB
-PASS_WORK = 2**26  # bytes that a measurement moves at least
+READ_SIZES = tuple(2**k for k in range(14, 30, 2))  # bytes: 16 KB, 64 KB, …, 256 MB
+READ_WORK = 2**26  # bytes of a measurement at least
 REPEATS = 5  # of which the fastest counts
 
 
@@ -70,21 +70,21 @@ class Peaks:
 
     Attributes:
         product: FLOP/s of the best matrix product.
-        passes: bytes that a pass touches -> bytes/s of the fastest.
+        reading: how many bytes are read, again and again -> bytes/s.
     """
 
     product: float
-    passes: dict[int, float]
+    reading: dict[int, float]
 
     @property
     def cache(self) -> float:
         """Bytes/s where the numbers stay in the cache: the best of all sizes."""
-        return max(self.passes.values())
+        return max(self.reading.values())
 
     @property
     def memory(self) -> float:
         """Bytes/s where they come from main memory: that of the largest size."""
-        return self.passes[max(self.passes)]
+        return self.reading[max(self.reading)]
 
     def roof(self, intensity: float, bandwidth: float) -> float:
         """FLOP/s at most, with so many FLOPs for each byte that comes at ``bandwidth``."""
@@ -94,31 +94,23 @@ class Peaks:
 def measure_peaks(
     clock: Clock = time.perf_counter,
     product_sizes: tuple[int, ...] = PRODUCT_SIZES,
-    pass_sizes: tuple[int, ...] = PASS_SIZES,
+    read_sizes: tuple[int, ...] = READ_SIZES,
 ) -> Peaks:
     """The peaks of this machine, on one thread."""
     with one_blas_thread():
         products = Products(1, product_sizes)
         rates = [products.rate(clock) for _ in range(len(product_sizes) * REPEATS)]
-        return Peaks(max(rates), {size: fastest_pass(size, clock) for size in pass_sizes})
+        return Peaks(max(rates), {size: fastest_reading(size, clock) for size in read_sizes})
 
 
-def fastest_pass(size: int, clock: Clock) -> float:
-    """Bytes/s of passes that touch ``size`` bytes: of a dot product, or of a scaling in place.
-
-    The one only reads; the other writes what it read, and both are counted.
-    """
-    numbers = np.ones(size // 4, np.float32)
-    one, two, scaled = numbers[: size // 8], numbers[size // 8 :], numbers[: size // 8]
-    passes: list[Callable[[], object]] = [
-        lambda: np.dot(one, two),
-        lambda: np.multiply(scaled, 1, out=scaled),
-    ]
-    repeats = max(1, PASS_WORK // size)
+def fastest_reading(size: int, clock: Clock) -> float:
+    """Bytes/s of a dot product of two vectors that are ``size`` bytes together."""
+    one, two = np.ones((2, size // 8), np.float32)
+    repeats = max(1, READ_WORK // size)
     seconds = []
-    for work in passes * REPEATS:
+    for _ in range(REPEATS):
         start = clock()
         for _ in range(repeats):
-            work()
+            np.dot(one, two)
         seconds.append(clock() - start)
     return repeats * size / min(seconds)

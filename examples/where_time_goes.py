@@ -14,8 +14,8 @@ between the calls, and memory for new arrays. For each part the table says
   GFLOP/s, GB/s, FLOP/byte
               how fast that is, and how much is computed with each byte that comes
   of the roof that as a part of what the machine reaches, measured in the same run at a matrix
-              product and at passes over numbers (machine_peaks.py): with numbers that come from
-              memory, and with numbers that wait in the cache
+              product and at reading (machine_peaks.py): numbers that come from memory, and numbers
+              that wait in the cache
 
 A roofline is drawn where matplotlib is installed. where_time_goes.md tells how to read it.
 """
@@ -34,7 +34,7 @@ import minigpt as mg
 from booked_arrays import Entry, booked, clock, noted_calls, plain, smallest_call
 from command_line import Parser, at_least, one_line_errors
 from inputs import load_trained
-from machine_peaks import PASS_SIZES, PRODUCT_SIZES, Peaks, measure_peaks
+from machine_peaks import PRODUCT_SIZES, READ_SIZES, Peaks, measure_peaks
 from minigpt.blas_threads import one_blas_thread
 from minigpt.sampling import SamplingConfig
 from minigpt.sampling.decoding import Decoder
@@ -110,12 +110,12 @@ def main() -> None:
     add("--tokens", type=at_least(1), default=32, help="to write in a turn")
     add("--what", nargs="+", choices=("step", "token"), default=["step", "token"])
     add("--rounds", type=at_least(1), default=5, help="turns with the books open, and without")
-    add("--out", type=Path, default=Path("where_time_goes.png"), help="the picture")
+    add("--output", "--out", type=Path, default=Path("where_time_goes.png"), help="the picture")
     add("--fast", action="store_true", help="only a glance: short turns, and rough peaks")
     args = parser.parse_args()
 
     planned = list(works(args))
-    peaks = measure_peaks(clock, *((PRODUCT_SIZES[:1], PASS_SIZES[:2]) if args.fast else ()))
+    peaks = measure_peaks(clock, *((PRODUCT_SIZES[:1], READ_SIZES[:2]) if args.fast else ()))
     print_peaks(peaks)
     found = []
     with one_blas_thread():
@@ -123,7 +123,7 @@ def main() -> None:
             found.append(measure(title, begin, times, args))
             print_costs(found[-1], peaks)
     try:
-        print(f"\nThe roofline: {draw(found, peaks, args.out)}")
+        print(f"\nThe roofline: {draw(found, peaks, args.output)}")
     except ImportError as missing:
         print(missing)
 
@@ -223,9 +223,9 @@ def seconds_of(begin: Begin, times: int) -> float:
 
 
 def print_peaks(peaks: Peaks) -> None:
-    print(f"On one thread: the best matrix product {peaks.product / 1e9:.1f} GFLOP/s; passes over")
+    print(f"On one thread: the best matrix product {peaks.product / 1e9:.1f} GFLOP/s; reading")
     sizes = ", ".join(
-        f"{size // 1024:,} KB {rate / 1e9:.0f}" for size, rate in sorted(peaks.passes.items())
+        f"{size // 1024:,} KB {rate / 1e9:.0f}" for size, rate in sorted(peaks.reading.items())
     )
     print(f"{sizes} GB/s")
 

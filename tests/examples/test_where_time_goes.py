@@ -18,7 +18,9 @@ import booked_arrays
 import machine_peaks
 from booked_arrays import BookedArray, booked, noted_calls
 
-ROW = re.compile(r"^(\S[^\d\n]*?) +([\d,]+) +([\d.]+) +([\d.]+)% +([\d.]+) +([\d.]+) ", re.MULTILINE)
+ROW = re.compile(
+    r"^(\S[^\d\n]*?) +([\d,]+) +([\d.]+) +([\d.]+)% +([\d.]+) +([\d.]+) ", re.MULTILINE
+)
 TINY = "--n-layer 2 --n-head 2 --n-embd 8 --vocab-size 11 --block-size 12 --batch-size 3"
 CONFIG = mg.GPTConfig(11, 12, n_layer=2, n_head=2, n_embd=8, bias=False)
 
@@ -50,8 +52,9 @@ def test_books_change_no_bit_and_miss_no_product():
     assert flops["attention's projections"] == 6 * tokens * layers * 4 * width**2
     assert flops["MLP's products"] == 6 * tokens * layers * 8 * width**2
     assert flops["head"] == 6 * tokens * 11 * width
-    # Q Kᵀ and P V forward, four products back, each of 12 queries with 12 keys.
-    assert flops["attention's scores and sums"] == 6 * layers * 2 * tokens * 12 * width
+    # Q Kᵀ and P V forward, four products back, each of 12 queries with 12 keys; sums may be others.
+    products = 6 * layers * 2 * tokens * 12 * width
+    assert products <= flops["attention's scores and sums"] < 1.2 * products
     assert books.entries["optimizer"].flops > 3 * 8 * sum(p.data.size for p in noted.parameters())
     assert all(entry.seconds >= 0 and entry.calls > 0 for entry in books.entries.values())
     assert "other" not in books.entries
@@ -90,7 +93,7 @@ def test_what_a_call_computes_and_moves():
 
 def test_it_says_how_a_step_and_a_token_divide(run):
     pytest.importorskip("matplotlib")
-    script = f"--size small --rounds 1 --fast --tokens 3 --out roof.png {TINY}"
+    script = f"--size small --rounds 1 --fast --tokens 3 --output roof.png {TINY}"
     code, out, complaints = run("where_time_goes", script)
     assert code == 0, complaints
     step, token = re.split(r"\nsmall: one of 3 tokens after 6", out)[0:2]
@@ -126,7 +129,7 @@ def test_a_trained_model_without_matplotlib(run, folder, monkeypatch):
 
 
 def test_peaks_are_those_of_the_fastest():
-    peaks = machine_peaks.Peaks(product=100.0, passes={16: 40.0, 64: 50.0, 256: 8.0})
+    peaks = machine_peaks.Peaks(product=100.0, reading={16: 40.0, 64: 50.0, 256: 8.0})
     assert (peaks.cache, peaks.memory) == (50.0, 8.0)
     assert peaks.roof(1.0, peaks.memory) == 8.0
     assert peaks.roof(2.0, peaks.cache) == peaks.roof(99.0, peaks.cache) == 100.0
