@@ -202,7 +202,8 @@ def _noted(
     if _open is not None:
         moved = sum(x.nbytes for x in {id(x): x for x in reads}.values() if _is_array(x))
         moved += (1 + twice) * sum(x.nbytes for x in written if _is_array(x))
-        part = _open.part(sys._getframe(2), flops is of_product)
+        is_matrix = flops is of_product and min(x.ndim for x in reads) > 1  # and no sum of rows
+        part = _open.part(sys._getframe(2), is_matrix)
         _open.note(part, seconds, flops(reads, written), moved)
     if out:
         return out[0] if len(out) == 1 else out

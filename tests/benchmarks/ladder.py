@@ -166,6 +166,7 @@ def calls_of_primitives(trainer: Any) -> Calls:
         GELU: 0,
         ATTENTION: 0,
         (__name__, "hold_array"): 0,
+        (__name__, "add_up_rows"): 0,
     }
 
 
@@ -177,6 +178,28 @@ def no_blocks() -> None:
 def calls_without_blocks(trainer: Any) -> Calls:
     # A generator is called once for each piece and once for the end: for norm and for update.
     return {GELU: trainer.model.config.n_layer, PIECES: 2 * (1 + 1) * len(trainer.parameters)}
+
+
+def add_up_rows(x: Any) -> Any:
+    """Stands for ``row_sums``."""
+    return x.sum(axis=-1, keepdims=True)
+
+
+def add_up_columns(x: Any) -> Any:
+    """Stands for ``column_sums``."""
+    return x.reshape(-1, x.shape[-1]).sum(axis=0)
+
+
+def only_additions() -> None:
+    from minigpt.functional.sums import column_sums, row_sums
+
+    replace(row_sums, add_up_rows)
+    replace(column_sums, add_up_columns)
+
+
+def calls_of_additions(trainer: Any) -> Calls:
+    layers = trainer.model.config.n_layer
+    return {(__name__, "add_up_rows"): 2 * layers + 1 + layers}  # of norms, and of softmax
 
 
 def hold_array(x: Any) -> Callable[[], Any]:
@@ -212,6 +235,7 @@ SHARED = Trick(
 TRICKS = [
     Trick("operations fused, with derivatives by hand", only_primitives, calls_of_primitives),
     Trick("GELU and AdamW in blocks that fit the cache", no_blocks, calls_without_blocks),
+    Trick("sums as products with ones", only_additions, calls_of_additions),
     Trick(
         "what the causal mask hides is skipped",
         lambda: set_constant("ROWS", WHOLE),
