@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import sys
 from pathlib import Path
 
@@ -16,9 +17,7 @@ BENCHMARKS = str(Path(__file__).resolve().parents[1] / "benchmarks")
 @pytest.fixture(scope="module")
 def house():
     sys.path.insert(0, BENCHMARKS)  # its scripts import the script beside them
-    import house
-
-    yield house
+    yield importlib.import_module("house")
     sys.path.remove(BENCHMARKS)
 
 
@@ -51,8 +50,7 @@ def test_another_weight_is_noticed(house, monkeypatch):
 
 
 def test_texts_are_padded(house):
-    import house_models
-
+    house_models = importlib.import_module("house_models")
     mask = house_models.lengths(house.SIZES["small"])
     assert 0.7 < mask.mean() < 0.8 and mask[0].all()
     _, targets, _ = house_models.masked_tokens(house.SIZES["small"])
