@@ -105,7 +105,8 @@ def ids_of(ids: object) -> list[int]:
 
 def _check(tokenizer: object, longest: object) -> int:
     """The most characters of a label."""
-    if not (hasattr(tokenizer, "decode") or hasattr(tokenizer, "decode_bytes")):
+    gives_text = hasattr(tokenizer, "decode") and not isinstance(tokenizer, (bytes, bytearray))
+    if not (gives_text or hasattr(tokenizer, "decode_bytes")):
         check_tokenizer(tokenizer)
     return checks.integer("longest", longest, least=1)
 
