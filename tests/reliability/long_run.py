@@ -26,7 +26,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 import minigpt as mg
-from minigpt.training import Callback
+from minigpt.training import Callback, history
 
 STRETCHES = 20  # of a run: each has its memory, its speed, its save
 SIZES: dict[str, Any] = {
@@ -201,7 +201,9 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=20_000)
     parser.add_argument("--tokens", type=int, default=5_000)
     parser.add_argument("--log-interval", type=int, default=1, help="steps that make a record")
+    parser.add_argument("--records", type=int, default=history.MOST_STEPS, help="kept at most")
     args = parser.parse_args()
+    history.MOST_STEPS = args.records
     with tempfile.TemporaryDirectory() as folder:
         show("training", train(args.steps, Path(folder), args.log_interval))
         print("left:", ", ".join(sorted(path.name for path in Path(folder).iterdir())))
