@@ -120,7 +120,7 @@ def check_the_same(name: str, size: Size, threads: int) -> None:
     model = kind.ours(size)
     for p in model.parameters():
         noise = rng.standard_normal(p.shape)
-        p.assign(noise / min(p.shape) ** 0.5 if p.ndim > 1 else p.data + 0.1 * noise)
+        p.assign(noise / p.shape[0] ** 0.5 if p.ndim > 1 else p.data + 0.1 * noise)
     theirs = torch_step(kind, size, threads, model)  # takes the weights before they move
     ours = minigpt_step(kind, size, threads, model)
     for step in range(CHECKED_STEPS):
