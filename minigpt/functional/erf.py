@@ -57,11 +57,12 @@ def _single(x: Array) -> Array:
     """
     with np.errstate(over="ignore"):  # ∞ becomes 1
         square = x * x
-        inside = square * x.dtype.type(_INSIDE_TANH[0])
-        for c in _INSIDE_TANH[1:-1]:
+        highest, *others, lowest = map(x.dtype.type, _INSIDE_TANH)
+        inside = square * highest
+        for c in others:
             inside += c
             inside *= square
-        inside += _INSIDE_TANH[-1]
+        inside += lowest
         inside *= x
     return np.asarray(np.tanh(inside))
 

@@ -165,7 +165,7 @@ class _Chain:
 
         # The count of every pair, and the places where it begins.
         begins = np.delete(np.arange(n), last)
-        pairs = data[begins] * np.int64(n_ids) + data[begins + 1]
+        pairs = data[begins].astype(np.int64) * n_ids + data[begins + 1]
         order = np.argsort(pairs, kind="stable")
         begins, pairs = begins[order], pairs[order]
         first = np.flatnonzero(np.diff(pairs, prepend=-1))
