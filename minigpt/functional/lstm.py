@@ -212,8 +212,11 @@ def _block_width(n_rows: int, n: int) -> int:
     A product of some rows with a large matrix begins with copying the matrix in an order that the
     processor likes, at each step again.
     """
-    most = UNPACKED // (n_rows * n)
-    return max((w for w in range(32, most + 1) if 4 * n % w == 0), default=4 * n)
+    for blocks in range(1, n // 8 + 1):  # of 32 columns at least
+        width, rest = divmod(4 * n, blocks)
+        if rest == 0 and n_rows * n * width <= UNPACKED:
+            return width
+    return 4 * n
 
 
 def _at_once(n_rows: int, n: int) -> int:
