@@ -146,7 +146,7 @@ def _weights(
 ) -> Array:
     """P of a block of queries, over the first keys, of which its last query sees all."""
     scores = scaled_scores(q, k, group)
-    seen, shift = scores.shape[-1], mask is not None or slopes is not None or not _is_safe(scores)
+    seen, shift = scores.shape[-1], slopes is not None or not _is_safe(scores)
     if slopes is not None:
         scores += distance_bias(slopes.astype(q.dtype), seen)
     if causal and rows.stop - rows.start > 1:

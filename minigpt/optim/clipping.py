@@ -13,17 +13,16 @@ from minigpt import checks
 from minigpt.autograd import Array
 from minigpt.chunks import in_chunks
 from minigpt.optim.parameters import named_parameters
-from minigpt.optim.sharing import Apply, one_by_one
+from minigpt.optim.sharing import Apply, Scratch, one_by_one
 
-TINY = 1e-30  # a sum of squares of float32 that no lost digit of any of them can change
+_scratch = Scratch()
 
 
 def gradient_norm(params: Iterable[Any]) -> float:
     """‖g‖ = √(Σ gᵢ²) over all gradients of all parameters, as one long vector.
 
-    The squares of up to 65,536 numbers are added up in the gradient's own precision, which is one
-    sweep over them, and these sums in float64; in the same order whatever the number of threads.
-    Parameters without a gradient are left out.
+    Added up in float64, in the same order whatever the number of threads. Parameters without a
+    gradient are left out.
 
     Args:
         params: Parameters, or (name, Parameter) pairs.
@@ -95,14 +94,13 @@ def _squares(gradients: list[Array], apply: Apply) -> float:
 
 
 def _sum_of_squares(gradient: Array) -> float:
+    (piece,) = _scratch(np.dtype(np.float64), 1)
     total = 0.0
-    with np.errstate(all="ignore"):  # a sum that is too large is inf, and is returned
+    with np.errstate(over="ignore", invalid="ignore"):  # what is too large is inf, and is returned
         # The order of the numbers does not matter, so a transposed gradient is not copied.
-        for (g,) in in_chunks(gradient.ravel(order="K")):
-            squares = float(g @ g)  # one sweep, in the gradient's own precision
-            if not TINY < squares < math.inf:  # where squares leave its range: in float64
-                squares = float(np.square(g, dtype=np.float64).sum())
-            total += squares
+        for g, g64 in in_chunks(gradient.ravel(order="K"), scratch=(piece,)):
+            np.copyto(g64, g)
+            total += float(g64 @ g64)  # BLAS squares and adds in one sweep
     return total
 
 
