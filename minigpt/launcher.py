@@ -8,6 +8,7 @@ from __future__ import annotations
 import atexit
 import os
 import sys
+import time
 from types import TracebackType
 from typing import Any, NoReturn, TypeVar
 
@@ -16,6 +17,9 @@ E = TypeVar("E", bound=BaseException)
 # MPICH, Intel MPI, MS-MPI and Slurm's PMI-2; Open MPI; Slurm with PMIx.
 _COUNTS = ("PMI_SIZE", "OMPI_COMM_WORLD_SIZE", "SLURM_STEP_NUM_TASKS")
 _RANKS = ("PMI_RANK", "OMPI_COMM_WORLD_RANK", "PMIX_RANK")
+# Seconds that a launcher gets to read what was printed last: once it is told to end the job, it
+# reads no more.
+_UNTIL_READ = 0.5
 
 
 def launched() -> tuple[int, int]:
@@ -66,6 +70,8 @@ def end_the_job(code: int) -> None:
     for stream in (sys.stdout, sys.stderr):
         if stream is not None:
             stream.flush()
+    if launched()[1] > 1:
+        time.sleep(_UNTIL_READ)
     mpi = sys.modules.get("mpi4py.MPI")
     if mpi is not None and not mpi.Is_finalized():
         if mpi.COMM_WORLD.size > 1:
