@@ -196,10 +196,14 @@ def open_or_close(model: mg.GPT) -> None:
 
 def measure(title: str, begin: Begin, times: int | None, args: Any) -> Costs:
     """The whole and its parts in turn, and of both the turn that was disturbed least."""
+    in_turn = 1 if args.fast else max(1, round(TURN / seconds_of(begin, 1)))
+    rounds = args.rounds
     if times is None:
-        times = 1 if args.fast else max(1, round(TURN / seconds_of(begin, 1)))
+        times = in_turn
+    else:  # a short turn is soon disturbed: more of them
+        rounds *= max(1, in_turn // times)
     wholes, turns = [], []
-    for _ in range(args.rounds):
+    for _ in range(rounds):
         wholes.append(seconds_of(begin, times))
         turns.append(noted_calls(begin, times).entries)
     least = min(turns, key=lambda entries: sum(entry.seconds for entry in entries.values()))
@@ -300,6 +304,7 @@ def draw_roofline(axes: Any, costs: Costs, peaks: Peaks) -> None:
     dots.append(axes.scatter([], [], color="none", label=f"{costs.rest:.1%} {BETWEEN}"))
     axes.set_xscale("log")
     axes.set_yscale("log")
+    axes.set_ylim(top=2 * peaks.product / 1e9)  # room for the upper half of a dot at the roof
     ticks = {1 / 16: "1/16", 1 / 4: "1/4", 1: "1", 4: "4", 16: "16", 64: "64", 256: "256"}
     axes.set_xticks(list(ticks), list(ticks.values()))
     axes.minorticks_off()
