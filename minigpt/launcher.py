@@ -8,6 +8,7 @@ from __future__ import annotations
 import atexit
 import os
 import sys
+import threading
 import time
 from types import TracebackType
 from typing import Any, NoReturn, TypeVar
@@ -103,18 +104,24 @@ def _tell_and_end(
 
 
 class _Exit(SystemExit):
-    """What ``sys.exit`` of one of several raises: where nobody catches it, its status is kept."""
+    """What ``sys.exit`` of one of several raises: it notes its status where nobody catches it.
 
-    status: object = None
+    The interpreter then reads ``code`` itself, with no Python function of the script around it.
+    """
 
-    def __del__(self) -> None:
-        if sys._getframe().f_back is None:  # it has come out of the script
-            _Exit.status = self.code
+    of_the_process: object = None
+
+    def __getattribute__(self, name: str) -> Any:
+        value = super().__getattribute__(name)
+        if name == "code" and sys._getframe().f_back is None:
+            _Exit.of_the_process = value
+        return value
 
 
 def _exit(status: Any = None, /) -> NoReturn:
-    """``sys.exit`` of one of several."""
-    raise _Exit(status)
+    """``sys.exit`` of one of several; in a thread of its own, it ends only that thread."""
+    in_main = threading.current_thread() is threading.main_thread()
+    raise _Exit(status) if in_main else SystemExit(status)
 
 
 def _end_unless_well() -> None:
@@ -122,7 +129,7 @@ def _end_unless_well() -> None:
 
     They would wait for it in the beginning of MPI. Once they have met, they see that it has left.
     """
-    if _Exit.status not in (None, 0) and "mpi4py.MPI" not in sys.modules:
+    if _Exit.of_the_process not in (None, 0) and "mpi4py.MPI" not in sys.modules:
         end_the_job(1)
 
 

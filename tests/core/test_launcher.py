@@ -92,6 +92,27 @@ def careful():
     except SystemExit:
         pass
 careful()
+try:
+    sys.exit(3)
+except SystemExit as error:
+    kept = error.code
+"""
+RAISED_AGAIN = """
+import sys, minigpt
+try:
+    sys.exit(3)
+except SystemExit as error:
+    kept = error
+    raise
+"""
+OF_THREADS = """
+import _thread, sys, threading, time, minigpt
+thread = threading.Thread(target=sys.exit, args=[3])
+thread.start()
+thread.join()
+_thread.start_new_thread(sys.exit, (3,))
+while _thread._count():
+    time.sleep(0.01)
 """
 
 
@@ -103,7 +124,9 @@ careful()
         ("import sys, minigpt; sys.exit('why')", -9),
         ("import sys, minigpt; sys.exit()", 0),
         ("import sys, minigpt; sys.exit(0)", 0),
+        (RAISED_AGAIN, -9),
         (CAUGHT, 0),
+        (OF_THREADS, 0),
         ("import minigpt", 0),
     ],
 )
