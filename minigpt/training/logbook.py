@@ -79,6 +79,8 @@ class Logbook:
         if run.step % interval == 0:
             if thin(run.history.steps, interval):
                 self.files.rewrite_history()
+                if interval == 2 * run.config.log_interval:
+                    self.progress.thinning(run.step, interval)
             run.history.steps.append(record)
             self.files.append("step", record)
         self.progress.step(record)

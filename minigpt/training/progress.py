@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from minigpt.blas_threads import available_cores, can_be_controlled
 from minigpt.progress_bar import ProgressBar, say
+from minigpt.training import history
 from minigpt.training.records import Record
 from minigpt.training.run import Run, nothing_left
 
@@ -53,6 +54,13 @@ class Progress:
         )
         self._bar.say(*self._step)
         self._bar.update()
+
+    def thinning(self, step: int, interval: int) -> None:
+        """From a step on, the history keeps the records of every ``interval`` steps only."""
+        self._bar.note(
+            f"step {step}: the history has {history.MOST_STEPS:,} records; from here on it keeps "
+            f"one of {interval} steps, and fewer as the run grows (see log_interval)"
+        )
 
     def evaluating(self, batch: int, batches: int) -> None:
         """An evaluation has come to a batch, of so many."""
