@@ -24,7 +24,7 @@ MISTAKES: dict[str, list[tuple[str, str, str]]] = {
         (f"e.sum({ROW})", "e.sum(axis=-1)", "ValueError: operands could not be broadcast"),
         ("softmax(x)", "softmax(x, axis)", r"softmax takes \(x, axis\), and must take \(x\)"),
         ("x - x.max(axis=-1, keepdims=True)", "np.clip(x, -50, 50)",
-         r"of scores as large as 1000, softmax\(x\)\[0, 2\] is"),
+         r"of scores as large as 1000, softmax\(x\)\[[01], 2\] is"),
     ],
     "cross_entropy": [
         ("-log_p[is_target].mean()", "log_p[is_target].mean()", "the sign: .* the loss is −log p"),
@@ -249,7 +249,7 @@ MISTAKES: dict[str, list[tuple[str, str, str]]] = {
     ],
     "next_token": [
         ("logits.argmax()", "logits.argmin()", "argmin takes the least likely"),
-        ("if temperature == 0:\n        return int(logits.argmax())", "", "line .* of next_token, .*ValueError: Probabilities contain NaN .with logits .5,., temperature=0, top_k=None"),
+        ("if temperature == 0:\n        return int(logits.argmax())", "", "line .* of next_token, .*ValueError: [Pp]robabilities contain NaN .with logits .5,., temperature=0, top_k=None"),
         ("logits / temperature", "logits", "the temperature changes nothing"),
         ("logits / temperature", "logits * temperature", "the logits are multiplied"),
         ("rng.choice(len(p), p=p / p.sum())", "p.argmax()", "it draws token 1 40 times of 40: draw from p"),
