@@ -81,6 +81,7 @@ def learn_merges(words: Mapping[bytes, int], n_merges: int, progress: bool = Fal
     """
     vocab = single_bytes(bytes(range(256)))
     descending = [_descending_key(token) for token in vocab]
+    n_merges = min(n_merges, sum(map(len, words)))  # each makes the text a token shorter at least
     n_ids = 256 + n_merges  # the pair (a, b) is written as the number a · n_ids + b
     chain = _Chain(words, n_ids)
 

@@ -73,6 +73,12 @@ def test_training_is_the_plain_one(words: dict[bytes, int], n_merges: int) -> No
     assert learn_merges(words, n_merges) == learn_merges_plain(words, n_merges)
 
 
+@pytest.mark.parametrize("n_merges", [100, 2**56, 2**60, 2**63, 10**400])
+def test_more_merges_than_there_can_be_are_all_there_are(n_merges: int) -> None:
+    words = {b"low": 5, b"lower": 2, b"newest": 6, b"widest": 3}
+    assert learn_merges(words, n_merges) == learn_merges_plain(words, 100)
+
+
 def test_training_on_one_long_word_is_the_plain_one() -> None:
     word = "".join(random.Random(0).choices("abcdefgh", k=20_000)).encode()
     assert learn_merges({word: 1}, 30) == learn_merges_plain({word: 1}, 30)
