@@ -3,9 +3,9 @@
 Reading order: ``plain`` (the loop on one page), ``trainer`` (the same loop, and what goes with it)
 and ``descent`` (one step of it), ``config`` (its settings), ``run`` (where it stands),
 ``trainable`` (what it asks of a model), ``batches`` and ``evaluation``, ``parallel`` (threads),
-``ranks`` and ``distributed`` (processes, on many machines), ``history`` and ``callbacks``; then
-``logbook``, ``files``, ``snapshot`` and ``resuming`` (how a run survives being killed; see
-``minigpt.checkpoints``).
+``ranks`` and ``distributed`` (processes, on many machines), ``history``, ``callbacks`` and
+``mastery`` (a curriculum that moves on when a stage is known); then ``logbook``, ``files``,
+``snapshot`` and ``resuming`` (how a run survives being killed; see ``minigpt.checkpoints``).
 """
 
 from typing import TYPE_CHECKING
@@ -16,6 +16,7 @@ from minigpt.training.config import TrainerConfig
 from minigpt.training.diverged import TrainingDiverged
 from minigpt.training.evaluation import evaluate
 from minigpt.training.history import History
+from minigpt.training.mastery import Mastery
 from minigpt.training.ranks import Ranks
 from minigpt.training.trainable import Trainable
 from minigpt.training.trainer import Trainer
@@ -28,6 +29,7 @@ else:
 __all__ = [
     "Callback",
     "History",
+    "Mastery",
     "Ranks",
     "Trainable",
     "Trainer",

@@ -291,6 +291,9 @@ TRAINING: GoodCalls = {
         dict(model=gpt(), tokens=IDS, batch_size=2, block_size=4, workers=1, progress=False,
              carry_state=False),
     ),
+    "training.Mastery": lambda: (
+        training.Mastery, dict(measure=float, level=0.9, interval=10),
+    ),
     "training.History": lambda: (
         mg.History, dict(steps=[{"step": 1, "loss": 2.0}], evaluations=[]),
     ),

@@ -37,11 +37,38 @@ def test_so_many_batches_of_each_stage():
     assert same(batches.next_batch(), alone[0][0].next_batch())
 
 
+def test_a_stage_that_is_left_gives_its_batches_to_the_last():
+    batches = new_curriculum()
+    lengths = []
+    for taken in range(1, 9):
+        lengths.append(batches.next_batch()[0].shape[1])
+        if taken == 3:
+            assert (batches.stage, batches.ends) == (1, [2, 7, 8])
+            batches.move_on()
+            assert (batches.stage, batches.ends) == (2, [2, 3, 8])
+    assert lengths == [1, 1, 4, 2, 2, 2, 2, 2] and len(batches) == 8
+    assert (batches.epoch, batches.stage) == (1, 0)  # which is divided in the same way
+    assert [ids.shape[1] for ids, _ in batches] == lengths
+
+
+def test_a_stage_is_left_before_its_first_batch_and_the_last_one_never():
+    batches = new_curriculum()
+    batches.move_on()
+    batches.move_on()
+    assert (batches.stage, batches.ends) == (2, [0, 0, 8])
+    with pytest.raises(ValueError, match="stage 2 is the last one"):
+        batches.move_on()
+    assert batches.ends == [0, 0, 8]
+
+
+@pytest.mark.parametrize("left", [False, True])
 @pytest.mark.parametrize("taken", [0, 1, 2, 4, 7, 9])
-def test_going_on_from_a_state(taken):
+def test_going_on_from_a_state(taken, left):
     batches, other = new_curriculum(), new_curriculum()
     for _ in range(taken):
         batches.next_batch()
+    if left and batches.stage < 2:
+        batches.move_on()
     other.load_state_dict(json.loads(json.dumps(batches.state_dict())))
     assert other.state_dict() == batches.state_dict()
     assert all(same(batches.next_batch(), other.next_batch()) for _ in range(12))
@@ -62,6 +89,9 @@ def test_a_damaged_state_changes_nothing():
     for stages in ([], "abc", None):
         with pytest.raises(ValueError, match="stages of the state must be a list of 3 states"):
             batches.load_state_dict({**further.state_dict(), "stages": stages})
+    for ends in ([2, 7], [3, 7, 8], [2, 1, 8], [2, 7, 7], [-1, 7, 8], [2, 7.0, 8], None):
+        with pytest.raises(ValueError, match=r"ends of the state must be an ascending list up to"):
+            batches.load_state_dict({**further.state_dict(), "ends": ends})
     with pytest.raises(ValueError, match=r"counts=\[2, 5\]"):
         batches.load_state_dict({**further.state_dict(), "counts": [2, 5]})
     with pytest.raises(ValueError, match="kind"):
