@@ -4,7 +4,8 @@ Reading order: :mod:`~minigpt.functional.plain` (all of them on one page, up to 
 composed from primitives, with the table of the labels E1 to E15) and ``plain_llama`` (what has
 taken the places of its parts since), then the fast forms that the models use, each with its
 derivative by hand: ``linear``, ``softmax``, ``activations`` (with ``erf``), ``normalization``,
-``dropout`` (with ``row_draws``), ``embedding``, ``positions``, ``rotary``, ``attention_blocks``
+``dropout`` (with ``row_draws``), ``embedding``, ``positions``, ``rotary``, ``short_convolution``,
+``attention_blocks``
 (with ``attention_options``), ``attention`` and ``multi_head``, ``lstm``, ``loss``. What lies below
 them is in :mod:`minigpt.operations`; its primitives are here too.
 """
@@ -22,6 +23,7 @@ from minigpt.functional.multi_head import multi_head_attention, multi_head_cross
 from minigpt.functional.normalization import layer_norm, qk_norm, rms_norm
 from minigpt.functional.positions import alibi_slopes, sinusoidal_positions
 from minigpt.functional.rotary import RotaryScaling, rotary, rotary_frequencies, rotation_at
+from minigpt.functional.short_convolution import short_convolution
 from minigpt.functional.softmax import log_softmax, softmax
 from minigpt.operations import (
     absolute,
@@ -83,6 +85,7 @@ __all__ = [
     "rotary_frequencies",
     "rotation_at",
     "scaled_dot_product_attention",
+    "short_convolution",
     "sigmoid",
     "silu",
     "sinusoidal_positions",

@@ -92,6 +92,15 @@ def layer_norm(x: Tensor, weight: Tensor, bias: Tensor | None = None, eps: float
     return y if bias is None else y + bias
 
 
+def short_convolution(x: Tensor, weight: Tensor) -> Tensor:
+    """yₜ = Σₖ wₖ ∘ xₜ₋ₖ, with 0 before the first token (So et al. 2021, §3)."""
+    n_taps, n_tokens = len(weight), x.shape[1]
+    before = Tensor(np.zeros((x.shape[0], n_taps - 1, x.shape[2]), x.dtype))
+    longer = concatenate([before, x], axis=1)  # (B, K − 1 + T, C): xₜ stands at K − 1 + t
+    shifted = [longer[:, n_taps - 1 - k :][:, :n_tokens] for k in range(n_taps)]
+    return sum((weight[k] * x_k for k, x_k in enumerate(shifted)), start=Tensor(0 * x.data))
+
+
 def embedding(ids: Array, weight: Tensor) -> Tensor:
     """W[ids]."""
     return weight[ids]

@@ -58,6 +58,7 @@ GPT2_OPTIONS: dict[str, Any] = {
     "head_width": None,
     "qk_norm": False,
     "qkv_bias": None,
+    "short_convolution": None,
 }
 
 

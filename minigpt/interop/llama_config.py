@@ -90,6 +90,7 @@ OPTIONS: dict[str, Any] = {
     "residual": True,
     "scale_attention": True,
     "scale_attention_by_layer": False,
+    "short_convolution": None,
 }
 
 

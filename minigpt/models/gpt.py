@@ -17,7 +17,7 @@ from minigpt.models.embeddings import Embeddings, check_inputs
 from minigpt.models.gpt_config import GPTConfig
 from minigpt.models.predictor import Predictor
 from minigpt.models.pretrained import Pretrained
-from minigpt.nn import Block, KeyValueCache, Linear
+from minigpt.nn import Block, ConvolutionCache, KeyValueCache, Linear
 from minigpt.nn.block import norm_of, residual_stream
 from minigpt.nn.config import heads_in
 from minigpt.recompute import recomputed
@@ -179,7 +179,12 @@ class GPT(Pretrained, Predictor, Embeddings):
             )
         capacity = c.block_size if capacity is None else capacity
         dtype = self.token_embedding.weight.dtype
-        _, n_kv_head, width = heads_in(c)
+        n_head, n_kv_head, width = heads_in(c)
+        if c.short_convolution is not None:
+            n_inputs = (n_head + 2 * n_kv_head) * width
+            return ConvolutionCache(
+                c.n_layer, batch_size, n_kv_head, capacity, width, n_inputs, dtype
+            )
         return KeyValueCache(c.n_layer, batch_size, n_kv_head, capacity, width, dtype)
 
     # ── inspecting it ─────────────────────────────────────────────────────────────────────────

@@ -75,6 +75,10 @@ class GPTConfig(StackConfig):
             (:func:`~minigpt.functional.rotary_frequencies`).
         rotary_scaling: with "rotary", how these are scaled for longer texts, a
             :class:`~minigpt.nn.RotaryScaling`.
+        short_convolution: of how many tokens, the present one included, queries, keys and values
+            are mixed before they meet (:func:`~minigpt.functional.short_convolution`; So et al.
+            2021, with 3), 2 or more; None: not at all. What stood next to a word is found much
+            sooner with it.
 
     ``causal`` and ``residual``, and "none" for norms and positions, are for studying what each part
     does.
@@ -127,6 +131,7 @@ class GPTConfig(StackConfig):
     qkv_bias: bool | None = None
     rotary_base: float = 10_000.0
     rotary_scaling: RotaryScaling | None = None
+    short_convolution: int | None = None
 
     @property
     def embedding_std(self) -> float:

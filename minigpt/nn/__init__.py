@@ -2,9 +2,9 @@
 
 In reading order: ``module`` (and how it describes itself, ``description``), ``initial_weights``,
 ``layers``, ``positions``; a transformer's block: ``config``, ``block_config``, ``cache``,
-``attention``, ``mlp``, ``block``; for an encoder–decoder: ``decoder_cache``, ``cross_attention``,
-``decoder_block``; the ``lstm``; for fine-tuning: ``freezing``, ``replacing``, ``lora_layer``,
-``lora``, ``lora_merging``.
+``short_convolution``, ``attention``, ``mlp``, ``block``; for an encoder–decoder: ``decoder_cache``,
+``cross_attention``, ``decoder_block``; the ``lstm``; for fine-tuning: ``freezing``, ``replacing``,
+``lora_layer``, ``lora``, ``lora_merging``.
 """
 
 from typing import TYPE_CHECKING
@@ -18,6 +18,7 @@ from minigpt.nn.layers import Dropout, Embedding, Identity, LayerNorm, Linear, R
 from minigpt.nn.mlp import MLP, GatedMLP
 from minigpt.nn.module import Module, Parameter
 from minigpt.nn.positions import LearnedPositions, NoPositions, SinusoidalPositions
+from minigpt.nn.short_convolution import ConvolutionCache, ShortConvolution
 
 if TYPE_CHECKING:
     from minigpt.nn.block_config import BlockConfig
@@ -63,6 +64,7 @@ __all__ = [
     "Block",
     "BlockConfig",
     "CausalSelfAttention",
+    "ConvolutionCache",
     "CrossAttention",
     "DecoderBlock",
     "DecoderCache",
@@ -80,6 +82,7 @@ __all__ = [
     "Parameter",
     "RMSNorm",
     "RotaryScaling",
+    "ShortConvolution",
     "SinusoidalPositions",
     "add_lora",
     "freeze",

@@ -19,6 +19,7 @@ from minigpt.nn.cache import KeyValueCache
 from minigpt.nn.config import TransformerConfig, check_config, heads_in
 from minigpt.nn.layers import Dropout, Linear, RMSNorm
 from minigpt.nn.module import Module
+from minigpt.nn.short_convolution import ShortConvolution, convolved
 from minigpt.tensor import Tensor
 
 
@@ -32,12 +33,16 @@ class CausalSelfAttention(Module):
     As GPT-2 has it, j = i. With n_kv_head, fewer heads of keys and values are shared by groups of
     queries: j = ⌊i·n_kv_head/n_head⌋ (Ainslie et al. 2023). With qk_norm each Qᵢ and Kⱼ is
     normalised first (:func:`~minigpt.functional.qk_norm`), and with rotary positions turned by the
-    angles of its token's place (:func:`~minigpt.functional.rotary`).
+    angles of its token's place (:func:`~minigpt.functional.rotary`). With short_convolution each
+    feature of Q, K and V is mixed with that of the last few tokens before all this
+    (:func:`~minigpt.functional.short_convolution`); a token that the mask hides from all is padding
+    there.
 
     Args:
         config: a model's, a :class:`~minigpt.nn.BlockConfig`, or any object with what is read of
             it: n_embd, n_head, n_kv_head, head_width (d), dropout (on the attention weights, and on
-            y), bias, qkv_bias, qk_norm and layer_norm_eps (its ε), causal (False lets every token
+            y), bias, qkv_bias, short_convolution (how many tokens it mixes, or None), qk_norm and
+            layer_norm_eps (its ε), causal (False lets every token
             see all others), slopes (how fast each head's scores fall with the distance of a token,
             or None), rotary (base and scaling, or None), scale_attention (False leaves 1/√d out)
             and scale_attention_by_layer (True divides the scores by layer + 1), init_std and
@@ -74,6 +79,10 @@ class CausalSelfAttention(Module):
         qkv = (n_head * width, n_kv_head * width, n_kv_head * width)  # the widths of Q, K and V
         qkv_bias = c.bias if c.qkv_bias is None else c.qkv_bias
         self.qkv_proj = Linear(c.n_embd, sum(qkv), qkv_bias, std=c.init_std, parts=qkv, seed=rng)
+        n_mixed = c.short_convolution
+        self.short_convolution = (
+            None if n_mixed is None else ShortConvolution(sum(qkv), n_mixed, seed=rng)
+        )
         self.query_norm = RMSNorm(width, c.layer_norm_eps) if c.qk_norm else None
         self.key_norm = RMSNorm(width, c.layer_norm_eps) if c.qk_norm else None
         self.out_proj = Linear(n_head * width, c.n_embd, c.bias, std=c.residual_std, seed=rng)
@@ -99,7 +108,7 @@ class CausalSelfAttention(Module):
             positions: of rotary ones, where each token stands; 0, 1, 2, … by default, going on
                 after the cache.
         """
-        qkv = self._projected(x)  # (B, T, C) -> (B, T, (h + 2·h_kv)·d)
+        qkv = self._projected(x, mask, cache)  # (B, T, C) -> (B, T, (h + 2·h_kv)·d)
         rotation = self._rotation(qkv, positions, 0 if cache is None else cache.length)
         if cache is None:
             dropout = self.attention_dropout if self.training else 0.0
@@ -129,13 +138,17 @@ class CausalSelfAttention(Module):
             mask: (B, 1 or n_head, 1 or T, T)
             returns: (B, n_head, T, T), each row a distribution over the tokens
         """
-        qkv = self._projected(x)
+        qkv = self._projected(x, mask)
         q, k, _ = self._heads(qkv, self._rotation(qkv, positions))
         return attention_weights(q, k, mask, self.causal, self.slopes, grouped=True)
 
-    def _projected(self, x: Tensor) -> Tensor:
+    def _projected(
+        self, x: Tensor, mask: Array | None = None, cache: KeyValueCache | None = None
+    ) -> Tensor:
         """Q, K and V; Q takes in what the scores are to be scaled by other than 1/√d."""
         qkv: Tensor = self.qkv_proj(x)
+        if self.short_convolution is not None:
+            qkv = convolved(self.short_convolution, qkv, mask, self.layer, cache)
         if self.query_norm is not None and self.key_norm is not None:
             gains = self.query_norm.weight, self.key_norm.weight
             qkv = F.qk_norm(qkv, *gains, self.n_head, self.n_kv_head, self.query_norm.eps)
@@ -219,6 +232,6 @@ def _check_positions(positions: Array, qkv: Tensor) -> Array:
 def _check(config: object) -> None:
     check_config(
         config, "n_embd", "n_head", "n_kv_head", "head_width", "dropout", "bias", "qkv_bias",
-        "qk_norm", "layer_norm_eps", "causal", "slopes", "rotary", "scale_attention",
-        "scale_attention_by_layer", "init_std", "residual_std",
+        "short_convolution", "qk_norm", "layer_norm_eps", "causal", "slopes", "rotary",
+        "scale_attention", "scale_attention_by_layer", "init_std", "residual_std",
     )  # fmt: skip

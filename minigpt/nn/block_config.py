@@ -37,6 +37,7 @@ class BlockConfig(TransformerConfig):
         rotary_base: a number turns queries and keys by their places: the base of
             :func:`~minigpt.functional.rotary_frequencies`.
         rotary_scaling: of these frequencies, a :class:`RotaryScaling`.
+        short_convolution: as in :class:`~minigpt.models.GPTConfig`.
 
     Raises:
         ValueError, TypeError: name the field, what came and what was expected.
@@ -74,6 +75,7 @@ class BlockConfig(TransformerConfig):
     qkv_bias: bool | None = None
     rotary_base: float | None = None
     rotary_scaling: RotaryScaling | None = None
+    short_convolution: int | None = None
 
     @property
     def slopes(self) -> Array | None:

@@ -8,6 +8,7 @@ logits are the same, and a step costs one token, not the whole text.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 import numpy as np
 
@@ -42,6 +43,8 @@ class KeyValueCache:
         >>> k.shape, cache.length
         ((1, 2, 6, 4), 6)
     """
+
+    HELD: ClassVar[tuple[str, ...]] = ("keys", "values")  # arrays (n_layer, B, …, capacity, …)
 
     def __init__(
         self,
@@ -86,7 +89,7 @@ class KeyValueCache:
         Raises:
             ValueError: more tokens than fit the capacity, or another number of sequences.
         """
-        _check(self, k)
+        check_room(self, k)
         start, stop = self.length, self.length + k.shape[2]
         self.keys[layer, :, :, start:stop] = k
         self.values[layer, :, :, start:stop] = v
@@ -109,11 +112,11 @@ class KeyValueCache:
         rows = _check_rows(rows, self.batch_size)
         if len(rows) == self.batch_size:
             moved = np.flatnonzero(rows != np.arange(len(rows)))
-            for layer in (*self.keys, *self.values):
-                layer[moved, :, : self.length] = layer[rows[moved], :, : self.length]
+            for name in self.HELD:
+                for layer in getattr(self, name):
+                    layer[moved, :, : self.length] = layer[rows[moved], :, : self.length]
         else:
-            self.keys = self._chosen(self.keys, rows)
-            self.values = self._chosen(self.values, rows)
+            self._hold([self._chosen(getattr(self, name), rows) for name in self.HELD])
 
     def _chosen(self, held: Array, rows: Array) -> Array:
         n_layer, _, *rest = held.shape
@@ -134,7 +137,11 @@ class KeyValueCache:
         """Make room for ``capacity`` tokens, or twice as many as before, if there is not enough."""
         if checks.size("capacity", capacity) > self.capacity:
             capacity = max(capacity, 2 * self.capacity)
-            self.keys, self.values = (self._larger(a, capacity) for a in (self.keys, self.values))
+            self._hold([self._larger(getattr(self, name), capacity) for name in self.HELD])
+
+    def _hold(self, arrays: Sequence[Array]) -> None:
+        for name, array in zip(self.HELD, arrays, strict=True):
+            setattr(self, name, array)
 
     def _larger(self, held: Array, capacity: int) -> Array:
         larger = np.zeros((*held.shape[:3], capacity, held.shape[4]), held.dtype)
@@ -153,7 +160,8 @@ def _check_rows(rows: Sequence[int] | Array, batch_size: int) -> Array:
     return kept
 
 
-def _check(cache: KeyValueCache, k: Array) -> None:
+def check_room(cache: KeyValueCache, k: Array) -> None:
+    """Raise unless ``k`` fits a cache: (B, n_head, T, head_size)."""
     if cache.length + k.shape[2] > cache.capacity:
         raise ValueError(
             f"the cache holds {cache.length} of {cache.capacity} tokens: {k.shape[2]} more do not "

@@ -98,6 +98,8 @@ class TransformerConfig(Config):
         qkv_bias: whether the projection to queries, keys and values has biases; as ``bias`` where
             None.
         rotary: base and scaling of rotary positions; None: not at all.
+        short_convolution: how many tokens queries, keys and values are mixed of, the present one
+            included; None: not at all.
     """
 
     CHECKS: ClassVar[Mapping[str, Check]] = {
@@ -120,6 +122,7 @@ class TransformerConfig(Config):
         "qk_norm": checks.flag,
         "qkv_bias": optional(checks.flag),
         "rotary_scaling": optional(rotary_scaling),
+        "short_convolution": optional(partial(checks.integer, least=2)),
     }
 
     n_embd: int
@@ -141,6 +144,7 @@ class TransformerConfig(Config):
     head_width: int | None = None
     qk_norm: bool = False
     qkv_bias: bool | None = None
+    short_convolution: int | None = None
 
     @property
     def residual_std(self) -> float | None:
@@ -191,7 +195,7 @@ def check_config(config: Any, *names: str) -> None:
 
 GPT_ONLY = {
     "normalization": "layer", "mlp": "plain", "n_kv_head": None, "head_width": None,
-    "qk_norm": False, "qkv_bias": None, "rotary": None,
+    "qk_norm": False, "qkv_bias": None, "rotary": None, "short_convolution": None,
 }  # fmt: skip
 
 

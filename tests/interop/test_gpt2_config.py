@@ -156,6 +156,7 @@ REFUSED = {
     "head_width": 6,
     "qk_norm": True,
     "qkv_bias": False,
+    "short_convolution": 3,
 }
 
 

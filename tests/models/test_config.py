@@ -42,6 +42,7 @@ def test_defaults_are_gpt2():
         "qkv_bias": None,
         "rotary_base": 10_000.0,
         "rotary_scaling": None,
+        "short_convolution": None,
     }
 
 
@@ -146,6 +147,8 @@ def test_sizes(field, value, error, message):
         ({"qk_norm": True, "head_width": 1}, ValueError,
          "qk_norm=True needs a head_width of at least 2, got 1: of a single number a norm leaves"),
         ({"qk_norm": 1}, TypeError, "qk_norm must be True or False: got 1"),
+        ({"short_convolution": 1}, ValueError,
+         "short_convolution must be an integer of at least 2: got 1"),
         ({"qkv_bias": "no"}, TypeError, "qkv_bias must be True or False: got 'no'"),
         ({"rotary_base": 5e5}, ValueError,
          "rotary_base=500000\\.0 is for positions=\"rotary\", not 'learned': leave it out"),

@@ -37,6 +37,7 @@ OPTIONS: dict[str, list[Any]] = {
     "rotary_scaling": [
         None, RotaryScaling("linear", 2.0), RotaryScaling("llama3", 4.0, 1.0, 4.0, 32),
     ],
+    "short_convolution": [None, 3],
 }  # fmt: skip
 Pair = frozenset[tuple[str, Any]]
 

@@ -238,7 +238,7 @@ def test_a_block_is_made_from_any_object_that_has_what_it_reads():
     rest = {"residual_std": 0.1, "causal": True, "residual": True, "slopes": None}
     rest |= {"scale_attention": True, "scale_attention_by_layer": False, "rotary": None}
     rest |= {"normalization": "layer", "mlp": "plain", "n_kv_head": None, "head_width": None}
-    rest |= {"qk_norm": False, "qkv_bias": None}
+    rest |= {"qk_norm": False, "qkv_bias": None, "short_convolution": None}
     own = SimpleNamespace(**fields, **rest)
     block, x = Block(own, seed=0), inputs(1, 3, 4)
     np.testing.assert_array_equal(block(x).data, Block(BlockConfig(**fields), seed=0)(x).data)
@@ -325,7 +325,7 @@ def test_a_block_says_what_its_attention_is():
 @pytest.mark.parametrize(
     ("name", "value"),
     [("n_kv_head", 1), ("head_width", 3), ("qk_norm", True), ("qkv_bias", False), ("mlp", "gated"),
-     ("normalization", "rms"), ("rotary_base", 10.0)],
+     ("normalization", "rms"), ("rotary_base", 10.0), ("short_convolution", 2)],
 )  # fmt: skip
 def test_an_encoder_decoder_refuses_what_only_a_gpt_has(make, name, value):
     said = "rotary" if name == "rotary_base" else name

@@ -53,6 +53,14 @@ def torch_multi_head(x):
     return heads.transpose(1, 2).reshape(b, t, c // 3)
 
 
+def torch_short_convolution(x, weight):
+    kernel = weight.T.flip(-1)[
+        :, None
+    ]  # (K, C) -> (C, 1, K), whose last tap is of the token itself
+    padded = TF.pad(x.transpose(1, 2), (len(weight) - 1, 0))
+    return TF.conv1d(padded, kernel, groups=x.shape[-1]).transpose(1, 2)
+
+
 QKV = [(2, 3, 4, 5), (2, 3, 6, 5), (2, 3, 6, 7)]
 SQUARE = [(2, 3, 4, 5)] * 3
 
@@ -114,6 +122,7 @@ CASES: dict[str, Any] = {
         lambda x, w: TF.layer_norm(x, (5,), w, eps=1e-3),
         [(2, 3, 5), (5,)],
     ),
+    "short_convolution": (F.short_convolution, torch_short_convolution, [(2, 5, 3), (4, 3)]),
     "linear": (
         F.linear, lambda x, w, b: TF.linear(x, w.T, b), [(2, 3, 4), (4, 5), (5,)],
     ),

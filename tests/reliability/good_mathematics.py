@@ -149,6 +149,9 @@ FUNCTIONAL: GoodCalls = {
     ),
     "functional.relu_squared": lambda: (F.relu_squared, dict(x=ones(2))),
     "functional.rms_norm": lambda: (F.rms_norm, dict(x=ones(2, 3), weight=ones(3), eps=1e-5)),
+    "functional.short_convolution": lambda: (
+        F.short_convolution, dict(x=ones(2, 3, 4), weight=ones(3, 4)),
+    ),
     "functional.rotary": lambda: (
         F.rotary,
         dict(x=ones(2, 3, 4), positions=np.arange(3), base=100.0,
@@ -188,6 +191,10 @@ LAYERS: GoodCalls = {
     "nn.LayerNorm.forward": lambda: (nn.LayerNorm(3), dict(x=ones(2, 3))),
     "nn.RMSNorm": lambda: (nn.RMSNorm, dict(n=3, eps=1e-5)),
     "nn.RMSNorm.forward": lambda: (nn.RMSNorm(3), dict(x=ones(2, 3))),
+    "nn.ShortConvolution": lambda: (nn.ShortConvolution, dict(n=3, width=2, std=0.1, seed=0)),
+    "nn.ShortConvolution.forward": lambda: (
+        nn.ShortConvolution(3, seed=0), dict(x=ones(1, 2, 3)),
+    ),
     "nn.Dropout": lambda: (nn.Dropout, dict(p=0.5)),
     "nn.Dropout.forward": lambda: (nn.Dropout(0.5), dict(x=ones(2, 3), rng=draws())),
     "nn.Identity.forward": lambda: (nn.Identity(), dict(x=ones(2, 3))),
@@ -221,7 +228,7 @@ LAYERS: GoodCalls = {
              bias=True, layer_norm_eps=1e-5, init_std=0.02, causal=True, residual=True,
              alibi_scale=None, normalization="layer", mlp="plain", n_kv_head=1, head_width=4,
              qk_norm=True, qkv_bias=True, rotary_base=100.0,
-             rotary_scaling=F.RotaryScaling(**SCALING)),
+             rotary_scaling=F.RotaryScaling(**SCALING), short_convolution=3),
     ),
     "nn.Block": lambda: (nn.Block, dict(config=small(), layer=0, seed=0)),
     "nn.Block.forward": lambda: (
@@ -268,6 +275,11 @@ LAYERS: GoodCalls = {
     "nn.KeyValueCache": lambda: (
         nn.KeyValueCache,
         dict(n_layer=1, batch_size=2, n_head=2, capacity=6, head_size=4, dtype=np.float32),
+    ),
+    "nn.ConvolutionCache": lambda: (
+        nn.ConvolutionCache,
+        dict(n_layer=1, batch_size=2, n_head=2, capacity=6, head_size=4, n_inputs=24,
+             dtype=np.float32),
     ),
     "nn.KeyValueCache.reorder": lambda: (cache().reorder, dict(rows=[1, 0])),
     "nn.KeyValueCache.reserve": lambda: (cache().reserve, dict(capacity=8)),

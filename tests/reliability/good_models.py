@@ -92,7 +92,7 @@ MODELS: GoodCalls = {
              recompute=False, causal=True, residual=True, alibi_scale=1.0, scale_attention=True,
              scale_attention_by_layer=False, normalization="layer", mlp="plain", n_kv_head=1,
              head_width=4, qk_norm=True, qkv_bias=True, rotary_base=100.0,
-             rotary_scaling=RotaryScaling("linear", 2.0)),
+             rotary_scaling=RotaryScaling("linear", 2.0), short_convolution=3),
     ),
     "models.GPTConfig.gpt2": lambda: (models.GPTConfig.gpt2, dict(TRANSFORMER)),
     "models.GPTConfig.llama": lambda: (models.GPTConfig.llama, dict(TRANSFORMER)),

@@ -33,6 +33,7 @@ UNCHECKED = {
     "Tensor.like": "what operations put their results in",
     "nn.Block.around": INNER,
     "nn.KeyValueCache.advance": INNER,
+    "nn.ConvolutionCache.with_last": INNER,
     "nn.KeyValueCache.extend": INNER,
     "models.GPT.embed": INNER,
     "models.GPT.tied_logits": INNER,
@@ -76,6 +77,7 @@ UNCHECKED = {
     "tasks.ChatTemplate.pieces": INNER,
     "viz.Explorer": "made by explore",
     "viz.Recorder.on_gradients": "called by the trainer",
+    "training.Mastery.on_step": "called by the trainer",
     "viz.Recorder.on_step": "called by the trainer",
 }
 
