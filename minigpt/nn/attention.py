@@ -42,11 +42,11 @@ class CausalSelfAttention(Module):
         config: a model's, a :class:`~minigpt.nn.BlockConfig`, or any object with what is read of
             it: n_embd, n_head, n_kv_head, head_width (d), dropout (on the attention weights, and on
             y), bias, qkv_bias, short_convolution (how many tokens it mixes, or None), qk_norm and
-            layer_norm_eps (its ε), causal (False lets every token
-            see all others), slopes (how fast each head's scores fall with the distance of a token,
-            or None), rotary (base and scaling, or None), scale_attention (False leaves 1/√d out)
-            and scale_attention_by_layer (True divides the scores by layer + 1), init_std and
-            residual_std (of the initial W_qkv and W_out).
+            layer_norm_eps (its ε), causal (False lets every token see all others), slopes (how fast
+            each head's scores fall with the distance of a token, or None), rotary (base and
+            scaling, or None), scale_attention (False leaves 1/√d out) and scale_attention_by_layer
+            (True divides the scores by layer + 1), init_std and residual_std (of the initial W_qkv
+            and W_out).
         layer: its place in the stack, from 0: where a cache keeps its keys and values.
         seed: of the projections, a number or a Generator.
 

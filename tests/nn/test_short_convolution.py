@@ -14,6 +14,7 @@ from minigpt.nn import (
 )
 from minigpt.optim import Muon
 from minigpt.sampling import Sampler
+from minigpt.tasks.answering import complete
 
 IDS = np.random.default_rng(0).integers(0, 11, (2, 9))
 
@@ -69,7 +70,26 @@ def test_padding_counts_as_nothing_before_the_text():
     np.testing.assert_array_equal(y[:, 2:5], attention(Tensor(x), mask).data[:, 2:5])
 
 
-def test_generation_past_the_context_and_prompts_of_several_lengths():
+@pytest.mark.parametrize("beams", [1, 2])
+@pytest.mark.parametrize("positions", ["learned", "alibi", "rotary"])
+def test_prompts_of_several_lengths_are_answered_as_each_by_itself(beams, positions):
+    gpt, prompts = model(positions=positions), [[1, 2, 3, 4, 5], [6], [7, 8, 9]]
+    together = complete(gpt, prompts, end_id=0, max_new_tokens=6, num_beams=beams)
+    alone = [
+        complete(gpt, [prompt], end_id=0, max_new_tokens=6, num_beams=beams)[0]
+        for prompt in prompts
+    ]
+    assert together == alone and any(map(len, alone))
+
+
+def test_a_long_beginning_that_prompts_share_is_read_once():
+    gpt = GPT(GPTConfig(11, 90, 1, 2, 8, short_convolution=4), seed=0)
+    prompts = [[1, 2, 3] * 22 + [last] for last in (4, 5)]
+    together = complete(gpt, prompts, end_id=0, max_new_tokens=6)
+    assert together == [complete(gpt, [p], end_id=0, max_new_tokens=6)[0] for p in prompts]
+
+
+def test_generation_past_the_context():
     for shift in (1, 4):
         gpt = Sampler(model())
         ways = [
