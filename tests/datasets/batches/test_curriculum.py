@@ -74,6 +74,14 @@ def test_going_on_from_a_state(taken, left):
     assert all(same(batches.next_batch(), other.next_batch()) for _ in range(12))
 
 
+def test_a_state_from_before_stages_could_end_sooner():
+    batches, other = new_curriculum(), new_curriculum()
+    for _ in range(4):
+        batches.next_batch()
+    other.load_state_dict({k: v for k, v in batches.state_dict().items() if k != "ends"})
+    assert other.state_dict() == batches.state_dict()
+
+
 def test_a_damaged_state_changes_nothing():
     batches = new_curriculum()
     for _ in range(3):
