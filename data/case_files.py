@@ -1,7 +1,9 @@
 """What the generators of cases share: sizes and seeds checked, and a command line.
 
-A generator is a module with ``make_cases(n_train, n_test, seed)``, which gives two lists of
-dataclasses, and a few words about them for the command line.
+A generator is a module with ``make_cases(n_train, n_validation, n_test, seed)``, which gives three
+lists of dataclasses, and a few words about them for the command line. A model learns from the
+training part; its settings are chosen by the validation part; and what it reaches is reported on
+the test part, by which nothing was chosen. What must not be in two of them, each generator says.
 """
 
 from __future__ import annotations
@@ -23,35 +25,37 @@ from minigpt import checks
 from minigpt.atomic import replacing
 from minigpt.atomic_folder import replacing_files
 
-FILES = ("train.jsonl", "test.jsonl")
+FILES = ("train.jsonl", "validation.jsonl", "test.jsonl")
 T = TypeVar("T")
+Parts = tuple[list[T], list[T], list[T]]  # to train on, to choose settings by, to test with
 
 
-def check_sizes(n_train: int, n_test: int, seed: int) -> np.random.Generator:
+def check_sizes(n_train: int, n_validation: int, n_test: int, seed: int) -> np.random.Generator:
     """The generator of ``seed``, if the numbers are such as ``make_cases`` takes.
 
     Raises:
         ValueError: a size is below 1, or the seed is negative.
 
     Example:
-        >>> check_sizes(20000, 0, seed=0)
+        >>> check_sizes(20000, 1000, 0, seed=0)
         Traceback (most recent call last):
         ValueError: n_test must be an integer of at least 1: got 0
     """
-    checks.sizes(n_train=n_train, n_test=n_test)
+    checks.sizes(n_train=n_train, n_validation=n_validation, n_test=n_test)
     return np.random.default_rng(checks.integer("seed", seed, least=0))
 
 
-def check_supply(n_train: int, n_test: int, supply: int, what: str) -> None:
+def check_supply(n_train: int, n_validation: int, n_test: int, supply: int, what: str) -> None:
     """Refuse sizes that together are more than there is.
 
     Raises:
         ValueError: they are.
     """
-    if n_train + n_test > supply:
+    total = n_train + n_validation + n_test
+    if total > supply:
         raise ValueError(
-            f"n_train={n_train:,} and n_test={n_test:,} are {n_train + n_test:,} together, and "
-            f"there are {supply:,} {what}: ask for fewer"
+            f"n_train={n_train:,}, n_validation={n_validation:,} and n_test={n_test:,} are "
+            f"{total:,} together, and there are {supply:,} {what}: ask for fewer"
         )
 
 
@@ -75,19 +79,21 @@ class OneLineParser(argparse.ArgumentParser):
 
 def run_command(
     documentation: str,
-    make_cases: Callable[[int, int, int], tuple[list[Any], list[Any]]],
+    make_cases: Callable[[int, int, int, int], Parts[Any]],
     describe: Callable[[list[Any], list[Any]], list[str]],
     n_train: int,
+    n_validation: int,
     n_test: int,
     argv: Sequence[str] | None = None,
 ) -> int:
-    """Write ``train.jsonl`` and ``test.jsonl``, a case a line; the exit code, as of prepare.py.
+    """Write a file for each part, a case a line; the exit code is as in prepare.py.
 
     Args:
         documentation: the generator's docstring, whose first line describes it.
         make_cases: the generator.
-        describe: lines about the cases, such as a baseline, to be printed.
+        describe: lines about the training and the test cases, such as a baseline, to be printed.
         n_train: the default of --train.
+        n_validation: the default of --validation.
         n_test: the default of --test.
         argv: the command line, by default that of the process.
     """
@@ -95,12 +101,10 @@ def run_command(
     parser = OneLineParser(
         prog=script, description=documentation.splitlines()[0], allow_abbrev=False
     )
-    parser.add_argument(
-        "--train", type=int, default=n_train, metavar="N", help="cases (default: %(default)s)"
-    )
-    parser.add_argument(
-        "--test", type=int, default=n_test, metavar="N", help="cases (default: %(default)s)"
-    )
+    for part, size in (("train", n_train), ("validation", n_validation), ("test", n_test)):
+        parser.add_argument(
+            f"--{part}", type=int, default=size, metavar="N", help="cases (default: %(default)s)"
+        )
     parser.add_argument(
         "--seed", type=int, default=0, help="same seed, same cases (default: %(default)s)"
     )
@@ -109,7 +113,7 @@ def run_command(
         type=Path,
         metavar="FOLDER",
         default=Path("prepared", Path(script).stem),
-        help="where train.jsonl and test.jsonl go (default: %(default)s)",
+        help="where the .jsonl files go (default: %(default)s)",
     )
     parser.add_argument("--overwrite", action="store_true", help="replace files that are there")
     parser.add_argument("--quiet", action="store_true", help="no summary")
@@ -124,19 +128,23 @@ def run_command(
             "pass --overwrite to replace them, or another --output"
         )
     try:
-        parts = make_cases(arguments.train, arguments.test, arguments.seed)
+        sizes = arguments.train, arguments.validation, arguments.test
+        train, validation, test = parts = make_cases(*sizes, arguments.seed)
         write_parts(output, parts)
         if not arguments.quiet:
             if isinstance(sys.stdout, io.TextIOWrapper):  # a console without Chinese
                 sys.stdout.reconfigure(errors="backslashreplace")
-            print(f"{len(parts[0]):,} training cases, {len(parts[1]):,} test cases: {output}")
-            print(*describe(*parts), sep="\n", flush=True)
+            print(
+                f"{len(train):,} training cases, {len(validation):,} validation cases, "
+                f"{len(test):,} test cases: {output}"
+            )
+            print(*describe(train, test), sep="\n", flush=True)
     except BrokenPipeError:  # whoever reads has gone: no word about it at the end either
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except (OSError, ValueError) as error:
         # Arguments of make_cases by the names that they have on the command line.
-        message = re.sub(r"\b(?:n_)?(train|test|seed)\b(?= must|=)", r"--\1", str(error))
+        message = re.sub(r"\b(?:n_)?(train|validation|test|seed)\b(?= must|=)", r"--\1", str(error))
         print(f"{script}: error: {message}", file=sys.stderr)
         return 2 if isinstance(error, ValueError) else 1
     except KeyboardInterrupt:
@@ -145,8 +153,8 @@ def run_command(
     return 0
 
 
-def write_parts(folder: Path, parts: tuple[list[Any], list[Any]]) -> None:
-    """Both files as UTF-8, one JSON object a line with the fields of a case; both or neither."""
+def write_parts(folder: Path, parts: Parts[Any]) -> None:
+    """The files as UTF-8, one JSON object a line with the fields of a case; all or none."""
     with replacing_files(folder, last=FILES[0]) as new:
         for name, cases in zip(FILES, parts, strict=True):
             with replacing(new / name) as file:

@@ -16,7 +16,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from case_files import check_sizes, check_supply, pick, run_command
+from case_files import Parts, check_sizes, check_supply, pick, run_command
 from minigpt.datasets import load_text
 
 CATEGORIES = {
@@ -59,34 +59,34 @@ def family(name: str) -> str:
     return re.sub("[0-9]+", "#", name)
 
 
-def make_cases(
-    n_train: int, n_test: int, seed: int
-) -> tuple[list[CharacterName], list[CharacterName]]:
-    """Training and test cases that share no family; of a family there is one name, drawn by lot.
+def make_cases(n_train: int, n_validation: int, n_test: int, seed: int) -> Parts[CharacterName]:
+    """Three parts that share no family; of a family there is one name, drawn by lot.
 
     The training part is in such an order that its beginning, wherever it is cut, has the
     categories in their shares of the whole, to one name: ``train[:100]`` is a stratified sample,
-    and part of ``train[:1000]``. The test is a plain random sample.
+    and part of ``train[:1000]``. The others are plain random samples.
 
     Raises:
         ValueError: a size below 1, a negative seed, or more cases than there are families.
 
     Example:
-        >>> train, test = make_cases(1000, 10, seed=0)
+        >>> train, validation, test = make_cases(1000, 10, 10, seed=0)
         >>> {family(case.name) for case in train} & {family(case.name) for case in test}
         set()
     """
-    rng = check_sizes(n_train, n_test, seed)
+    rng = check_sizes(n_train, n_validation, n_test, seed)
     families: dict[str, list[str]] = defaultdict(list)
     for name in all_names():
         families[family(name)].append(name)
-    check_supply(n_train, n_test, len(families), "names that differ in more than a number")
+    what = "names that differ in more than a number"
+    check_supply(n_train, n_validation, n_test, len(families), what)
     members = list(families.values())
     cases = []
-    for i in rng.permutation(len(members))[: n_train + n_test]:
+    for i in rng.permutation(len(members))[: n_test + n_train + n_validation]:
         name = pick(rng, members[i])
         cases.append(CharacterName(name, unicodedata.category(unicodedata.lookup(name))))
-    return stratified(cases[n_test:]), cases[:n_test]
+    test, others = cases[:n_test], cases[n_test:]
+    return stratified(others[:n_train]), others[n_train:], test
 
 
 def stratified(cases: list[CharacterName]) -> list[CharacterName]:
@@ -114,9 +114,9 @@ def stratified(cases: list[CharacterName]) -> list[CharacterName]:
     return ordered
 
 
-def names_without(test: Iterable[CharacterName]) -> list[str]:
-    """All names but those of the test's families: to pre-train on what the test does not hold."""
-    held_out = {family(case.name) for case in test}
+def names_without(cases: Iterable[CharacterName]) -> list[str]:
+    """All names but those of these families: to pre-train on what is in no part held out."""
+    held_out = {family(case.name) for case in cases}
     return [name for name in all_names() if family(name) not in held_out]
 
 
@@ -136,4 +136,4 @@ def describe(train: list[CharacterName], test: list[CharacterName]) -> list[str]
 
 
 if __name__ == "__main__":
-    sys.exit(run_command(__doc__ or "", make_cases, describe, n_train=5000, n_test=2000))
+    sys.exit(run_command(__doc__ or "", make_cases, describe, 5000, 2000, 2000))

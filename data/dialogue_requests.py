@@ -1,7 +1,8 @@
 """What may be asked in a conversation: requests, their phrasings, and the answers that are right.
 
-Each request has a dozen phrasings, of which some are held out for the test; words that matter stand
-in several of them. An answer is right when it is one of ``answers``, letter for letter.
+Each request has fifteen phrasings or so, of which some are held out to validate and some to test;
+words that matter stand in several of them. An answer is right when it is one of ``answers``, letter
+for letter.
 """
 
 from __future__ import annotations
@@ -44,18 +45,21 @@ PHRASINGS: dict[str, tuple[str, ...]] = {
     "greeting": (
         "Hello!", "Hello there!", "Hello to you!", "Hello again!", "Hi!", "Hi there!", "Hi again!",
         "Good morning!", "Good morning to you!", "Good evening!", "Good evening to you!",
-        "Hello and good morning!", "Hi, good evening!",
+        "Hello and good morning!", "Hi, good evening!", "Hi to you!", "Hello and good evening!",
+        "Hi, good morning!",
     ),
     "name": (
         "What is your name?", "Tell me your name.", "May I ask your name?", "Your name, please.",
         "Please tell me your name.", "Do you have a name?", "What name do you have?",
         "I would like to know your name.", "Can you tell me your name?", "Say your name, please.",
-        "What was your name again?", "And your name is?",
+        "What was your name again?", "And your name is?", "Please say your name.",
+        "Can you say your name?", "I want to know your name.",
     ),
     "thanks": (
         "Thank you!", "Thank you very much!", "Thanks!", "Thanks a lot!", "Many thanks!",
         "Thank you for the answer!", "Thanks for the answer!", "Thank you so much!",
         "Thanks very much!", "Oh, thank you!", "Oh, thanks!", "Thank you for that!",
+        "Thanks so much!", "Many thanks for that!", "Oh, thank you very much!",
     ),
     "capital": (
         "What is the capital of {}?", "Name the capital of {}.", "Tell me the capital of {}.",
@@ -63,7 +67,8 @@ PHRASINGS: dict[str, tuple[str, ...]] = {
         "Do you know the capital of {}?", "What is the capital city of {}?",
         "Please name the capital of {}.", "I would like to know the capital of {}.",
         "Can you tell me the capital of {}?", "What do they call the capital of {}?",
-        "{} has which capital?", "What is {}'s capital?",
+        "{} has which capital?", "What is {}'s capital?", "Please tell me the capital of {}.",
+        "Can you name the capital of {}?", "What is the capital of {}, please?",
     ),
     "opposite": (
         "What is the opposite of {}?", "Name the opposite of {}.", "Tell me the opposite of {}.",
@@ -71,7 +76,8 @@ PHRASINGS: dict[str, tuple[str, ...]] = {
         "Do you know the opposite of {}?", "What is the opposite of the word {}?",
         "Please name the opposite of {}.", "I would like to know the opposite of {}.",
         "Can you tell me the opposite of {}?", "Give me the opposite of {}.",
-        "{} has which opposite?",
+        "{} has which opposite?", "Please tell me the opposite of {}.",
+        "Can you name the opposite of {}?", "What is the opposite of {}, please?",
     ),
     "train": (
         "When does the train to {} leave?", "When does the next train to {} leave?",
@@ -79,37 +85,45 @@ PHRASINGS: dict[str, tuple[str, ...]] = {
         "When is the train to {}?", "When is the next train to {}?", "The train to {}, please.",
         "What time is the train to {}?", "I would like to know when the train to {} leaves.",
         "Can you tell me when the train to {} leaves?", "Do you know when the train to {} leaves?",
-        "I want to take the train to {}, when does it leave?",
+        "I want to take the train to {}, when does it leave?", "At what time is the train to {}?",
+        "Please tell me when the train to {} leaves.",
+        "Can you tell me when the next train to {} leaves?",
     ),
     "spell": (
         "Spell {}.", "Spell the word {}.", "How do you spell {}?", "How do you spell the word {}?",
         "Please spell {}.", "Can you spell {}?", "Can you spell the word {}?",
         "Spell {} for me, please.", "I would like you to spell {}.", "Tell me how to spell {}.",
         "Do you know how to spell {}?", "Would you spell {} for me?",
+        "Please spell the word {}.", "Spell {}, please.", "Would you spell the word {}?",
     ),
     "echo": (
         "Say {}.", "Please say {}.", "Repeat after me: {}.", "Say after me: {}.",
         "Please repeat after me: {}.", "Can you say {}?", "I would like you to say {}.",
         "Just say {}.", "Say {} for me.", "Would you say {} for me?", "Now say {}.",
-        "Now repeat after me: {}.",
+        "Now repeat after me: {}.", "Please say after me: {}.", "Now please say {}.",
+        "Say {}, please.",
     ),
     "unknown": (
         "What is {}?", "Tell me {}.", "Do you know {}?", "I would like to know {}.",
         "Can you tell me {}?", "Please tell me {}.", "What can you tell me about {}?",
         "Do you know anything about {}?", "Tell me about {}.", "I want to know {}.",
-        "Can you say what {} is?", "Would you tell me {}?",
+        "Can you say what {} is?", "Would you tell me {}?", "Please tell me about {}.",
+        "Would you tell me about {}?", "Do you know what {} is?",
     ),
     "repeat": (
         "Repeat that.", "Please repeat that.", "Say that again.", "Please say that again.",
         "Can you repeat that?", "Can you say that again?", "Once again, please.",
         "Would you repeat that?", "Would you say that again?", "Repeat that once again.",
         "Could you repeat that, please?", "Could you say that once again?",
+        "Please repeat that once again.", "Can you repeat that, please?",
+        "Would you say that once again?",
     ),
     # After a question about a capital, an opposite or a train: the same about something else.
     "next": (
         "And of {}?", "And {}?", "And what about {}?", "What about {}?", "And for {}?",
         "And now {}.", "And now {}, please.", "And {}, please?", "Now the same for {}.",
         "The same for {}, please.", "And the same for {}?", "What about {} then?",
+        "And for {}, please?", "And now for {}.", "And what about {}, please?",
     ),
 }  # fmt: skip
 

@@ -2,8 +2,9 @@
 
     python data/dialogues.py --train 10000 --test 500 --seed 0 --output prepared/dialogues
 
-The test has no phrasing of the training part: a quarter of each request's phrasings is held out.
-What the requests are about (countries, words, towns) is in both: it has to be learnt somewhere.
+No phrasing is in two of the parts: of each request's phrasings a fifth is for the validation part
+and a fifth for the test. What the requests are about (countries, words, towns) is in all of them:
+it has to be learnt somewhere.
 """
 
 from __future__ import annotations
@@ -15,10 +16,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from case_files import check_sizes, pick, run_command, shuffled
+from case_files import Parts, check_sizes, pick, run_command, shuffled
 from dialogue_requests import PHRASINGS, Request, answers, kind_of_answer, subjects
 
-HELD_OUT = 0.25  # of the phrasings of each request
+HELD_OUT = 0.2  # of the phrasings of each request, for either part
 MOST_EXCHANGES = 4
 GOES_ON = ("capital", "opposite", "train")  # after which "And of France?" makes sense
 STARTERS = tuple(intent for intent in PHRASINGS if intent not in ("repeat", "next"))
@@ -40,38 +41,41 @@ class Conversation:
     intents: tuple[str, ...]
 
 
-def make_cases(
-    n_train: int, n_test: int, seed: int
-) -> tuple[list[Conversation], list[Conversation]]:
-    """Training and test conversations; the user of the test speaks in phrasings of their own.
+def make_cases(n_train: int, n_validation: int, n_test: int, seed: int) -> Parts[Conversation]:
+    """Three parts, in each of which the user speaks in phrasings of their own.
 
     Raises:
         ValueError: a size below 1, or a negative seed.
 
     Example:
-        >>> train, test = make_cases(10, 1, seed=0)
+        >>> train, validation, test = make_cases(10, 1, 1, seed=0)
         >>> for turn, request in zip(test[0].turns[1::2], test[0].requests):
         ...     assert turn[0] == "assistant" and kind_of_answer(turn[1], request)
     """
-    rng = check_sizes(n_train, n_test, seed)
-    train_phrasings, test_phrasings = split_phrasings(rng)
-    return (
-        [converse(rng, train_phrasings) for _ in range(n_train)],
-        [converse(rng, test_phrasings) for _ in range(n_test)],
+    rng = check_sizes(n_train, n_validation, n_test, seed)
+    sizes = n_train, n_validation, n_test
+    train, validation, test = (
+        [converse(rng, phrasings) for _ in range(size)]
+        for size, phrasings in zip(sizes, split_phrasings(rng), strict=True)
     )
+    return train, validation, test
 
 
 Phrasings = dict[str, tuple[str, ...]]
 
 
-def split_phrasings(rng: np.random.Generator) -> tuple[Phrasings, Phrasings]:
-    """The phrasings to train with, and those of the test, by intent."""
-    train, test = {}, {}
+def split_phrasings(rng: np.random.Generator) -> tuple[Phrasings, Phrasings, Phrasings]:
+    """The phrasings to train with, those of the validation part and of the test, by intent."""
+    train, validation, test = {}, {}, {}
     for intent, phrasings in PHRASINGS.items():
-        order = shuffled(rng, phrasings)
-        n_test = round(HELD_OUT * len(order))
-        train[intent], test[intent] = tuple(order[n_test:]), tuple(order[:n_test])
-    return train, test
+        order = tuple(shuffled(rng, phrasings))
+        n = round(HELD_OUT * len(order))
+        test[intent], validation[intent], train[intent] = (
+            order[:n],
+            order[n : 2 * n],
+            order[2 * n :],
+        )
+    return train, validation, test
 
 
 def converse(rng: np.random.Generator, phrasings: Phrasings) -> Conversation:
@@ -119,4 +123,4 @@ def describe(train: list[Conversation], test: list[Conversation]) -> list[str]:
 
 
 if __name__ == "__main__":
-    sys.exit(run_command(__doc__ or "", make_cases, describe, n_train=10_000, n_test=500))
+    sys.exit(run_command(__doc__ or "", make_cases, describe, 10_000, 500, 500))

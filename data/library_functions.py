@@ -3,7 +3,7 @@
     python data/library_functions.py --train 8000 --test 500 --seed 0 --output prepared/functions
 
 They are the functions and methods of the corpus ``python-stdlib``. Its modules are divided, not the
-functions: what a test function was written beside is unseen too.
+functions: what a function held out was written beside is unseen too.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ import warnings
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from case_files import check_sizes, run_command, shuffled
+from case_files import Parts, check_sizes, run_command, shuffled
 from minigpt import checks
 from minigpt.datasets import get_corpus
 
 END = "<|end|>"  # a special token of the tokenizer, which ends a function
 MAX_CHARS = 800
-TEST_SHARE = 0.1  # of the modules
+HELD_OUT = 0.1  # of the modules, for either part
 LONGEST_SAMPLE = 100_000  # characters: the compiler's memory is bounded by the source
 
 
@@ -33,23 +33,25 @@ class LibraryFunction:
 
 
 def make_cases(
-    n_train: int, n_test: int, seed: int, max_chars: int = MAX_CHARS
-) -> tuple[list[LibraryFunction], list[LibraryFunction]]:
-    """Training and test functions of at most ``max_chars`` characters, from different modules.
+    n_train: int, n_validation: int, n_test: int, seed: int, max_chars: int = MAX_CHARS
+) -> Parts[LibraryFunction]:
+    """Three parts of functions of at most ``max_chars`` characters, from different modules.
 
-    A tenth of the modules is for the test. A function that the library holds twice counts once.
+    A tenth of the modules is for the test, and a tenth for the validation part. A function that the
+    library holds twice counts once.
 
     Raises:
         ValueError: a size below 1, a negative seed, or more functions than there are.
     """
-    rng = check_sizes(n_train, n_test, seed)
+    rng = check_sizes(n_train, n_validation, n_test, seed)
     modules = shuffled(rng, list(get_corpus("python-stdlib").loader()))
-    n_held_out = max(1, round(TEST_SHARE * len(modules)))
+    n = max(1, round(HELD_OUT * len(modules)))
     seen: set[str] = set()
     parts = []
     for name, wanted, part in (
-        ("n_test", n_test, modules[:n_held_out]),
-        ("n_train", n_train, modules[n_held_out:]),
+        ("n_test", n_test, modules[:n]),
+        ("n_validation", n_validation, modules[n : 2 * n]),
+        ("n_train", n_train, modules[2 * n :]),
     ):
         found = []
         for source in functions(part, max_chars):
@@ -62,7 +64,8 @@ def make_cases(
                 f"{max_chars} characters in that part of the library: ask for fewer"
             )
         parts.append(shuffled(rng, found)[:wanted])
-    return parts[1], parts[0]
+    test, validation, train = parts
+    return train, validation, test
 
 
 def functions(modules: Iterable[str], max_chars: int = MAX_CHARS) -> Iterator[str]:
@@ -155,4 +158,4 @@ def describe(train: list[LibraryFunction], test: list[LibraryFunction]) -> list[
 
 
 if __name__ == "__main__":
-    sys.exit(run_command(__doc__ or "", make_cases, describe, n_train=9000, n_test=500))
+    sys.exit(run_command(__doc__ or "", make_cases, describe, 9000, 500, 500))

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from case_files import check_sizes, pick, run_command, shuffled
+from case_files import Parts, check_sizes, pick, run_command, shuffled
 
 TEAMS = (
     "Northfield", "Eastham", "Westbrook", "Southport Town", "Ashford", "Birchwood", "Castleton",
@@ -87,14 +87,14 @@ class MatchReport:
     course: str
 
 
-def make_cases(n_train: int, n_test: int, seed: int) -> tuple[list[MatchReport], list[MatchReport]]:
-    """Training and test reports; none is in both, or twice.
+def make_cases(n_train: int, n_validation: int, n_test: int, seed: int) -> Parts[MatchReport]:
+    """Training, validation and test reports; none is in two parts, or twice in one.
 
     Raises:
         ValueError: a size below 1, or a negative seed.
 
     Example:
-        >>> train, test = make_cases(10, 1, seed=0)
+        >>> train, validation, test = make_cases(10, 1, 1, seed=0)
         >>> for sentence in test[0].report.split(". "):
         ...     print(sentence)
         Castleton travel to Southport Town
@@ -107,13 +107,14 @@ def make_cases(n_train: int, n_test: int, seed: int) -> tuple[list[MatchReport],
         >>> test[0].result
         'Southport Town 1–1 Castleton'
     """
-    rng = check_sizes(n_train, n_test, seed)
+    rng = check_sizes(n_train, n_validation, n_test, seed)
     seen: dict[str, MatchReport] = {}
-    while len(seen) < n_train + n_test:
+    while len(seen) < n_train + n_test + n_validation:
         case = play(rng)
         seen[case.report] = case
     cases = list(seen.values())
-    return cases[:n_train], cases[n_train:]
+    held_out = cases[n_train:]
+    return cases[:n_train], held_out[n_test:], held_out[:n_test]
 
 
 def play(rng: np.random.Generator) -> MatchReport:
@@ -193,4 +194,4 @@ def describe(train: list[MatchReport], test: list[MatchReport]) -> list[str]:
 
 
 if __name__ == "__main__":
-    sys.exit(run_command(__doc__ or "", make_cases, describe, n_train=20_000, n_test=1000))
+    sys.exit(run_command(__doc__ or "", make_cases, describe, 20_000, 1000, 1000))

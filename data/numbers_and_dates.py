@@ -3,7 +3,7 @@
     python data/numbers_and_dates.py --train 20000 --test 1000 --seed 0 --output prepared/numbers
 
 Half of the cases are numbers from 0 to 99,999,999, half are days from 1000 to 2099. No number and
-no day of the test is in the training part, in whatever words.
+no day is in two of the parts, in whatever words.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from datetime import date, timedelta
 
 import numpy as np
 
-from case_files import check_sizes, check_supply, pick, run_command, shuffled
+from case_files import Parts, check_sizes, check_supply, pick, run_command, shuffled
 from number_words import (
     MONTHS,
     chinese_date,
@@ -56,33 +56,34 @@ class Translation:
 
 
 def make_cases(
-    n_train: int, n_test: int, seed: int, kinds: Sequence[str] = KINDS
-) -> tuple[list[Translation], list[Translation]]:
-    """Training and test cases, as many of each of the kinds; no target is in both.
+    n_train: int, n_validation: int, n_test: int, seed: int, kinds: Sequence[str] = KINDS
+) -> Parts[Translation]:
+    """Three parts, each with as many cases of each of the kinds; no target is there twice.
 
     Raises:
         ValueError: a size below 1, a negative seed, more cases than there are days, or an unknown
             kind.
 
     Example:
-        >>> train, test = make_cases(1000, 10, seed=0)
+        >>> train, validation, test = make_cases(1000, 10, 10, seed=0)
         >>> test[0].source, test[0].target
-        ('eight thousand two hundred and eighty-one', '八千二百八十一')
+        ('July fifth, eighteen twenty-two', '一八二二年七月五日')
     """
-    rng = check_sizes(n_train, n_test, seed)
+    rng = check_sizes(n_train, n_validation, n_test, seed)
     chosen = [kind for kind in KINDS if kind in kinds]
     if isinstance(kinds, str) or not kinds or sorted(kinds) != sorted(chosen):
         raise ValueError(f"kinds={kinds!r} must be a list of {' or '.join(KINDS)}, or of both")
-    check_supply(n_train, n_test, len(chosen) * N_DAYS, "days and numbers")
-    train: list[Translation] = []
-    test: list[Translation] = []
+    check_supply(n_train, n_validation, n_test, len(chosen) * N_DAYS, "days and numbers")
+    parts: Parts[Translation] = ([], [], [])
     for i, kind in enumerate(chosen):
-        sizes = [(n + i) // len(chosen) for n in (n_train, n_test)]  # they add up to n
+        sizes = [(n + i) // len(chosen) for n in (n_train, n_validation, n_test)]  # add up to n
         cases = numbers(rng, sum(sizes)) if kind == "number" else dates(rng, sum(sizes))
         cases = shuffled(rng, cases)  # the first to be drawn are the short numbers
-        train += cases[: sizes[0]]
-        test += cases[sizes[0] :]
-    return shuffled(rng, train), shuffled(rng, test)
+        for part, size in zip(parts, sizes, strict=True):
+            part += cases[:size]
+            cases = cases[size:]
+    train, validation, test = (shuffled(rng, part) for part in parts)
+    return train, validation, test
 
 
 def numbers(rng: np.random.Generator, count: int) -> list[Translation]:
@@ -125,4 +126,4 @@ def describe(train: list[Translation], test: list[Translation]) -> list[str]:
 
 
 if __name__ == "__main__":
-    sys.exit(run_command(__doc__ or "", make_cases, describe, n_train=20_000, n_test=1000))
+    sys.exit(run_command(__doc__ or "", make_cases, describe, 20_000, 1000, 1000))

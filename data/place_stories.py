@@ -19,7 +19,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from case_files import check_sizes, pick, run_command, shuffled
+from case_files import Parts, check_sizes, pick, run_command, shuffled
 from story_world import PEOPLE, PLACES, THINGS, Question, World
 
 DEPTHS = (1, 2, 3)
@@ -60,15 +60,17 @@ class Story:
 
 def make_cases(
     n_train: int,
+    n_validation: int,
     n_test: int,
     seed: int,
     depths: Sequence[int] = DEPTHS,
     sentences: tuple[int, int] = SENTENCES,
-) -> tuple[list[Story], list[Story]]:
-    """Training and test cases, as many of each of the depths; no story is in both, or twice.
+) -> Parts[Story]:
+    """Three parts, each with as many cases of each of the depths; no story is told twice.
 
     Args:
         n_train: how many training cases.
+        n_validation: how many validation cases.
         n_test: how many test cases.
         seed: the same seed gives the same cases.
         depths: of the questions, some of 1, 2 and 3.
@@ -78,13 +80,13 @@ def make_cases(
         ValueError: a size below 1, a negative seed, another depth, or too few sentences for one.
 
     Example:
-        >>> train, test = make_cases(10, 3, seed=0, depths=[2])
+        >>> train, validation, test = make_cases(10, 3, 3, seed=0, depths=[2])
         >>> [len(story.facts) for story in test]
         [2, 2, 2]
         >>> all(story.answer in story.text for story in test)
         True
     """
-    rng = check_sizes(n_train, n_test, seed)
+    rng = check_sizes(n_train, n_validation, n_test, seed)
     chosen = [depth for depth in DEPTHS if depth in depths]
     if not depths or sorted(depths) != chosen:
         raise ValueError(f"depths={depths!r} must be a list of some of 1, 2 and 3, each once")
@@ -96,7 +98,7 @@ def make_cases(
         )
     seen: set[str] = set()
     parts = []
-    for count in (n_train, n_test):
+    for count in (n_train, n_test, n_validation):
         stories: list[Story] = []
         while len(stories) < count:
             depth = chosen[len(stories) % len(chosen)]
@@ -105,7 +107,8 @@ def make_cases(
                 seen.add(story.text)
                 stories.append(story)
         parts.append(shuffled(rng, stories))
-    return parts[0], parts[1]
+    train, test, validation = parts
+    return train, validation, test
 
 
 def tell(rng: np.random.Generator, depth: int, n_sentences: int) -> Story:
@@ -203,4 +206,4 @@ def describe(train: list[Story], test: list[Story]) -> list[str]:
 
 
 if __name__ == "__main__":
-    sys.exit(run_command(__doc__ or "", make_cases, describe, n_train=30_000, n_test=1000))
+    sys.exit(run_command(__doc__ or "", make_cases, describe, 30_000, 1000, 1000))

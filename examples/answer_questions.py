@@ -50,7 +50,7 @@ from typing import Any
 import numpy as np
 
 import minigpt as mg
-from command_line import Parser, at_least, count, one_line_errors
+from command_line import Parser, at_least, count, keep_figures, one_line_errors, reported
 from inputs import load
 from minigpt.datasets import Completion, CompletionBatches, Curriculum
 from minigpt.metrics import MatchTable
@@ -69,10 +69,11 @@ LONGEST = 36  # tokens of three sentences and two words
 def main() -> None:
     parser = Parser(__doc__)
     parser.add_argument("--train", type=at_least(1), default=30_000, help="stories of each stage")
-    parser.add_argument("--test", type=at_least(3), default=3000, help="stories to test on")
+    parser.add_argument("--test", type=at_least(3), default=3000, help="stories to measure on")
     parser.add_argument("--steps", type=at_least(10), default=4500, help="of the training")
     parser.add_argument("--no-proof", action="store_true", help="learn to say only the answer")
     parser.add_argument("--ask", nargs="+", metavar="STORY", help="that ends with a question")
+    parser.add_report()
     parser.add_seed()
     parser.add_output("runs/questions", is_run=False)
     args = parser.parse_args()
@@ -89,13 +90,15 @@ def main() -> None:
         return
 
     started = time.perf_counter()
-    some, test = place_stories.make_cases(3000, args.test, args.seed)
+    some, *others = place_stories.make_cases(3000, args.test, args.test, args.seed)
+    test = reported(args, *others)
     test.sort(key=lambda story: story.depth)
     tokenizer = word_tokenizer(
         (spaced(f"{s.text} {s.question} {s.answer}") for s in some), SPECIAL_TOKENS, PHRASES
     )
     model = narrow_gpt(tokenizer.vocab_size, BLOCK_SIZE, N_LAYER, args.seed, alibi_scale=8)
-    lessons = curriculum({story.text for story in test}, tokenizer, args)
+    held_out = {story.text for part in others for story in part}
+    lessons = curriculum(held_out, tokenizer, args)
     print(f"a GPT of {count(model.num_parameters(), 'parameter')}")
     learn_task(model, lessons, tokenizer, checkpoint, args, learning_rate=2e-3)
 
@@ -108,7 +111,9 @@ def main() -> None:
     for title, shares in glances(some, test, groups).items():
         table.add_shares(f"baseline: {title}", shares)
     table.add("GPT", [text.split(". ")[-1] for text in said])
-    print(f"\nexactly right, of {count(args.test, 'unseen story').replace('ys', 'ies')}:\n{table}")
+    stories = count(args.test, "unseen story").replace("ys", "ies")
+    print(f"\nexactly right, of {stories} ({args.report}):\n{table}")
+    keep_figures(args, {name: table.rows["GPT"][name] for name in dict.fromkeys(groups)})
     if not args.no_proof:
         proven = [
             text == reply(s.sentences, s.question, s.answer, s.facts)

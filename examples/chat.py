@@ -5,10 +5,11 @@
     echo "What is the capital of Peru?" | python examples/chat.py --talk
 
 The dialogues are made by data/dialogues.py: one to four exchanges about capitals, opposites, trains
-and spellings, of which some lean on what was said before. A quarter of the phrasings of each
-request is kept from training. The loss runs over the assistant's answers only. In the test the
-model reads a conversation as it was up to a user's turn, and its answer is right if it is one of
-the right ones to that request, letter for letter.
+and spellings, of which some lean on what was said before. Of each request's phrasings a fifth is
+kept for the test, and another fifth to choose settings by (--report validation). The loss runs over
+the assistant's answers only. What is measured: the model reads a conversation as it was up to a
+user's turn, and its answer is right if it is one of the right ones to that request, letter for
+letter.
 
 --talk loads what was trained and saved in --output. An empty line begins a new conversation; Ctrl-C
 leaves an answer; Ctrl-D, or Ctrl-C instead of a question, ends it.
@@ -22,7 +23,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import minigpt as mg
-from command_line import Parser, at_least, count, one_line_errors
+from command_line import Parser, at_least, count, keep_figures, one_line_errors, reported
 from inputs import load
 from minigpt.datasets import CompletionBatches
 from minigpt.tasks import CHAT_TOKENS, Chat, ChatFormat
@@ -44,6 +45,7 @@ def main() -> None:
     parser.add_gpt(n_layer=3, n_head=4, n_embd=128, block_size=192)
     parser.add_argument("--dropout", type=float, default=0.1, help="against over-fitting")
     parser.add_training(steps=5000, batch_size=16, learning_rate=4e-3)
+    parser.add_report()
     parser.add_seed("dialogues and training")
     parser.add_argument("--talk", action="store_true", help="talk with the one in --output")
     parser.add_output("runs/chat")
@@ -53,7 +55,8 @@ def main() -> None:
         return
 
     started = time.perf_counter()
-    train, test = dialogues.make_cases(args.train, args.test, args.seed)
+    train, *others = dialogues.make_cases(args.train, args.test, args.test, args.seed)
+    unseen = reported(args, *others)
     tokenizer = mg.BPETokenizer.train(
         (text for case in train for _, text in case.turns),
         args.vocab_size,
@@ -68,7 +71,7 @@ def main() -> None:
         args.seed,
         block_size=args.block_size,
     )
-    requests = requests_of(test, chat_format)
+    requests = requests_of(unseen, chat_format)
     print(f"a GPT of {count(model.num_parameters(), 'parameter')}, {count(len(train), 'dialogue')}")
     untrained = sum(answered_rightly(model, requests, chat_format, args.quiet))
 
@@ -79,13 +82,14 @@ def main() -> None:
     for kind, total in sorted(kinds.items()):
         hits = sum(r for r, (_, _, k) in zip(right, requests, strict=True) if k == kind)
         print(f"  {kind:10} {hits:4} of {total:4} right")
-    answer, frequent = dialogues.baseline(train, test)
+    answer, frequent = dialogues.baseline(train, unseen)
     print(
         f"{sum(right) / len(right):.1%} of {count(len(right), 'request')} in unseen phrasings "
-        f"answered rightly (untrained: {untrained / len(right):.1%}; always {answer!r}: "
-        f"{frequent:.1%}), after {count(trainer.step, 'step')}, "
-        f"in {time.perf_counter() - started:.0f} s altogether"
+        f"({args.report}) answered rightly (untrained: {untrained / len(right):.1%}; always "
+        f"{answer!r}: {frequent:.1%}), after {count(trainer.step, 'step')}, in "
+        f"{time.perf_counter() - started:.0f} s altogether"
     )
+    keep_figures(args, {"answered rightly": sum(right) / len(right)})
     print(f"python examples/chat.py --talk --output {args.output}")
 
 

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import sys
 import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppress
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar
 
+from minigpt.atomic import replacing
 from minigpt.launcher import end_the_job, is_known_to_all, launched
 from minigpt.progress_bar import say
 from minigpt.training.ranks import Ranks
+
+PARTS = ("validation", "test")
+Part = TypeVar("Part")
 
 
 class Parser(argparse.ArgumentParser):
@@ -61,6 +66,16 @@ class Parser(argparse.ArgumentParser):
         """The seed of all that is random."""
         self.add_argument("--seed", type=at_least(0), default=0, help=f"of {of}")
 
+    def add_report(self) -> None:
+        """On which part the figures are measured, and a file to keep them in.
+
+        A setting that was chosen by the test makes the test's figures too good: what is chosen is
+        chosen by the validation part, and what is told to others is measured on the test, once.
+        """
+        add = self.add_argument
+        add("--report", choices=PARTS, default="test", help="validation: to choose settings by")
+        add("--figures", type=_new_file, metavar="FILE", help="keep them there, as JSON")
+
     def add_output(self, folder: str, *, is_run: bool = True) -> None:
         """Where the results go: a run's folder, which may be replaced, or any; and the bar."""
         name = "the run's folder" if is_run else "folder"
@@ -101,6 +116,14 @@ def at_least(least: int) -> Callable[[str], int]:
         return number
 
     return integer
+
+
+def _new_file(value: str) -> Path:
+    """The type of an argument that names a file to write, in a folder that is there."""
+    path = Path(value)
+    if path.is_dir() or not path.parent.is_dir():
+        raise argparse.ArgumentTypeError(f"must be a file in a folder that is there: got {value}")
+    return path
 
 
 @contextmanager
@@ -178,6 +201,23 @@ def _flush(stream: Any) -> None:
         except OSError:
             os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())  # for what is left
             raise
+
+
+def reported(args: argparse.Namespace, validation: Part, test: Part) -> Part:
+    """The part that ``--report`` names."""
+    return dict(zip(PARTS, (validation, test), strict=True))[args.report]
+
+
+def keep_figures(args: argparse.Namespace, figures: Mapping[str, float]) -> None:
+    """What a script has measured, and the settings that it had, in the file of ``--figures``.
+
+    A figure is a share of what is right, unless its name ends with "loss" or "bits per byte".
+    """
+    if args.figures is not None:
+        numbers = {name: float(figure) for name, figure in figures.items()}
+        kept = {"figures": numbers, "settings": vars(args)}
+        with replacing(args.figures) as file:
+            file.write(json.dumps(kept, indent=1, default=str).encode())
 
 
 def count(number: int, noun: str) -> str:

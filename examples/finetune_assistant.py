@@ -28,7 +28,7 @@ from pathlib import Path
 from typing import Any
 
 import minigpt as mg
-from command_line import Parser, at_least, count, one_line_errors
+from command_line import Parser, at_least, count, keep_figures, one_line_errors, reported
 from inputs import load_trained
 from minigpt.checkpoints import load_lora, save_lora
 from minigpt.datasets import CompletionBatches
@@ -56,9 +56,9 @@ def main() -> None:
     add("--labels", type=at_least(1), default=200, help="numbers to learn from")
     add("--shots", type=at_least(1), default=16, help="of these before each question, few-shot")
     add("--test", type=at_least(1), default=N_TEST, help="questions, fewer to try it")
-    add("--validate", action="store_true", help="ask others, to choose settings by")
     add("--rank", type=at_least(1), default=8, help="of the adapters; α is twice as much")
     parser.add_training(steps=150, batch_size=8, learning_rate=1.5e-3)
+    parser.add_report()
     parser.add_seed("the numbers, the adapters and the batches")
     parser.add_output("runs/finetune_assistant", is_run=False)
     args = parser.parse_args()
@@ -95,6 +95,8 @@ def main() -> None:
     for case, answer in list(zip(test, said, strict=True))[:8]:
         print(f"  {case.source} → {answer}" + ("" if answer == case.figures else "  (wrong)"))
 
+    keep_figures(args, {title: row["all"] for title, row in table.rows.items()})
+
     exported = export(model, source, args)
     few = test[:32]
     again = answers(exported, tokenizer, chat_prompts(tokenizer, []), few, args)
@@ -105,12 +107,11 @@ def main() -> None:
 
 def cases(args: Any) -> tuple[list[Any], list[Any]]:
     """The labels, and the questions to ask."""
-    n_others = MOST_LABELS + N_VALIDATION
-    others, test = numbers_and_dates.make_cases(n_others, N_TEST, args.seed, kinds=["number"])
+    sizes = MOST_LABELS, N_VALIDATION, N_TEST
+    train, *others = numbers_and_dates.make_cases(*sizes, args.seed, kinds=["number"])
     if args.labels > MOST_LABELS:
         raise ValueError(f"--labels must be at most {MOST_LABELS}: got {args.labels}")
-    asked = others[MOST_LABELS:] if args.validate else test
-    return others[: args.labels], asked[: args.test]
+    return train[: args.labels], reported(args, *others)[: args.test]
 
 
 def length(figures: str) -> str:

@@ -38,7 +38,7 @@ from pathlib import Path
 from typing import Any
 
 import minigpt as mg
-from command_line import Parser, at_least, one_line_errors
+from command_line import Parser, at_least, keep_figures, one_line_errors, reported
 from inputs import Tokens, first_prompt
 from minigpt.datasets import load_text, train_val_split
 from minigpt.models import LSTMConfig, LSTMLanguageModel
@@ -64,6 +64,7 @@ def main() -> None:
     parser.add_argument(
         "--steps", type=at_least(1), nargs=2, metavar=("LSTM", "GPT"), help="in place of --minutes"
     )
+    parser.add_report()
     parser.add_seed()
     parser.add_output("runs/lstm_and_gpt")
     args = parser.parse_args()
@@ -101,7 +102,8 @@ def main() -> None:
         epochs = trainer.step / trainer.batches.batches_per_epoch
         speed = statistics.median(trainer.history.column("tokens_per_second"))
         print(f"{name:4} {trainer.step:7} {epochs:8.1f} {trainer.elapsed:9.0f} {speed:14,.0f}")
-    compare(models["LSTM"], models["GPT"], val, test)
+    rows = compare(models["LSTM"], models["GPT"], val, test)
+    keep_figures(args, {f"{name}: loss": reported(args, *x)["loss"] for name, x in rows.items()})
     for name, model in models.items():
         sampler = mg.Sampler(model, tokenizer)
         sample = sampler.generate(first_prompt(tokenizer), 250, temperature=0.8, seed=args.seed)
@@ -183,8 +185,11 @@ class Turns(Callback):
         trainer.stop()
 
 
-def compare(lstm: Any, gpt: Any, val: Tokens, test: Tokens) -> None:
-    """Loss and accuracy of both models, each in its own way of reading and in the other's."""
+def compare(lstm: Any, gpt: Any, val: Tokens, test: Tokens) -> dict[str, list[dict[str, float]]]:
+    """Loss and accuracy of both models, each in its own way of reading and in the other's.
+
+    They are printed, and returned for each way: those of ``val``, and those of ``test``.
+    """
     sizes = {"batch_size": BATCH_SIZE, "block_size": gpt.config.block_size}
     n = sizes["block_size"]
     rows = {
@@ -201,6 +206,7 @@ def compare(lstm: Any, gpt: Any, val: Tokens, test: Tokens) -> None:
         accuracies = [f"{x['accuracy']:.2%}" if "accuracy" in x else "–" for x in texts]
         cells = [f"{x['loss']:9.4f} {a:>9}" for x, a in zip(texts, accuracies, strict=True)]
         print(f"{name:19}", *cells)
+    return rows
 
 
 def draw(trainers: dict[str, mg.Trainer], path: Path) -> Path:

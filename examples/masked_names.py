@@ -3,12 +3,13 @@
     python examples/masked_names.py
     python examples/masked_names.py --ask "LATIN SMALL LETTER _" "_REEK CAPITAL LETTER OMEGA"
 
-Of the names of Unicode's characters, such as GREEK SMALL LETTER ALPHA, some are held out, and
-all that differ from one of them only in a number. On the others an Encoder is trained: of each
-name some characters are chosen, and of these 80 % hidden, 10 % exchanged and 10 % left as they are
-(Devlin et al. 2018, §3.1). It sees what stands before and after a place. BERT chooses 15 %; here
-it is 30 % in training, as each name then teaches twice as much, and 15 % where it is measured how
-often the model is right, on the names that were held out.
+Of the names of Unicode's characters, such as GREEK SMALL LETTER ALPHA, some are held out for the
+test and as many to choose settings by (--report validation), and with them all that differ from one
+of them only in a number. On the others an Encoder is trained: of each name some characters are
+chosen, and of these 80 % hidden, 10 % exchanged and 10 % left as they are (Devlin et al. 2018,
+§3.1). It sees what stands before and after a place. BERT chooses 15 %; here it is 30 % in training,
+as each name then teaches twice as much, and 15 % where it is measured how often the model is right,
+on names held out.
 
 --ask fills in the blanks of texts of your own with the model that was saved, and trains nothing.
 """
@@ -22,7 +23,7 @@ from typing import Any
 import numpy as np
 
 import minigpt as mg
-from command_line import Parser, at_least, count, one_line_errors
+from command_line import Parser, at_least, count, keep_figures, one_line_errors
 from inputs import load
 from minigpt.models import Encoder
 from name_models import END, MASK, MASKED_IN_TEST, Names, new_encoder, pretrained
@@ -36,7 +37,8 @@ GUESSES = 5
 def main() -> None:
     parser = Parser(__doc__)
     parser.add_argument("--steps", type=at_least(1), default=3000, help="optimizer steps")
-    parser.add_argument("--test", type=at_least(1), default=2000, help="names held out")
+    parser.add_argument("--test", type=at_least(1), default=2000, help="names to measure on")
+    parser.add_report()
     parser.add_seed()
     parser.add_argument("--ask", nargs="+", metavar="NAME", help=f"fill in each {BLANK}, and end")
     parser.add_argument(
@@ -49,12 +51,12 @@ def main() -> None:
         return
 
     started = time.perf_counter()
-    names = Names.read(n_train=1, n_test=args.test, seed=args.seed)
-    held_out = [case.name for case in names.test]
+    names = Names.read(n_train=1, args=args)
+    held_out = [case.name for case in names.unseen]
     encoder = new_encoder(names, args.seed)
     print(
-        f"{count(len(names.unlabelled), 'name')} to train on, {len(held_out):,} held out; an "
-        f"Encoder of {count(encoder.num_parameters(), 'parameter')}"
+        f"{count(len(names.unlabelled), 'name')} to train on, {len(held_out):,} to measure on "
+        f"({args.report}); an Encoder of {count(encoder.num_parameters(), 'parameter')}"
     )
     hidden = names.masked(held_out, args.seed + 1, MASKED_IN_TEST)
     trainer = pretrained(
@@ -68,10 +70,11 @@ def main() -> None:
     n_hidden = sum(int((batch[1] != -1).sum()) for batch in hidden)
     fill_in(encoder, names.tokenizer, ASKED)
     print(
-        f"\nof {count(n_hidden, 'character')} chosen in held-out names, right: {accuracy:.1%}; "
-        f"the most frequent character, {character!r}: {share:.1%}; that is {accuracy / share:.1f} "
+        f"\nof {count(n_hidden, 'character')} chosen in unseen names, right: {accuracy:.1%}; the "
+        f"most frequent character, {character!r}: {share:.1%}; that is {accuracy / share:.1f} "
         "times its share"
     )
+    keep_figures(args, {"hidden characters right": accuracy})
     print(
         f"{count(trainer.step, 'step')}, {time.perf_counter() - started:.0f} s altogether; kept in "
         f"{args.output}"

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import minigpt as mg
+from command_line import reported
 from minigpt.datasets import Completion, CompletionBatches, MaskedBatches
 from minigpt.models import Encoder, EncoderConfig
 from runs import train_to_the_end
@@ -23,23 +24,26 @@ MASKED_IN_TEST = 0.15  # BERT's
 
 @dataclass
 class Names:
-    """What is pre-trained on, and labelled names: some to fine-tune with, others for the test.
+    """What is pre-trained on, and labelled names: some to fine-tune with, others to measure on.
 
-    The test's names, and those that differ from one of them only in a number, are left out of what
-    is pre-trained on. The training part's names are in it, without their labels.
+    The names of the validation part and of the test, and those that differ from one of them only in
+    a number, are left out of what is pre-trained on. The training part's names are in it, without
+    their labels. ``unseen`` is the part that --report names.
     """
 
     unlabelled: list[str]
     train: list[Any]
-    test: list[Any]
+    unseen: list[Any]
     tokenizer: mg.CharTokenizer
 
     @classmethod
-    def read(cls, n_train: int, n_test: int, seed: int) -> Names:
-        train, test = character_names.make_cases(n_train, n_test, seed)
-        unlabelled = character_names.names_without(test)
+    def read(cls, n_train: int, args: Any) -> Names:
+        """As ``--test``, ``--report`` and ``--seed`` say."""
+        parts = character_names.make_cases(n_train, args.test, args.test, args.seed)
+        train, validation, test = parts
+        unlabelled = character_names.names_without(validation + test)
         tokenizer = mg.CharTokenizer.train(unlabelled, special_tokens=[MASK, END])
-        return cls(unlabelled, train, test, tokenizer)
+        return cls(unlabelled, train, reported(args, validation, test), tokenizer)
 
     def encode(self, names: list[str]) -> list[list[int]]:
         """Each name as ids, with the end mark before and after."""

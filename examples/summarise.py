@@ -33,7 +33,7 @@ from pathlib import Path
 from typing import Any
 
 import minigpt as mg
-from command_line import Parser, at_least, count, one_line_errors
+from command_line import Parser, at_least, count, keep_figures, one_line_errors, reported
 from inputs import load
 from minigpt.datasets import CompletionBatches, Curriculum
 from minigpt.metrics import MatchTable, rouge_l
@@ -53,10 +53,11 @@ PHRASES = ("no goal", "own goal", *(team for team in match_reports.TEAMS if " " 
 def main() -> None:
     parser = Parser(__doc__)
     parser.add_argument("--train", type=at_least(1), default=30_000, help="reports to learn from")
-    parser.add_argument("--test", type=at_least(1), default=1000, help="reports to test on")
+    parser.add_argument("--test", type=at_least(1), default=1000, help="reports to measure on")
     parser.add_argument("--steps", type=at_least(10), default=3600, help="of the training")
     parser.add_argument("--result-only", action="store_true", help="learn to say no score before")
     parser.add_argument("--ask", nargs="+", metavar="REPORT", help="sum up, train nothing")
+    parser.add_report()
     parser.add_seed()
     parser.add_output("runs/summaries", is_run=False)
     args = parser.parse_args()
@@ -68,21 +69,24 @@ def main() -> None:
         return
 
     started = time.perf_counter()
-    cases, test = match_reports.make_cases(args.train, args.test, args.seed)
+    cases, *others = match_reports.make_cases(args.train, args.test, args.test, args.seed)
+    unseen = reported(args, *others)
     texts = (spaced(text) for case in cases for text in (case.report, case.course))
     tokenizer = word_tokenizer(texts, SPECIAL_TOKENS, PHRASES)
     model = train_model(cases, tokenizer, checkpoint, args)
 
-    written = summarise(model, tokenizer, [case.report for case in test])
+    written = summarise(model, tokenizer, [case.report for case in unseen])
     said = [text.split(". ")[-1] for text in written]
-    right = [case.result for case in test]
-    print(f"\n{test[0].report.replace('. ', '.' + chr(10))}\n→ {written[0]}\n")
+    right = [case.result for case in unseen]
+    print(f"\n{unseen[0].report.replace('. ', '.' + chr(10))}\n→ {written[0]}\n")
     table = MatchTable(right)
-    for title, share in match_reports.baselines(cases, test).items():
+    for title, share in match_reports.baselines(cases, unseen).items():
         table.add_shares(f"baseline: {title}", {"all": share})
     table.add("GPT", said)
-    print(f"exactly right, of {count(args.test, 'unseen report')}:\n{table}")
-    print(f"ROUGE-L of the GPT's lines: {rouge_l(said, right).f1:.4f}")
+    print(f"exactly right, of {count(args.test, 'unseen report')} ({args.report}):\n{table}")
+    overlap = rouge_l(said, right).f1
+    print(f"ROUGE-L of the GPT's lines: {overlap:.4f}")
+    keep_figures(args, {"exactly right": table.rows["GPT"]["all"], "ROUGE-L": overlap})
     print(f"{count(args.steps, 'step')}, {time.perf_counter() - started:.0f} s in all")
 
 

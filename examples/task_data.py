@@ -2,7 +2,7 @@
 
     from task_data import numbers_and_dates
 
-    train, test = numbers_and_dates.make_cases(20_000, 1000, seed=0)
+    train, validation, test = numbers_and_dates.make_cases(20_000, 1000, 1000, seed=0)
 
 works wherever the script is called from.
 """

@@ -30,7 +30,7 @@ from typing import Any
 import numpy as np
 
 import minigpt as mg
-from command_line import Parser, at_least, count, one_line_errors
+from command_line import Parser, at_least, count, keep_figures, one_line_errors, reported
 from inputs import load
 from minigpt.datasets import CompletionBatches
 from minigpt.metrics import MatchTable
@@ -66,10 +66,11 @@ def main() -> None:
     parser = Parser(__doc__)
     parser.add_argument("--model", choices=[*NAMES, "both"], default="both", help="which")
     parser.add_argument("--train", type=at_least(1), default=20_000, help="cases to learn from")
-    parser.add_argument("--test", type=at_least(1), default=1000, help="cases to test on")
+    parser.add_argument("--test", type=at_least(1), default=1000, help="cases to measure on")
     parser.add_argument("--steps", type=at_least(1), default=2400, help="of each training")
     parser.add_argument("--beams", type=at_least(2), default=4, help="of the beam search")
     parser.add_argument("--ask", nargs="+", metavar="ENGLISH", help="translate, train nothing")
+    parser.add_report()
     parser.add_seed()
     parser.add_output("runs/translate", is_run=False)
     args = parser.parse_args()
@@ -82,22 +83,25 @@ def main() -> None:
         return
 
     started = time.perf_counter()
-    cases, test = numbers_and_dates.make_cases(args.train, args.test, args.seed)
+    cases, *others = numbers_and_dates.make_cases(args.train, args.test, args.test, args.seed)
+    unseen = reported(args, *others)
     texts = (spaced(text) for case in cases for text in (case.source, case.target))
     tokenizer = word_tokenizer(texts, {*SPECIAL_TOKENS, *TRANSLATION_TOKENS})
-    table = MatchTable([case.target for case in test], [case.kind + "s" for case in test])
-    sources = [case.source for case in test]
+    table = MatchTable([case.target for case in unseen], [case.kind + "s" for case in unseen])
+    sources = [case.source for case in unseen]
     table.add("baseline: word by word", [word_by_word(source) for source in sources])
     for name in names:
         model = train_model(name, tokenizer, cases, args)
         says = translator(name, model, tokenizer)
         table.add(f"{NAMES[name]}, greedy", says(sources))
         table.add(f"{NAMES[name]}, {args.beams} beams", says(sources, num_beams=args.beams))
-        for case, said in zip(test[:4], says(sources[:4]), strict=True):
+        for case, said in zip(unseen[:4], says(sources[:4]), strict=True):
             print(f"  {case.source} → {said}" + ("" if said == case.target else "  (wrong)"))
         if name == "seq2seq":
             show(model, tokenizer, args.output)
-    print(f"\nexactly right, of {count(args.test, 'unseen case')}:\n{table}")
+    print(f"\nexactly right, of {count(args.test, 'unseen case')} ({args.report}):\n{table}")
+    own = {title: row["all"] for title, row in table.rows.items() if "baseline" not in title}
+    keep_figures(args, own)
     print(f"{count(args.steps, 'step')} each, {time.perf_counter() - started:.0f} s in all")
 
 

@@ -4,7 +4,8 @@
     python examples/write_code.py --steps 4000 --temperature 0.5
 
 The texts are functions and methods of at most 800 characters, each a text of its own, between
-<|end|> tokens; a tenth of the library's modules is held out. The model begins after an <|end|> with
+<|end|> tokens; a tenth of the library's modules is kept to choose settings by, and a tenth for the
+test. The model begins after an <|end|> with
 nothing given, and what it writes up to the next one is a sample. It is compiled and never run.
 Three shares of the samples are stated:
 
@@ -25,7 +26,7 @@ from collections.abc import Collection, Sequence
 from typing import Any
 
 import minigpt as mg
-from command_line import Parser, at_least, count, one_line_errors
+from command_line import Parser, at_least, count, keep_figures, one_line_errors, reported
 from minigpt.sampling import bits_per_byte
 from minigpt.training import evaluate
 from runs import new_gpt, train_as_asked
@@ -47,18 +48,20 @@ def main() -> None:
     parser.add_argument("--show", type=at_least(0), default=3, help="how many of them to print")
     parser.add_argument("--tokens", type=at_least(1), default=300, help="at most, of a sample")
     parser.add_argument("--temperature", type=float, default=0.7, help="0 takes the likeliest")
+    parser.add_report()
     parser.add_seed()
     parser.add_output("runs/code")
     args = parser.parse_args()
 
     started = time.perf_counter()
-    train, test = library_functions.make_cases(args.train, args.test, args.seed)
+    train, *others = library_functions.make_cases(args.train, args.test, args.test, args.seed)
+    unseen = reported(args, *others)
     tokenizer = mg.BPETokenizer.train(
         (case.source for case in train), args.vocab_size, [END], progress=not args.quiet
     )
-    train_tokens, test_tokens = (
+    train_tokens, unseen_tokens = (
         tokenizer.encode_array("".join(END + case.source for case in part), allowed_special=[END])
-        for part in (train, test)
+        for part in (train, unseen)
     )
     model = new_gpt(args, tokenizer.vocab_size)
     print(
@@ -68,24 +71,27 @@ def main() -> None:
     sources = {case.source for case in train}
     before = judged(write(model, tokenizer, args), sources)
 
-    trainer = train_as_asked(model, train_tokens, test_tokens, tokenizer, args)
+    trainer = train_as_asked(model, train_tokens, unseen_tokens, tokenizer, args)
 
     samples = write(model, tokenizer, args)
     after = judged(samples, sources)
     best = [sample for sample in samples if is_substantial(sample) and sample not in sources]
     for number, sample in enumerate(best[: args.show], 1):
         print(f"── {number} " + "─" * 60 + f"\n{sample}")
-    loss = evaluate(model, test_tokens, progress=not args.quiet)["loss"]
-    n_bytes = len(tokenizer.decode(test_tokens[1:]).encode())
-    bits = bits_per_byte(loss * (len(test_tokens) - 1), n_bytes)
+    loss = evaluate(model, unseen_tokens, progress=not args.quiet)["loss"]
+    n_bytes = len(tokenizer.decode(unseen_tokens[1:]).encode())
+    bits = bits_per_byte(loss * (len(unseen_tokens) - 1), n_bytes)
     print(f"\nof {count(args.samples, 'sample')}   compile   substantial   new")
     for name, shares in (("untrained", before), ("trained", after)):
         compiled, substantial, new = shares
         print(f"  {name:12} {compiled:8.1%}   {substantial:11.1%}   {new:.1%}")
     print(
-        f"temperature {args.temperature:g}; {bits:.3f} bits per byte of unseen modules; "
+        f"temperature {args.temperature:g}; {bits:.3f} bits per byte of unseen modules "
+        f"({args.report}); "
         f"{count(trainer.step, 'step')}, {time.perf_counter() - started:.0f} s altogether"
     )
+    figures = dict(zip(("compile", "substantial", "new"), after, strict=True))
+    keep_figures(args, {**figures, "bits per byte": bits})
 
 
 def write(model: mg.GPT, tokenizer: mg.BPETokenizer, args: Any) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from itertools import chain
 
 import numpy as np
 import pytest
@@ -31,34 +32,28 @@ def phrasings_of(cases):
 
 @pytest.fixture(scope="module")
 def cases():
-    return make_cases(4000, 500, seed=0)
+    return make_cases(4000, 500, 500, seed=0)
 
 
-def test_train_and_test_share_no_phrasing(cases):
-    train, test = (set(phrasings_of(part)) for part in cases)
-    assert not train & test
-    assert train | test == {(intent, p) for intent, several in PHRASINGS.items() for p in several}
-    for intent in PHRASINGS:  # known requests: each is in both
-        assert {p for i, p in train if i == intent} and {p for i, p in test if i == intent}
-
-
-def test_no_user_says_the_same_in_both(cases):
-    train, test = (
-        {text for case in part for role, text in case.turns if role == "user"} for part in cases
-    )
-    assert not train & test
+def test_the_parts_share_no_phrasing(cases):
+    said = Counter(pair for part in cases for pair in set(phrasings_of(part)))
+    assert set(said) == {(intent, p) for intent, several in PHRASINGS.items() for p in several}
+    assert set(said.values()) == {1}
+    for part in cases:  # known requests: each is in all
+        assert {intent for intent, _ in phrasings_of(part)} == set(PHRASINGS)
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_a_quarter_of_the_phrasings_is_held_out(seed):
-    train, test = split_phrasings(np.random.default_rng(seed))
+def test_three_phrasings_are_held_out_for_either_part(seed):
+    train, validation, test = split_phrasings(np.random.default_rng(seed))
     for intent, phrasings in PHRASINGS.items():
-        assert sorted(train[intent] + test[intent]) == sorted(phrasings)
-        assert len(set(phrasings)) == len(phrasings) and len(test[intent]) == 3
+        assert sorted(train[intent] + validation[intent] + test[intent]) == sorted(phrasings)
+        assert len(set(phrasings)) == len(phrasings)
+        assert len(validation[intent]) == len(test[intent]) == 3
 
 
 def test_turns(cases):
-    for case in [*cases[0], *cases[1]]:
+    for case in chain(*cases):
         roles = [role for role, _ in case.turns]
         assert roles == ["user", "assistant"] * (len(roles) // 2) and 2 <= len(roles) <= 8
         assert len(case.requests) == len(case.intents) == len(roles) // 2
@@ -66,7 +61,7 @@ def test_turns(cases):
 
 
 def test_the_answers_are_right(cases):
-    for case in [*cases[0], *cases[1]]:
+    for case in chain(*cases):
         given = [text for role, text in case.turns if role == "assistant"]
         for i, (text, request) in enumerate(zip(given, case.requests, strict=True)):
             assert kind_of_answer(text, request)
@@ -80,9 +75,9 @@ def test_the_answers_are_right(cases):
 
 
 def test_every_fact_of_the_test_can_be_learnt(cases):
-    train, test = ({r for case in part for r in case.requests} for part in cases)
-    unseen = {r for r in test - train if r.intent not in ("echo", "repeat")}
-    assert not unseen
+    train, *others = ({r for case in part for r in case.requests} for part in cases)
+    for part in others:
+        assert not {r for r in part - train if r.intent not in ("echo", "repeat")}
 
 
 def test_what_the_conversations_are_like(cases):
@@ -92,7 +87,7 @@ def test_what_the_conversations_are_like(cases):
     assert all(0.03 < count / total < 0.2 for count in intents.values()), intents
     lengths = Counter(len(case.requests) for case in cases[0])
     assert set(lengths) == {1, 2, 3, 4}
-    assert 0.03 < baseline(*cases)[1] < 0.2
+    assert 0.03 < baseline(cases[0], cases[2])[1] < 0.2
 
 
 def test_every_request_has_answers_of_its_own():

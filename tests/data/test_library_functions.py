@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import sys
 import warnings
+from itertools import chain
 
 import pytest
 
@@ -30,7 +31,7 @@ def library():
 def cases(library):
     with pytest.MonkeyPatch.context() as patch:
         use(patch, library)
-        return make_cases(800, 60, seed=0)
+        return make_cases(700, 50, 60, seed=0)
 
 
 def use(monkeypatch, modules):
@@ -44,16 +45,16 @@ def test_each_is_one_function_of_the_library(cases, library):
         return "\n".join(line.strip() for line in source.split("\n"))
 
     text = without_indentation("\n".join(library))
-    for case in [*cases[0], *cases[1]]:
+    for case in chain(*cases):
         (node,) = ast.parse(case.source).body
         assert isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))
         assert len(case.source) <= MAX_CHARS and compiles(case.source)
         assert without_indentation(case.source) in text, case.source
 
 
-def test_no_function_twice_and_none_in_both(cases):
-    train, test = ([case.source for case in part] for part in cases)
-    assert len(set(train)) == 800 and len(set(test)) == 60 and not set(train) & set(test)
+def test_no_function_twice(cases):
+    assert [len(part) for part in cases] == [700, 50, 60]
+    assert len({case.source for part in cases for case in part}) == 810
 
 
 def test_the_modules_are_divided(monkeypatch):
@@ -62,14 +63,15 @@ def test_the_modules_are_divided(monkeypatch):
         "".join(f"def f{module}_{i}():\n    pass\n\n\n" for i in range(5)) for module in range(50)
     ]
     use(monkeypatch, library)
-    train, test = make_cases(225, 25, seed=0)
-    modules = [{case.source.split("_")[0] for case in part} for part in (train, test)]
-    assert not modules[0] & modules[1]
-    assert (len(modules[0]), len(modules[1])) == (45, 5)
+    parts = make_cases(200, 25, 25, seed=0)
+    modules = [{case.source.split("_")[0] for case in part} for part in parts]
+    assert [len(part) for part in modules] == [40, 5, 5] and len(set().union(*modules)) == 50
     with pytest.raises(ValueError, match=r"n_test=26, and there are 25 functions of at most 800"):
-        make_cases(225, 26, seed=0)
-    with pytest.raises(ValueError, match=r"n_train=226, and there are 225 functions"):
-        make_cases(226, 25, seed=0)
+        make_cases(200, 25, 26, seed=0)
+    with pytest.raises(ValueError, match=r"n_validation=26, and there are 25 functions"):
+        make_cases(200, 26, 25, seed=0)
+    with pytest.raises(ValueError, match=r"n_train=201, and there are 200 functions"):
+        make_cases(201, 25, 25, seed=0)
 
 
 def test_functions():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from itertools import chain
 
 import pytest
 
@@ -42,11 +43,11 @@ def result_of(report):
 
 @pytest.fixture(scope="module")
 def cases():
-    return make_cases(2000, 500, seed=0)
+    return make_cases(2000, 200, 500, seed=0)
 
 
 def test_every_result_is_right(cases):
-    for case in [*cases[0], *cases[1]]:
+    for case in chain(*cases):
         result, half_time, course = result_of(case.report)
         assert result == case.result and half_time is not None, case
         assert course == case.course
@@ -54,13 +55,13 @@ def test_every_result_is_right(cases):
 
 def test_the_result_is_not_in_the_report(cases):
     """But for the half-time score, where no goal follows."""
-    for case in cases[1]:
+    for case in cases[2]:
         assert case.result not in case.report
         assert len(re.findall(r"\d–\d", case.report)) == 1
 
 
 def test_minutes(cases):
-    for case in cases[1]:
+    for case in cases[2]:
         before, after = case.report.split("At half-time")
         first, second = ([int(m) for m in re.findall(r"(\d+)'", part)] for part in (before, after))
         minutes = first + second
@@ -69,7 +70,7 @@ def test_minutes(cases):
 
 
 def test_nobody_plays_for_both(cases):
-    for case in cases[1]:
+    for case in cases[2]:
         sides: dict[str, set[str]] = {}
         for team, player in re.findall(rf"(?:({TEAM})) score through (\w+)", case.report):
             sides.setdefault(player, set()).add(team)
@@ -79,7 +80,7 @@ def test_nobody_plays_for_both(cases):
 
 
 def test_what_the_reports_are_like(cases):
-    train, _ = cases
+    train, *_ = cases
     homes = Counter(re.split(r" \d", case.result)[0] for case in train)
     assert set(homes) == set(TEAMS) and max(homes.values()) < 2 * min(homes.values())
     goals = [[int(g) for g in re.findall(r"\d+", case.result)] for case in train]
@@ -91,6 +92,6 @@ def test_what_the_reports_are_like(cases):
 
 
 def test_no_simple_answer_does(cases):
-    shares = baselines(*cases)
+    shares = baselines(cases[0], cases[2])
     assert set(shares) == {"most frequent score", "half-time score", "mentions of goals"}
     assert all(0.05 < share < 0.35 for share in shares.values()), shares

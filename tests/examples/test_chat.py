@@ -27,8 +27,8 @@ def test_it_is_measured_and_saved_and_talked_to(run):
     code, out, err = run(SMALL)
     assert (code, err) == (0, "")
     (share, n, untrained) = re.search(
-        r"(\S+)% of (\d+) requests in unseen phrasings answered rightly \(untrained: (\S+)%; always"
-        r" '.+': \d+\.\d%\), after 2 steps, in \d+ s altogether",
+        r"(\S+)% of (\d+) requests in unseen phrasings \(test\) answered rightly \(untrained: "
+        r"(\S+)%; always '.+': \d+\.\d%\), after 2 steps, in \d+ s altogether",
         out,
     ).groups()
     assert 0 <= float(share) <= 100 and float(untrained) <= 5

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import runpy
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -34,7 +35,9 @@ def percentages(out: str, title: str) -> list[list[float]]:
 def test_masked_names(run):
     code, out, err = run("masked_names", "--steps 2 --test 40 --quiet")
     assert (code, err) == (0, "")
-    assert "names to train on, 40 held out; an Encoder of " in out and "2 steps, " in out
+    assert (
+        "names to train on, 40 to measure on (test); an Encoder of " in out and "2 steps, " in out
+    )
     assert re.search(r"right: [\d.]+%; the most frequent character, ' ': [\d.]+%; that is", out)
     assert "\nLATIN SMALL LETTER _ → " in out
     model, tokenizer = mg.load_model("runs/masked_names.npz")
@@ -53,7 +56,7 @@ def test_fine_tune(run):
     small = "--steps 1 --test 40 --labels 10 30 --quiet"
     code, out, err = run("fine_tune", small)
     assert (code, err) == (0, "")
-    assert re.search(r"always Lo: [\d.]+% of 40 test names", out)
+    assert re.search(r"always Lo: [\d.]+% of 40 unseen names \(test\)", out)
     assert "Encoder, " in out and "GPT, " in out
     assert re.search(r"masked token: pre-trained ahead of nothing by .* points; LoRA short", out)
     for way in ("from nothing", "pre-trained", "LoRA", "last block"):
@@ -76,13 +79,16 @@ def test_wrong_arguments(run):
 
 
 def test_what_is_pre_trained_on_holds_nothing_of_the_test():
-    names = runpy.run_path(str(EXAMPLES / "name_models.py"))["Names"].read(300, 500, seed=1)
+    args = SimpleNamespace(test=200, report="validation", seed=1)
+    names = runpy.run_path(str(EXAMPLES / "name_models.py"))["Names"].read(300, args)
     from task_data import character_names
 
-    families = {character_names.family(case.name) for case in names.test}
+    train, validation, test = character_names.make_cases(300, 200, 200, seed=1)
+    assert (names.train, names.unseen) == (train, validation)
+    families = {character_names.family(case.name) for case in validation + test}
     assert not families & {character_names.family(name) for name in names.unlabelled}
     assert {case.name for case in names.train} <= set(names.unlabelled)
-    batches = names.masked([case.name for case in names.test], seed=0)
+    batches = names.masked([case.name for case in names.unseen], seed=0)
     for ids, targets, mask in batches:
         assert (ids[:, 0] == names.end_id).all() and (targets[:, 0] == -1).all()
         assert not np.isin(targets[~mask], range(names.end_id + 1)).any()

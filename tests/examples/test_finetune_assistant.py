@@ -61,8 +61,8 @@ def test_the_whole_way(run, small):
 
 def test_questions_and_labels_share_no_number(script):
     parts = []
-    for validate in (True, False):
-        args = SimpleNamespace(seed=0, labels=script.MOST_LABELS, test=500, validate=validate)
+    for report in ("validation", "test"):
+        args = SimpleNamespace(seed=0, labels=script.MOST_LABELS, test=500, report=report)
         labels, asked = script.cases(args)
         parts += [{case.figures for case in labels}, {case.figures for case in asked}]
         assert all(case.figures == str(read_english(case.source)) for case in [*labels, *asked])

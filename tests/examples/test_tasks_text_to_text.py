@@ -28,7 +28,7 @@ def test_translate(run):
     small = "--train 40 --test 10 --steps 2 --beams 2 --quiet"
     code, out, err = run("translate", small)
     assert (code, err) == (0, "")
-    assert "exactly right, of 10 unseen cases:" in out and "2 steps each, " in out
+    assert "exactly right, of 10 unseen cases (test):" in out and "2 steps each, " in out
     found = rows(out, "baseline: word by word", "encoder–decoder, ", "decoder alone, ")
     assert len(found) == 5 and all(len(row) == 3 for row in found)
     assert Path("runs/translate/attention.png").exists() or "matplotlib" in out
@@ -61,7 +61,7 @@ def test_answer_questions(run):
     small = "--train 40 --test 9 --steps 10 --quiet"
     code, out, err = run("answer_questions", small)
     assert (code, err) == (0, "")
-    assert "exactly right, of 9 unseen stories:" in out and "10 steps, " in out
+    assert "exactly right, of 9 unseen stories (test):" in out and "10 steps, " in out
     found = rows(out, "baseline: ", "GPT")
     assert len(found) == 6 and all(len(row) == 4 for row in found)
     assert re.search(r"^with exactly the sentences that prove it: [\d.]+%$", out, re.MULTILINE)
@@ -87,7 +87,7 @@ def test_lessons_ask_once_about_everything(stage, with_proof):
     from task_data import place_stories
 
     tell = list(module["STAGES"])[stage]
-    train, _ = place_stories.make_cases(300, 1, 0)
+    train, *_ = place_stories.make_cases(300, 1, 1, 0)
     texts = (f" {s.text} {s.question} {s.answer}" for s in train)
     tokenizer = module["word_tokenizer"](texts, module["SPECIAL_TOKENS"], module["PHRASES"])
     assert tokenizer.decode(tokenizer.encode(" Rosa went to the attic.")[1:2]) == " went to the"
@@ -132,7 +132,10 @@ def test_a_proof_is_in_the_order_of_finding():
 def test_summarise(run):
     code, out, err = run("summarise", "--train 40 --test 5 --steps 10 --quiet")
     assert (code, err) == (0, "")
-    assert "exactly right, of 5 unseen reports:" in out and "ROUGE-L of the GPT's lines: 0." in out
+    assert (
+        "exactly right, of 5 unseen reports (test):" in out
+        and "ROUGE-L of the GPT's lines: 0." in out
+    )
     found = rows(out, "baseline: ", "GPT ")
     assert len(found) == 4 and all(len(row) == 1 for row in found)
     code, out, err = run("summarise", "--ask", REPORT, REPORT)

@@ -138,13 +138,14 @@ def _load_prepared(folder: Path) -> int:
 
 
 def _cases(folder: Path, generation: int) -> None:
-    case = _script("place_stories").make_cases(3 * generation, 2, seed=0)
-    _script("case_files").write_parts(folder, case)
+    parts = _script("place_stories").make_cases(3 * generation, 1, 2, seed=0)
+    _script("case_files").write_parts(folder, parts)
 
 
 def _load_cases(folder: Path) -> int:
-    lines = [(folder / f"{n}.jsonl").read_text("utf-8").count("\n") for n in ("train", "test")]
-    return _generation_of(lines, lambda n: [3 * n, 2])
+    names = ("train", "validation", "test")
+    lines = [(folder / f"{name}.jsonl").read_text("utf-8").count("\n") for name in names]
+    return _generation_of(lines, lambda n: [3 * n, 1, 2])
 
 
 def _figure(kind: str) -> Save:
