@@ -85,7 +85,7 @@ def make_cases(n_train: int, n_validation: int, n_test: int, seed: int) -> Parts
     for i in rng.permutation(len(members))[: n_test + n_train + n_validation]:
         name = pick(rng, members[i])
         cases.append(CharacterName(name, unicodedata.category(unicodedata.lookup(name))))
-    test, others = cases[:n_test], cases[n_test:]
+    test, others = cases[:n_test], cases[n_test:]  # validation last, as elsewhere
     return stratified(others[:n_train]), others[n_train:], test
 
 

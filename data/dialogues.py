@@ -70,11 +70,8 @@ def split_phrasings(rng: np.random.Generator) -> tuple[Phrasings, Phrasings, Phr
     for intent, phrasings in PHRASINGS.items():
         order = tuple(shuffled(rng, phrasings))
         n = round(HELD_OUT * len(order))
-        test[intent], validation[intent], train[intent] = (
-            order[:n],
-            order[n : 2 * n],
-            order[2 * n :],
-        )
+        test[intent], validation[intent] = order[:n], order[n : 2 * n]
+        train[intent] = order[2 * n :]
     return train, validation, test
 
 

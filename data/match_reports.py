@@ -113,7 +113,7 @@ def make_cases(n_train: int, n_validation: int, n_test: int, seed: int) -> Parts
         case = play(rng)
         seen[case.report] = case
     cases = list(seen.values())
-    held_out = cases[n_train:]
+    held_out = cases[n_train:]  # the validation part last: its size changes no other
     return cases[:n_train], held_out[n_test:], held_out[:n_test]
 
 

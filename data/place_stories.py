@@ -98,7 +98,7 @@ def make_cases(
         )
     seen: set[str] = set()
     parts = []
-    for count in (n_train, n_test, n_validation):
+    for count in (n_train, n_test, n_validation):  # this one last: its size changes no other
         stories: list[Story] = []
         while len(stories) < count:
             depth = chosen[len(stories) % len(chosen)]

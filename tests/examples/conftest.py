@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import runpy
 import signal
 import sys
@@ -45,6 +46,11 @@ def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> 
         return code, *capsys.readouterr()
 
     return run
+
+
+def figures(path: str = "figures.json") -> dict[str, float]:
+    """What a script has kept with --figures."""
+    return json.loads(Path(path).read_text("utf-8"))["figures"]
 
 
 def press_ctrl_c(monkeypatch: pytest.MonkeyPatch, step: int, number: int = signal.SIGINT) -> None:

@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+from tests.examples.conftest import figures
+
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 SMALL = (
     "--train 60 --test 6 --steps 2 --n-layer 1 --n-head 1 --n-embd 8 --vocab-size 500 "
@@ -24,7 +26,7 @@ def run(run: Any) -> Any:
 
 
 def test_it_is_measured_and_saved_and_talked_to(run):
-    code, out, err = run(SMALL)
+    code, out, err = run(f"{SMALL} --figures figures.json")
     assert (code, err) == (0, "")
     (share, n, untrained) = re.search(
         r"(\S+)% of (\d+) requests in unseen phrasings \(test\) answered rightly \(untrained: "
@@ -32,6 +34,7 @@ def test_it_is_measured_and_saved_and_talked_to(run):
         out,
     ).groups()
     assert 0 <= float(share) <= 100 and float(untrained) <= 5
+    assert f"{100 * figures()['answered rightly']:.1f}" == share
     kinds = re.findall(r"^  (\w+) +(\d+) of +(\d+) right$", out, re.MULTILINE)
     assert sum(int(total) for _, _, total in kinds) == int(n)
     assert sum(int(right) for _, right, _ in kinds) == round(float(share) / 100 * int(n))

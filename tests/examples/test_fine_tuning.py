@@ -12,6 +12,7 @@ import pytest
 
 import minigpt as mg
 from minigpt.models import Encoder
+from tests.examples.conftest import figures
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 
@@ -33,12 +34,13 @@ def percentages(out: str, title: str) -> list[list[float]]:
 
 
 def test_masked_names(run):
-    code, out, err = run("masked_names", "--steps 2 --test 40 --quiet")
+    code, out, err = run("masked_names", "--steps 2 --test 40 --quiet --figures f.json")
     assert (code, err) == (0, "")
     assert (
         "names to train on, 40 to measure on (test); an Encoder of " in out and "2 steps, " in out
     )
     assert re.search(r"right: [\d.]+%; the most frequent character, ' ': [\d.]+%; that is", out)
+    assert f"right: {figures('f.json')['hidden characters right']:.1%}; the most" in out
     assert "\nLATIN SMALL LETTER _ → " in out
     model, tokenizer = mg.load_model("runs/masked_names.npz")
     assert isinstance(model, Encoder) and tokenizer.decode(tokenizer.encode("A-1")) == "A-1"
@@ -54,7 +56,7 @@ def test_masked_names(run):
 
 def test_fine_tune(run):
     small = "--steps 1 --test 40 --labels 10 30 --quiet"
-    code, out, err = run("fine_tune", small)
+    code, out, err = run("fine_tune", f"{small} --figures f.json")
     assert (code, err) == (0, "")
     assert re.search(r"always Lo: [\d.]+% of 40 unseen names \(test\)", out)
     assert "Encoder, " in out and "GPT, " in out
@@ -63,6 +65,12 @@ def test_fine_tune(run):
         rows = percentages(out, way)
         assert len(rows) == 2 and all(len(row) == 3 for row in rows)  # what is learned, and 2 sizes
     assert all(row[0] <= 5 for row in percentages(out, "LoRA"))
+    kept = figures("f.json")
+    assert len(kept) == 2 * 2 * 5
+    lora, full = (kept[f"masked token, 30 labels: {way}"] for way in ("LoRA", "pre-trained"))
+    assert round(100 * lora, 1) == percentages(out, "LoRA")[0][2]
+    gap = kept["masked token, 30 labels: LoRA short of full fine-tuning"]
+    assert gap == pytest.approx(full - lora)
     assert Path("runs/fine_tune/accuracy.png").exists() or "matplotlib" in out
 
     code, again, _ = run("fine_tune", small + " --objectives next")

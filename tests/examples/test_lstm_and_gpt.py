@@ -13,6 +13,7 @@ import pytest
 
 import minigpt as mg
 from minigpt.models import LSTMLanguageModel
+from tests.examples.conftest import figures
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 SCRIPT = str(EXAMPLES / "lstm_and_gpt.py")
@@ -33,7 +34,7 @@ def run(run: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
 
 def test_it_trains_both_compares_them_and_draws(run):
     pytest.importorskip("matplotlib")
-    code, out, err = run("--steps 23 11 --quiet --output r")
+    code, out, err = run("--steps 23 11 --quiet --output r --figures f.json")
     assert (code, err) == (0, "")
     assert "1,640 characters to train on, 205 to validate, 205 to test" in out
     for name, steps in (("LSTM", 23), ("GPT", 11)):
@@ -47,6 +48,8 @@ def test_it_trains_both_compares_them_and_draws(run):
         "LSTM, reading on", "LSTM, anew every 8", "GPT, anew every 8", "GPT, sliding window"
     ]  # fmt: skip
     assert all(len(losses) == 2 for losses in found.values())
+    test_losses = {f"{row}: loss": losses[1] for row, losses in found.items()}
+    assert figures("f.json") == pytest.approx(test_losses, abs=1e-4)
     assert Path("r/loss.png").read_bytes().startswith(b"\x89PNG")
 
     # What was kept can be loaded, and gives the numbers of the table.

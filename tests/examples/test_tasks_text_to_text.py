@@ -12,6 +12,7 @@ import pytest
 
 import minigpt as mg
 from minigpt.models import EncoderDecoder
+from tests.examples.conftest import figures
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 REPORT = "Ashford play Dunmore at home. 9' Lowe scores for Dunmore. At half-time it is 0–1."
@@ -26,11 +27,15 @@ def rows(out: str, *titles: str) -> list[list[float]]:
 
 def test_translate(run):
     small = "--train 40 --test 10 --steps 2 --beams 2 --quiet"
-    code, out, err = run("translate", small)
+    code, out, err = run("translate", f"{small} --figures figures.json")
     assert (code, err) == (0, "")
     assert "exactly right, of 10 unseen cases (test):" in out and "2 steps each, " in out
     found = rows(out, "baseline: word by word", "encoder–decoder, ", "decoder alone, ")
     assert len(found) == 5 and all(len(row) == 3 for row in found)
+    kept = figures()
+    assert len(kept) == 4 and [round(100 * x, 1) for x in kept.values()] == [
+        x[-1] for x in found[1:]
+    ]
     assert Path("runs/translate/attention.png").exists() or "matplotlib" in out
     model, tokenizer = mg.load_model("runs/translate/seq2seq.npz")
     assert isinstance(model, EncoderDecoder)
@@ -59,11 +64,13 @@ def test_the_baseline_of_translation(monkeypatch):
 
 def test_answer_questions(run):
     small = "--train 40 --test 9 --steps 10 --quiet"
-    code, out, err = run("answer_questions", small)
+    code, out, err = run("answer_questions", f"{small} --figures figures.json")
     assert (code, err) == (0, "")
     assert "exactly right, of 9 unseen stories (test):" in out and "10 steps, " in out
     found = rows(out, "baseline: ", "GPT")
     assert len(found) == 6 and all(len(row) == 4 for row in found)
+    assert list(figures()) == ["1 fact", "2 facts", "3 facts"]
+    assert [round(100 * share, 1) for share in figures().values()] == found[-1][:3]
     assert re.search(r"^with exactly the sentences that prove it: [\d.]+%$", out, re.MULTILINE)
     code, out, err = run("answer_questions", "--ask", STORY)
     assert (code, err) == (0, "") and len(out.splitlines()) == 1
@@ -130,7 +137,8 @@ def test_a_proof_is_in_the_order_of_finding():
 
 
 def test_summarise(run):
-    code, out, err = run("summarise", "--train 40 --test 5 --steps 10 --quiet")
+    small = "--train 40 --test 5 --steps 10 --quiet"
+    code, out, err = run("summarise", f"{small} --figures figures.json")
     assert (code, err) == (0, "")
     assert (
         "exactly right, of 5 unseen reports (test):" in out
@@ -138,6 +146,15 @@ def test_summarise(run):
     )
     found = rows(out, "baseline: ", "GPT ")
     assert len(found) == 4 and all(len(row) == 1 for row in found)
+    assert round(100 * figures()["exactly right"], 1) == found[-1][0] and "ROUGE-L" in figures()
+    code, validated, err = run("summarise", f"{small} --report validation")
+    assert (code, err) == (0, "") and "of 5 unseen reports (validation):" in validated
+    from task_data import match_reports
+
+    for part, printed in zip(
+        match_reports.make_cases(40, 5, 5, 0)[1:], (validated, out), strict=True
+    ):
+        assert f"\n{part[0].report.split('. ')[0]}.\n" in printed
     code, out, err = run("summarise", "--ask", REPORT, REPORT)
     assert (code, err) == (0, "") and len(set(out.splitlines())) == 1
 

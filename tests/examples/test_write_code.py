@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from tests.examples.conftest import figures
+
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 SCRIPT = str(EXAMPLES / "write_code.py")
 SMALL = (
@@ -66,13 +68,15 @@ def test_nothing_is_run(script, folder):
 
 
 def test_it_learns_to_write_what_compiles(run):
-    code, out, err = run("write_code", f"{SMALL} --steps 80 --learning-rate 0.01")
+    code, out, err = run("write_code", f"{SMALL} --steps 80 --learning-rate 0.01 --figures f.json")
     assert (code, err) == (0, "")
     assert "of 8 samples   compile   substantial   new\n" in out
     assert re.search(r"  untrained +0\.0% +0\.0%   0\.0%\n  trained +100\.0% +100\.0%   \d", out)
-    assert re.search(
-        r"temperature 0; [01]\.\d{3} bits per byte of unseen modules \(test\); 80 steps", out
-    )
+    kept = figures("f.json")
+    assert list(kept) == ["compile", "substantial", "new", "bits per byte"] and kept["compile"] == 1
+    bits = f"{kept['bits per byte']:.3f}"
+    assert f"temperature 0; {bits} bits per byte of unseen modules (test); 80 steps" in out
+    assert re.fullmatch(r"[01]\.\d{3}", bits)
 
 
 def test_the_same_seed_writes_the_same(run):
