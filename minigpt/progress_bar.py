@@ -64,7 +64,8 @@ class ProgressBar:
                 from tqdm.auto import tqdm  # not before it is needed: importing it takes a while
 
                 in_notebook = any(c.__module__ == "tqdm.notebook" for c in tqdm.__mro__)
-                self._bar = tqdm(
+                self._bar = _made(
+                    tqdm,
                     total=total,
                     desc=description or None,
                     unit=unit,
@@ -189,6 +190,17 @@ class _Forgiving:
 
     def __hash__(self) -> int:
         return hash(self._stream)
+
+
+def _made(kind: Any, **options: Any) -> Any:
+    """A bar of tqdm's. Older ones complain when a bar goes that was only half made: not here."""
+    bar = kind.__new__(kind, **options)
+    try:
+        bar.__init__(**options)
+    except Exception:
+        bar.disable = True
+        raise
+    return bar
 
 
 def _is_terminal(stream: Any) -> bool:

@@ -352,7 +352,7 @@ def _check_ids(logits: object, ids: object, mask: object) -> tuple[Array, Array,
         raise ValueError(f"ids {tokens.shape} does not fit logits {z.shape}: expected (..., T)")
     real = np.ones(tokens.shape, dtype=bool)
     if mask is not None:
-        real = checks.regular("mask", mask).astype(bool)
+        real = checks.booleans("mask", mask)
     checks.same_shape("mask", real, tokens.shape, ", other than ids")
     checks.ids("ids", tokens[real], z.shape[-1])
     return z, tokens, real

@@ -152,16 +152,18 @@ def test_when_a_history_begins_to_keep_fewer_records_the_run_says_so_once(
     told = "one of 6 steps"
     trainer(max_steps=26, log_interval=3, progress=True).fit()
     assert told not in capsys.readouterr().err
-    run = trainer(max_steps=200, log_interval=3, progress=True, checkpoint_dir=tmp_path)
+    run = trainer(
+        max_steps=60, eval_interval=99, log_interval=3, progress=True, checkpoint_dir=tmp_path
+    )
     run.fit()
     err = capsys.readouterr().err
     assert "step 30: the history has 8 records; from here on it keeps" in err
     assert err.count("the history has") == err.count(told) == 1
-    resume(tmp_path, max_steps=600).fit()
+    resume(tmp_path, max_steps=110).fit()
     err = capsys.readouterr().err
-    assert "600/600" in err
+    assert "110/110" in err
     assert "the history has" not in err
-    trainer(max_steps=200, log_interval=3).fit()
+    trainer(max_steps=60, eval_interval=99, log_interval=3).fit()
     assert capsys.readouterr().err == ""
 
 
