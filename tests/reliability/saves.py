@@ -210,6 +210,8 @@ SAVES = {
     "data/prepare.py": Save(
         _prepare, _load_prepared, frozenset({"train.npy", "val.npy", "tokenizer.json"})
     ),
-    "data/place_stories.py": Save(_cases, _load_cases, frozenset({"train.jsonl", "test.jsonl"})),
+    "data/place_stories.py": Save(
+        _cases, _load_cases, frozenset({"train.jsonl", "validation.jsonl", "test.jsonl"})
+    ),
     "a figure": _figure("svg"),
 }  # fmt: skip
