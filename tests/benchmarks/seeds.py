@@ -7,7 +7,8 @@
 Settings are chosen by seeds 0 to 4 and the validation part; a table that is told to others is of
 other seeds, and of the test. Each run is a process of its own, whose figures come from the script's
 --figures. Every run is kept as a line of JSON in --output, and what is there is not run again: a
-long table can be stopped and go on.
+long table can be stopped and go on. After a change to a script, name another file: the table says
+of which commits its runs are, and whether their settings differ.
 
 --arguments are passed on to the scripts, and with others a run is another run. With --jobs several
 runs share the cores: they take more seconds, but hardly more processor seconds.
@@ -121,7 +122,14 @@ def read(file: Path) -> list[Run]:
     for number, line in enumerate(lines, 1):
         try:
             run = json.loads(line)
-            run["use"], run["seed"], run["report"], run["arguments"], run["figures"]
+            (
+                run["use"],
+                run["seed"],
+                run["report"],
+                run["arguments"],
+                run["figures"],
+                run["settings"],
+            )
         except (ValueError, KeyError, TypeError):
             sys.exit(f"{file}, line {number}, is not a run: remove it")
         runs.append(run)
@@ -234,6 +242,9 @@ def table(name: str, runs: Sequence[Run]) -> str:
         f"\n| {shlex.join(runs[0]['arguments']) or 'as it is'} | median | worst | best | mean |",
         "|---|---:|---:|---:|---:|",
     ]
+    settings = [{**run["settings"], "seed": None} for run in runs]
+    if any(other != settings[0] for other in settings):
+        rows.insert(1, "The settings of these runs differ: see the file.")
     columns: dict[str, list[float]] = {}
     for run in runs:
         took = {key: run[key] for key in ("seconds", "processor_seconds") if key in run}
@@ -268,4 +279,7 @@ def number_form(figure: str) -> Any:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except KeyboardInterrupt:
+        sys.exit("stopped by Ctrl-C: the same command goes on")

@@ -112,6 +112,16 @@ def test_a_line_that_is_cut_off_is_said(run_seeds):
     assert code == "kept/runs.jsonl, line 2, is not a run: remove it" and out == ""
 
 
+def test_runs_of_different_settings_are_told(seeds):
+    runs = [
+        {"seed": seed, "report": "test", "arguments": [], "figures": {"right": 0.5}, "commit": "a",
+         "settings": {"seed": seed, "steps": steps}, "seconds": 1.0}
+        for seed, steps in ((10, 9), (11, 9), (12, 8))
+    ]  # fmt: skip
+    assert "settings" not in seeds.table("use", runs[:2])
+    assert "The settings of these runs differ" in seeds.table("use", runs)
+
+
 def test_the_worst_is_the_most_where_less_is_better(seeds):
     assert seeds.row("short of full fine-tuning", [0.01, -0.02, 0.04]).startswith(
         "| short of full fine-tuning | 1.0 % | 4.0 % | -2.0 % | 1.0 % ± 1.7 % |"
