@@ -204,7 +204,8 @@ def _run_of(path: Path) -> str | None:
 def _newest_first(folder: Path) -> list[Path]:
     """Every checkpoint of a folder, by its step; files that are not checkpoints are left out."""
     found = []
-    for path in folder.glob("*.npz"):
+    # Since Python 3.13, glob finds nothing in a folder that cannot be read: too many open files.
+    for path in (path for path in folder.iterdir() if path.suffix == ".npz"):
         match = _STEP.match(path.name)
         try:
             step = int(match[1]) if match else checks.integer("step", read_metadata(path)["step"])
