@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import shlex
 import sys
-from collections.abc import Container
+from collections.abc import Container, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from minigpt.nn import (
 )
 from minigpt.nn.lora import ATTENTION
 from minigpt.progress_bar import say
+from minigpt.training import Callback
 
 
 def new_gpt(args: Any, vocab_size: int, dropout: float = 0.0) -> mg.GPT:
@@ -137,10 +138,13 @@ def learn_task(
     checkpoint: Path,
     args: Any,
     learning_rate: float,
+    callbacks: Sequence[Callback] = (),
+    **settings: Any,
 ) -> mg.Trainer:
     """Train on generated text, and keep the model with its tokenizer in ``checkpoint``.
 
     β₂ = 0.98 is that of Vaswani et al. 2017 (§5.3): what matters changes as fast as in translation.
+    ``settings`` are further ones of TrainerConfig.
     """
     config = mg.TrainerConfig(
         max_steps=args.steps,
@@ -152,8 +156,9 @@ def learn_task(
         eval_batches=4,
         seed=args.seed,
         progress=not args.quiet,
+        **settings,
     )
-    trainer = mg.Trainer(model, batches, config=config, tokenizer=tokenizer)
+    trainer = mg.Trainer(model, batches, None, config, tokenizer=tokenizer, callbacks=callbacks)
     train_to_the_end(trainer)
     checkpoint.parent.mkdir(parents=True, exist_ok=True)
     trainer.save(checkpoint)

@@ -6,6 +6,7 @@ import re
 import warnings
 from collections.abc import Iterable
 from itertools import accumulate, pairwise
+from typing import Any
 
 import minigpt as mg
 
@@ -42,18 +43,17 @@ def spaced(text: str) -> str:
     return f" {text}"
 
 
-def narrow_gpt(
-    vocab_size: int, block_size: int, n_layer: int, seed: int, alibi_scale: float = 1.0
-) -> mg.GPT:
+def narrow_gpt(vocab_size: int, block_size: int, n_layer: int, seed: int, **changes: Any) -> mg.GPT:
     """A GPT for tasks of finding things again: many layers for its width, and ALiBi for positions.
 
     Each step of finding takes a layer or two. Attention falls with the distance (Press et al.
     2022), so that of several things that fit the last one counts. The initial weights have a
-    standard deviation of 1/√width, which keeps the size of what goes through a layer.
+    standard deviation of 1/√width, which keeps the size of what goes through a layer. ``changes``
+    are further fields of its configuration.
     """
     config = mg.GPTConfig(
         vocab_size, block_size, n_layer, n_head=4, n_embd=64, positions="alibi",
-        alibi_scale=alibi_scale, init_std=64**-0.5,
+        init_std=64**-0.5, **changes,
     )  # fmt: skip
     return mg.GPT(config, seed=seed)
 

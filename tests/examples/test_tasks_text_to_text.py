@@ -99,9 +99,9 @@ def test_lessons_ask_once_about_everything(stage, with_proof):
     tokenizer = module["word_tokenizer"](texts, module["SPECIAL_TOKENS"], module["PHRASES"])
     assert tokenizer.decode(tokenizer.encode(" Rosa went to the attic.")[1:2]) == " went to the"
 
-    def lessons(held_out: set[str]) -> list[tuple[str, list[tuple[str, str]]]]:
+    def lessons(held_out: set[str], **how: bool) -> list[tuple[str, list[tuple[str, str]]]]:
         rng = np.random.default_rng(0)
-        made = module["make_lessons"](20, tell, rng, tokenizer, held_out, with_proof=with_proof)
+        made = module["make_lessons"](20, tell, rng, tokenizer, held_out, with_proof, **how)
         for lesson in made:
             said = tokenizer.decode([i for i, s in zip(lesson.ids, lesson.said, strict=True) if s])
             assert said == "".join(f" {a}<|end|>" for _, a in told(tokenizer, lesson)[1])
@@ -118,6 +118,10 @@ def test_lessons_ask_once_about_everything(stage, with_proof):
             if with_proof:
                 named, reply = reply.split(" ", 1)
                 assert named == place_stories.asked_about(question)
+                if question.startswith("Where was"):  # the place is named before its sentence
+                    place = question.strip("?").split()[-1]
+                    reply, n_named = re.subn(rf"(?<=\. ){place} (?=.* the {place}\.)", "", reply)
+                    assert n_named == 1
             *proof, word = reply.split(". ")
             assert re.fullmatch(r"Wh.*\?", question) and word in story
             assert all(f"{sentence}." in story for sentence in proof)
@@ -126,6 +130,8 @@ def test_lessons_ask_once_about_everything(stage, with_proof):
                 assert word in reply.rsplit(". ", 1)[0] + question
     stories = {story for story, _ in found}
     assert not stories & {story for story, _ in lessons(stories)}
+    exam = lessons(held_out := set(), is_exam=True)
+    assert all(len(turns) == 1 for _, turns in exam) and {story for story, _ in exam} == held_out
 
 
 def test_a_proof_is_in_the_order_of_finding():
@@ -134,6 +140,16 @@ def test_a_proof_is_in_the_order_of_finding():
     sentences = ["Rosa went to the attic.", "Otto took the map.", "Otto gave the map to Rosa."]
     assert place_stories.proof(sentences, [0, 2]) == [sentences[2], sentences[0]]
     assert place_stories.proof(sentences, [2]) == [sentences[2]]
+
+
+def test_a_place_before_another_is_found_from_that_one():
+    module = runpy.run_path(str(EXAMPLES / "answer_questions.py"))
+    told = ["Rosa went to the attic.", "Rosa took the map.", "Rosa came to the garden."]
+    question = "Where was the map before the garden?"
+    assert module["reply"](told, question, "attic", [0, 1, 2]) == [
+        "map", told[1], "garden", told[2], told[0], "attic",
+    ]  # fmt: skip
+    assert module["reply"](told, "Where is Rosa?", "garden", [2]) == ["Rosa", told[2], "garden"]
 
 
 def test_summarise(run):
