@@ -84,7 +84,7 @@ LONGEST = 36  # tokens of three sentences and three words
 @one_line_errors()
 def main() -> None:
     parser = Parser(__doc__)
-    parser.add_argument("--train", type=at_least(1), default=30_000, help="stories of each stage")
+    parser.add_argument("--train", type=at_least(1), default=60_000, help="stories of each stage")
     parser.add_argument("--test", type=at_least(3), default=3000, help="stories to measure on")
     parser.add_argument("--steps", type=at_least(10), default=STEPS, help="of the training")
     parser.add_argument("--no-proof", action="store_true", help="learn to say only the answer")
@@ -122,11 +122,13 @@ def main() -> None:
     print(f"a GPT of {count(model.num_parameters(), 'parameter')}")
     learn_task(
         model, lessons, tokenizer, checkpoint, args, LEARNING_RATE, [mastery],
-        optimizer="muon", schedule="trapezoid", decay_steps=args.steps // 4,
+        optimizer="muon", schedule="trapezoid", warmup_steps=args.steps // 100,
+        decay_steps=args.steps // 4,
     )  # fmt: skip
     for stage, end in enumerate(lessons.ends[:-1]):
         marks = [mark for _, number, mark in mastery.measured if number == stage]
-        print(f"stage {stage + 1} ended with step {end:,}, {max(marks, default=0):.0%} known")
+        known = f", {marks[-1]:.0%} known" if marks else ""
+        print(f"stage {stage + 1} ended with step {end:,}{known}")
 
     said = ask(model, tokenizer, [f"{story.text} {story.question}" for story in test])
     for depth in place_stories.DEPTHS:

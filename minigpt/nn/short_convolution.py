@@ -50,10 +50,6 @@ class ShortConvolution(Module):
     def forward(self, x: Tensor) -> Tensor:
         return F.short_convolution(x, self.weight)
 
-    def extra_repr(self) -> str:
-        width, n = self.weight.shape
-        return f"n={n}, width={width}"
-
 
 class ConvolutionCache(KeyValueCache):
     """A key–value cache that also keeps what goes into each layer's short convolution.
