@@ -74,7 +74,7 @@ from word_tasks import narrow_gpt, spaced, steps_of, word_tokenizer
 N_LAYER, BLOCK_SIZE, BATCH_SIZE = 4, 192, 32
 ASKED = ("Where is", "Where was", "Who has", "before")
 PHRASES = (*ASKED, *story_world.WENT, *story_world.TOOK, *story_world.LEFT, *story_world.GAVE)
-STEPS, LEARNING_RATE = 3200, 4e-3
+STEPS, LEARNING_RATE = 4200, 4e-3
 EXAM = 200  # questions of each stage, asked after every 50 steps
 MASTERED = 0.9  # the share of them that is enough to go on
 DEEP = 0.7  # of the questions about the longest tales, those that are asked by depth
