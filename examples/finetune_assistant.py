@@ -37,7 +37,7 @@ from minigpt.metrics import MatchTable
 from minigpt.nn import add_lora, merge_lora, num_trainable
 from minigpt.tasks import PromptFormat, chat_format_of, complete, special_id
 from minigpt.tasks.chatml import END
-from runs import train_to_the_end
+from runs import fine_tuning_rate, train_to_the_end
 from task_data import numbers_and_dates
 
 INSTRUCTION = "Write the number in digits."
@@ -57,7 +57,8 @@ def main() -> None:
     add("--shots", type=at_least(1), default=16, help="of these before each question, few-shot")
     add("--test", type=at_least(1), default=N_TEST, help="questions, fewer to try it")
     add("--rank", type=at_least(1), default=8, help="of the adapters; α is twice as much")
-    parser.add_training(steps=150, batch_size=8, learning_rate=1.5e-3)
+    rule = "the highest (default: by the model's width, runs.fine_tuning_rate)"
+    parser.add_training(steps=150, batch_size=8, learning_rate=None, highest=rule)
     parser.add_report()
     parser.add_seed("the numbers, the adapters and the batches")
     parser.add_output("runs/finetune_assistant", is_run=False)
@@ -155,11 +156,13 @@ def with_adapters(model: Any, tokenizer: Any, labels: list[Any], args: Any) -> m
         for case in labels
     ]
     add_lora(model, args.rank, 2 * args.rank, TARGETS, seed=args.seed)
+    rate = args.learning_rate
+    rate = fine_tuning_rate(model.config.n_embd) if rate is None else rate
     config = mg.TrainerConfig(
         max_steps=args.steps,
         batch_size=args.batch_size,
-        learning_rate=args.learning_rate,
-        min_learning_rate=args.learning_rate / 20,
+        learning_rate=rate,
+        min_learning_rate=rate / 20,
         weight_decay=0.0,
         eval_interval=args.steps,  # the questions are the test
         eval_batches=1,

