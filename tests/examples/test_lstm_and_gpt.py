@@ -67,6 +67,18 @@ def test_it_trains_both_compares_them_and_draws(run):
             np.testing.assert_array_equal(one[key], other[key])
 
 
+@pytest.mark.parametrize(("recipe", "of_the_gpt"), [("first", "adam"), ("today", "muon")])
+def test_recipes(run, recipe, of_the_gpt):
+    code, out, err = run(f"--recipe {recipe} --steps 2 2 --quiet --output r")
+    assert (code, err) == (0, "")
+    assert " parameters, adam, batches of 32 x 64 characters\nGPT: " in out
+    assert f" parameters, {of_the_gpt}, batches of 256 x 8 characters\n" in out  # as long in all
+    gpt, _ = mg.load_model("r/gpt")
+    assert (gpt.config.positions == "rotary") == (recipe == "today")
+    found = re.findall(r"^(?:LSTM|GPT), .*? (\d\.\d{4}) .*?(\d\.\d{4})", out, re.MULTILINE)
+    assert len(found) == 4 and all(0 < float(x) < 5 for pair in found for x in pair)
+
+
 def test_evaluate_reads_on(run):
     assert run("--steps 3 1 --quiet --output r")[0] == 0
     model, tokenizer = mg.load_model("r/lstm")
@@ -88,9 +100,11 @@ def test_the_steps_are_those_that_fit_in_the_time(run):
         assert mg.History.read(f"r/{name.lower()}").column("step") == list(range(1, n + 1))
 
 
-def test_both_models_are_of_one_size():
-    for model in (models := runpy.run_path(SCRIPT)["make_models"](65, 0)).values():
-        assert model.num_parameters() == pytest.approx(models["GPT"].num_parameters(), rel=0.005)
+def test_all_models_are_of_one_size():
+    script = runpy.run_path(SCRIPT)
+    for recipe in script["RECIPES"]:
+        for model in script["make_models"](65, recipe, 0).values():
+            assert model.num_parameters() == pytest.approx(636_000, rel=0.005)
 
 
 def test_ctrl_c_ends_it(run, monkeypatch):
