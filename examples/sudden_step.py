@@ -127,7 +127,7 @@ def run_all(runs: list[tuple[Any, ...]], jobs: int) -> Iterator[Curve]:
 def run(args: Any, name: str, seed: int) -> Curve:
     """Train a model on the lessons, and look at its skills every few steps."""
     started = time.process_time()
-    some, _ = place_stories.make_cases(1000, 1, seed)
+    some, _, _ = place_stories.make_cases(1000, 1, 1, seed)
     tokenizer = word_tokenizer(
         (spaced(f"{s.text} {s.question} {s.answer}") for s in some), SPECIAL_TOKENS, PHRASES
     )

@@ -32,7 +32,7 @@ def test_every_recipe_runs_and_is_drawn(run, script):
 def test_the_words_that_are_looked_up(script):
     """Each skill is judged by its own word, of stories in which the answer is known."""
     rng = script["np"].random.default_rng(0)
-    some, *_ = script["place_stories"].make_cases(50, 1, 0)
+    some, *_ = script["place_stories"].make_cases(50, 1, 1, 0)
     spaced, takers = script["spaced"], script["takers"]
     tokenizer = script["word_tokenizer"](
         (spaced(f"{s.text} {s.question} {s.answer}") for s in some),
