@@ -122,7 +122,7 @@ def fine_tuning_rate(n_embd: int) -> float:
 
     Example:
         >>> [f"{fine_tuning_rate(width):.2e}" for width in (96, 576, 4096)]
-        ['5.35e-03', '1.32e-03', '2.86e-04']
+        ['5.36e-03', '1.32e-03', '2.86e-04']
     """
     return NEW_OVER_TRAINED * 5e-5 * (2000 / n_embd) ** 0.781
 

@@ -546,7 +546,9 @@ def test_what_cannot_be_shown_ends_no_training(folder, redirection, code):
         assert done.stderr.endswith("train.py: error: [Errno 28] No space left on device\n")
 
 
-@pytest.mark.parametrize("module", ["bigrams", "equations_by_hand", "poem_measures", "word_tasks"])
+@pytest.mark.parametrize(
+    "module", ["bigrams", "equations_by_hand", "poem_measures", "runs", "word_tasks"]
+)
 def test_the_examples_in_docstrings(module):
     results = doctest.testmod(importlib.import_module(module))
     assert results.attempted and not results.failed
