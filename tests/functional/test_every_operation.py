@@ -96,6 +96,8 @@ CASES: dict[str, Any] = {
     "gated_unit of relu": (lambda x, u: F.gated_unit(x, u, "relu"), [(2, 3), (2, 3)]),
     "rms_norm": (F.rms_norm, [(2, 3), (3,)]),
     "qk_norm": (lambda x, q, k: F.qk_norm(x, q, k, 2, 1), [(2, 3, 8), (2,), (2,)]),
+    "short_convolution": (F.short_convolution, [(2, 3, 4), (2, 4)]),
+    "short_convolution of more than there are": (F.short_convolution, [(2, 3, 4), (5, 4)]),
     "rotary": (lambda x: F.rotary(x, np.arange(3)), [(2, 3, 4)]),
     "rotary of neighbours": (
         lambda x: F.rotary(x, np.arange(6).reshape(2, 3), pairing="neighbours"), [(2, 3, 4)],

@@ -30,6 +30,10 @@ def write_by(path, vocab_size):
         writer.write([0, 1])
 
 
+def curriculum():
+    return datasets.Curriculum([(datasets.SequentialBatches(TOKENS, **BATCH), 2)])
+
+
 def table():
     return metrics.MatchTable(["a", "b"], ["x", "y"])
 
@@ -131,6 +135,9 @@ DATASETS: GoodCalls = {
         datasets.CompletionBatches,
         dict(completions=[Completion.read([1]) + Completion.say([2])], batch_size=1, seed=0,
              pad_id=0, block_size=4),
+    ),
+    "datasets.Curriculum.load_state_dict": lambda: (
+        curriculum().load_state_dict, dict(state=curriculum().state_dict()),
     ),
     "datasets.Curriculum": lambda: (
         datasets.Curriculum, dict(stages=[(datasets.SequentialBatches(TOKENS, **BATCH), 2)]),
