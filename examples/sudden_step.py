@@ -59,7 +59,8 @@ MUON: dict[str, Any] = {"learning_rate": LEARNING_RATE, "optimizer": "muon"}
 AS_LLAMA: dict[str, Any] = {"normalization": "rms", "bias": False}
 RECIPES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "GPT-2's parts, AdamW": ({}, ADAMW),
-    "RMS norm, Muon": (AS_LLAMA, MUON),
+    "GPT-2's parts, Muon": ({}, MUON),
+    "and RMS norm, no biases": (AS_LLAMA, MUON),
     "and a short convolution": (AS_LLAMA | {"short_convolution": 4}, MUON),
 }
 ALIBI_SCALE = 4
@@ -192,7 +193,7 @@ def rows(name: str, curves: Sequence[Curve]) -> list[str]:
 
 def draw(curves: dict[str, list[Curve]], output: Path) -> Path:
     """A column for each model, and in it a line for each seed and skill."""
-    figure = new_figure(4.2 * len(curves), 3.6)
+    figure = new_figure(3.3 * len(curves), 3.4)
     every_axes = figure.subplots(1, len(curves), sharey=True, squeeze=False)[0]
     for axes, (name, of_one) in zip(every_axes, curves.items(), strict=True):
         for curve, (skill, color) in itertools.product(of_one, COLORS.items()):
@@ -206,7 +207,7 @@ def draw(curves: dict[str, list[Curve]], output: Path) -> Path:
     for skill, color in COLORS.items():
         every_axes[0].plot([], [], color=color, label=skill)
     every_axes[0].legend(frameon=False, loc="upper left", fontsize=10)
-    figure.savefig(output, dpi=110)
+    figure.savefig(output, dpi=100)
     return output
 
 

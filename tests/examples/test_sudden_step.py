@@ -25,7 +25,7 @@ def test_every_recipe_runs_and_is_drawn(run, script):
     found = re.findall(r"^(.{26}) (who|where) +– +– +median –$", out, re.MULTILINE)
     names = [name.strip() for name, _ in found]
     assert names == [word for name in script["RECIPES"] for word in (name, "")]
-    assert "6 runs in " in out
+    assert "8 runs in " in out
     assert Path("sudden.png").read_bytes().startswith(b"\x89PNG")
 
 
