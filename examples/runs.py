@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
+import multiprocessing
 import shlex
 import sys
-from collections.abc import Container, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import minigpt as mg
 from command_line import Parser, at_least
@@ -22,6 +25,8 @@ from minigpt.nn import (
 from minigpt.nn.lora import ATTENTION
 from minigpt.progress_bar import say
 from minigpt.training import Callback
+
+R = TypeVar("R")
 
 
 def new_gpt(args: Any, vocab_size: int, dropout: float = 0.0) -> mg.GPT:
@@ -203,6 +208,21 @@ def train_to_the_end(trainer: mg.Trainer, resume: str | None = None) -> mg.Histo
     if not trainer.finished:
         raise KeyboardInterrupt(*ways)
     return history
+
+
+def side_by_side(
+    function: Callable[..., R], calls: Sequence[tuple[Any, ...]], jobs: int
+) -> Iterator[R]:
+    """What a function returns for each tuple of arguments, in their order, ``jobs`` at a time.
+
+    Several at a time run in processes of their own, which begin the script anew.
+    """
+    if jobs == 1:
+        yield from itertools.starmap(function, calls)
+        return
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(jobs, mp_context=context) as pool:
+        yield from pool.map(function, *zip(*calls, strict=True))
 
 
 def resume_command(

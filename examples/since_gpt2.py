@@ -23,11 +23,8 @@ from __future__ import annotations
 
 import argparse
 import itertools
-import multiprocessing
 import statistics
 import time
-from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -37,7 +34,7 @@ from minigpt.blas_threads import one_blas_thread
 from minigpt.datasets import load_text
 from minigpt.training import evaluate
 from minigpt.viz import new_figure
-from runs import train_to_the_end
+from runs import side_by_side, train_to_the_end
 
 # nanoGPT's run for a laptop.
 MODEL: dict[str, Any] = {"block_size": 64, "n_layer": 4, "n_head": 4, "n_embd": 128, "bias": False}
@@ -127,7 +124,9 @@ def main() -> None:
         for name in names
         for number in range(args.seeds)
     ]
-    for (_, name, config, steps, _), result in zip(runs, run_all(runs, args.jobs), strict=True):
+    for (_, name, config, steps, _), result in zip(
+        runs, side_by_side(run, runs, args.jobs), strict=True
+    ):
         results.setdefault(name, []).append(result)
         if len(results[name]) == args.seeds:
             print(row(name, config, steps, results[name]), flush=True)
@@ -189,16 +188,6 @@ def step_costs(configs: dict[str, mg.GPTConfig], parts: Parts, rounds: int) -> d
             trainer.train_step()
             times[key].append(time.process_time() - started)
     return {name: statistics.median(times[work[name]]) for name in configs}
-
-
-def run_all(runs: list[tuple[Any, ...]], jobs: int) -> Iterator[Result]:
-    """The results of the runs, in their order."""
-    if jobs == 1:
-        yield from itertools.starmap(run, runs)
-        return
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(jobs, mp_context=context) as pool:
-        yield from pool.map(run, *zip(*runs, strict=True))
 
 
 def run(args: argparse.Namespace, name: str, config: mg.GPTConfig, steps: int, seed: int) -> Result:

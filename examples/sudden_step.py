@@ -22,11 +22,9 @@ matplotlib is installed.
 from __future__ import annotations
 
 import itertools
-import multiprocessing
 import statistics
 import time
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -49,7 +47,7 @@ from minigpt.grad_mode import evaluation
 from minigpt.tasks import SPECIAL_TOKENS
 from minigpt.training import Callback
 from minigpt.viz import new_figure
-from runs import train_to_the_end
+from runs import side_by_side, train_to_the_end
 from task_data import place_stories
 from word_tasks import narrow_gpt, spaced, word_tokenizer
 
@@ -103,7 +101,7 @@ def main() -> None:
     runs = [(args, name, args.seed + number) for name in names for number in range(args.seeds)]
     print(f"the step from which on {KNOWN:.0%} are right, seed by seed, and the median")
     curves: dict[str, list[Curve]] = {}
-    for (_, name, _), curve in zip(runs, run_all(runs, args.jobs), strict=True):
+    for (_, name, _), curve in zip(runs, side_by_side(run, runs, args.jobs), strict=True):
         curves.setdefault(name, []).append(curve)
         if len(curves[name]) == args.seeds:
             print(*rows(name, curves[name]), sep="\n", flush=True)
@@ -113,16 +111,6 @@ def main() -> None:
         print(f"as a picture: {draw(curves, args.output)}")
     except ImportError as error:
         print(error)
-
-
-def run_all(runs: list[tuple[Any, ...]], jobs: int) -> Iterator[Curve]:
-    """The curves of the runs, in their order."""
-    if jobs == 1:
-        yield from itertools.starmap(run, runs)
-        return
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(jobs, mp_context=context) as pool:
-        yield from pool.map(run, *zip(*runs, strict=True))
 
 
 def run(args: Any, name: str, seed: int) -> Curve:
