@@ -2,7 +2,7 @@
 
     python tests/benchmarks/seeds.py summarise masked_names --seeds 10-14
     python tests/benchmarks/seeds.py questions --seeds 0-4 --report validation
-    python tests/benchmarks/seeds.py all --trial --output /tmp/trial.jsonl
+    python tests/benchmarks/seeds.py all --trial --output runs/trial.jsonl
 
 Settings are chosen by seeds 0 to 4 and the validation part; a table that is told to others is of
 other seeds, and of the test. Each run is a process of its own, whose figures come from the script's
