@@ -71,7 +71,7 @@ from runs import learn_task
 from task_data import place_stories, story_world
 from word_tasks import narrow_gpt, spaced, steps_of, word_tokenizer
 
-N_LAYER, BLOCK_SIZE, BATCH_SIZE = 4, 192, 32
+N_LAYER, BLOCK_SIZE, BATCH_SIZE, ALIBI_SCALE = 4, 192, 32, 4
 ASKED = ("Where is", "Where was", "Who has", "before")
 PHRASES = (*ASKED, *story_world.WENT, *story_world.TOOK, *story_world.LEFT, *story_world.GAVE)
 STEPS, LEARNING_RATE = 4200, 4e-3
@@ -113,7 +113,7 @@ def main() -> None:
         (spaced(f"{s.text} {s.question} {s.answer}") for s in some), SPECIAL_TOKENS, PHRASES
     )
     model = narrow_gpt(
-        tokenizer.vocab_size, BLOCK_SIZE, N_LAYER, args.seed, alibi_scale=4, short_convolution=4,
+        tokenizer.vocab_size, BLOCK_SIZE, N_LAYER, args.seed, alibi_scale=ALIBI_SCALE, short_convolution=4,
         normalization="rms", bias=False,
     )  # fmt: skip
     held_out = {story.text for part in others for story in part}

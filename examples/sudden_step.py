@@ -32,6 +32,7 @@ import numpy as np
 
 import minigpt as mg
 from answer_questions import (
+    ALIBI_SCALE,
     BATCH_SIZE,
     BLOCK_SIZE,
     LEARNING_RATE,
@@ -39,7 +40,7 @@ from answer_questions import (
     PHRASES,
     make_lessons,
     takers,
-)  # fmt: skip
+)
 from command_line import Parser, at_least, count, one_line_errors
 from minigpt.blas_threads import one_blas_thread
 from minigpt.datasets import CompletionBatches
@@ -61,7 +62,6 @@ RECIPES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "and RMS norm, no biases": (AS_LLAMA, MUON),
     "and a short convolution": (AS_LLAMA | {"short_convolution": 4}, MUON),
 }
-ALIBI_SCALE = 4
 SKILLS = {"who": 1, "where": 7}  # the place of the word in what is said, where it is so long
 KNOWN = 0.9  # the share of right words from which on a skill is there
 COLORS = {"who": "#c0392b", "where": "#2471a3"}
@@ -96,6 +96,11 @@ def main() -> None:
     add("--output", type=Path, default=Path("sudden_step.png"), help="the picture")
     add("--quiet", action="store_true", help="no bar")
     args = parser.parse_args()
+    if args.every > args.steps:
+        parser.error(
+            f"argument --every: must be at most --steps, {args.steps}, to look once: "
+            f"got {args.every}"
+        )
 
     names = [name for name in RECIPES if name in (args.only or RECIPES)]
     runs = [(args, name, args.seed + number) for name in names for number in range(args.seeds)]
@@ -162,6 +167,8 @@ class Looks(Callback):
                     for skill, place in SKILLS.items():
                         if place < len(places):
                             right[skill].append(bool((words == wanted)[places[place]]))
+        if missing := [skill for skill in SKILLS if not right[skill]]:
+            raise ValueError(f"no story that is asked about needs {missing[0]!r}: more --asked")
         self.steps.append(trainer.step)
         for skill in SKILLS:
             self.shares[skill].append(statistics.fmean(right[skill]))

@@ -62,3 +62,18 @@ def test_a_skill_is_there_from_the_step_on_after_which_it_stays(script):
     assert curve.known_at("who") == 20
     assert curve.known_at("where") is None
     assert script["rows"]("a", [curve, curve])[0].split()[-1] == "20"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (
+            "--steps 2 --every 3",
+            "argument --every: must be at most --steps, 2, to look once: got 3",
+        ),
+        ("--steps 1 --every 1 --asked 1 --seed 0", "needs 'where': more --asked"),
+    ],
+)
+def test_what_could_show_nothing_is_refused(run, arguments, told):
+    code, _, err = run("sudden_step", f"{arguments} --seeds 1 --quiet --output sudden.png")
+    assert code == 2 and told in err and "Traceback" not in err
