@@ -113,8 +113,8 @@ def main() -> None:
         (spaced(f"{s.text} {s.question} {s.answer}") for s in some), SPECIAL_TOKENS, PHRASES
     )
     model = narrow_gpt(
-        tokenizer.vocab_size, BLOCK_SIZE, N_LAYER, args.seed, alibi_scale=ALIBI_SCALE, short_convolution=4,
-        normalization="rms", bias=False,
+        tokenizer.vocab_size, BLOCK_SIZE, N_LAYER, args.seed, alibi_scale=ALIBI_SCALE,
+        short_convolution=4, normalization="rms", bias=False,
     )  # fmt: skip
     held_out = {story.text for part in others for story in part}
     lessons, exams = curriculum(held_out, tokenizer, args)
