@@ -112,6 +112,7 @@ def adapted(model: Any, args: Any) -> Any:
 
 
 NEW_OVER_TRAINED = 10  # the learning rate of what begins new, over that of what was pre-trained
+EPOCHS_REMEMBERED = 30
 
 
 def fine_tuning_rate(n_embd: int) -> float:
@@ -130,6 +131,24 @@ def fine_tuning_rate(n_embd: int) -> float:
         ['5.36e-03', '1.32e-03', '2.86e-04']
     """
     return NEW_OVER_TRAINED * 5e-5 * (2000 / n_embd) ** 0.781
+
+
+def fine_tuning_decay(learning_rate: float, n_cases: int, batch_size: int) -> float:
+    """The weight decay that lets a fine-tuned model remember 30 epochs: the fewer cases, the more.
+
+        λ = 1 / (η · steps of 30 epochs) = batch_size / (30 · η · n_cases)
+
+    AdamW makes a parameter a mean of its updates, over the last 1/(ηλ) steps in the main. It is a
+    number of epochs that holds from one size of the data to another, and not λ (Wang & Aitchison
+    2024, "How to set AdamW's weight decay as you scale model and dataset size"). An adapter's
+    decay draws the matrix beside it back to what was pre-trained, so that a few cases which are
+    seen again and again do not lead far away.
+
+    Example:
+        >>> [round(fine_tuning_decay(5e-3, n, batch_size=32), 3) for n in (100, 1000, 5000)]
+        [2.133, 0.213, 0.043]
+    """
+    return batch_size / (EPOCHS_REMEMBERED * learning_rate * n_cases)
 
 
 def train_as_asked(
