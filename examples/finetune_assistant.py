@@ -17,7 +17,7 @@ it is the number, digit for digit. No number is among the labels and the questio
 is saved, put on the model again, folded into its matrices, and the model written as Transformers
 reads it.
 
-The settings were chosen by --validate, which asks 200 other questions in place of those 500.
+The settings were chosen by --report validation, which asks 200 other questions, not those 500.
 """
 
 from __future__ import annotations
