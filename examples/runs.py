@@ -112,7 +112,7 @@ def adapted(model: Any, args: Any) -> Any:
 
 
 NEW_OVER_TRAINED = 10  # the learning rate of what begins new, over that of what was pre-trained
-EPOCHS_REMEMBERED = 30
+EPOCHS_REMEMBERED = 40
 
 
 def fine_tuning_rate(n_embd: int) -> float:
@@ -134,9 +134,9 @@ def fine_tuning_rate(n_embd: int) -> float:
 
 
 def fine_tuning_decay(learning_rate: float, n_cases: int, batch_size: int) -> float:
-    """The weight decay that lets a fine-tuned model remember 30 epochs: the fewer cases, the more.
+    """The weight decay that lets a fine-tuned model remember 40 epochs: the fewer cases, the more.
 
-        λ = 1 / (η · steps of 30 epochs) = batch_size / (30 · η · n_cases)
+        λ = 1 / (η · steps of 40 epochs) = batch_size / (40 · η · n_cases)
 
     AdamW makes a parameter a mean of its updates, over the last 1/(ηλ) steps in the main. It is a
     number of epochs that holds from one size of the data to another, and not λ (Wang & Aitchison
@@ -146,7 +146,7 @@ def fine_tuning_decay(learning_rate: float, n_cases: int, batch_size: int) -> fl
 
     Example:
         >>> [round(fine_tuning_decay(5e-3, n, batch_size=32), 3) for n in (100, 1000, 5000)]
-        [2.133, 0.213, 0.043]
+        [1.6, 0.16, 0.032]
     """
     return batch_size / (EPOCHS_REMEMBERED * learning_rate * n_cases)
 

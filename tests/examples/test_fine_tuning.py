@@ -114,12 +114,12 @@ def test_learning_rates_follow_from_the_width():
 
 
 def test_weight_decay_follows_from_the_number_of_labels():
-    """What is learned is a mean over the last 1/(ηλ) steps: of 30 epochs, however long they are."""
+    """What is learned is a mean over the last 1/(ηλ) steps: of 40 epochs, however long they are."""
     script = runpy.run_path(str(EXAMPLES / "fine_tune.py"))
     for way in (script["WAYS"][name] for name in ("pre-trained", "LoRA")):
         for n in (100, 1000, 5000):
             steps = 1 / (way.learning_rate * way.weight_decay(n))
-            assert steps * script["BATCH_SIZE"] / n == pytest.approx(30)
+            assert steps * script["BATCH_SIZE"] / n == pytest.approx(40)
 
 
 def test_full_fine_tuning_and_lora_differ_in_nothing_else(monkeypatch: pytest.MonkeyPatch):
