@@ -42,10 +42,10 @@ in brackets other seeds, after 100):
   and with that decay                              1.4   1.2     seed 0; 1.7 (1), 1.2 (2)
   beside the MLP's, rank 5, α = r                  1.0   4.0     seed 0
 
-B ten times faster than A (LoRA+), A as it began (LoRA-FA, at twice the rank), A and B from the
-matrix's singular vectors (PiSSA), A from those of its first gradient (LoRA-GA), higher ranks in the
-last block, and norms and biases that learn too were no better: there is little to choose but how
-far the adapters go, and more labels bear more. The weight decay takes that into account.
+In one or two trials each, B ten times faster than A (LoRA+), A as it began and a higher rank for it
+(LoRA-FA), A and B from the matrix's singular vectors (PiSSA), A from those of its first gradient
+(LoRA-GA), higher ranks in the last block, and norms and biases that learn too were not better after
+both. What counts most is how far the adapters go, and more labels bear more: hence the decay.
 
 The numbers of steps, and the learning rates of the other two ways, were chosen with --seed 0, by
 the accuracy on its test.

@@ -112,7 +112,7 @@ def adapted(model: Any, args: Any) -> Any:
 
 
 NEW_OVER_TRAINED = 10  # the learning rate of what begins new, over that of what was pre-trained
-EPOCHS_REMEMBERED = 40
+EPOCHS_REMEMBERED = 40  # chosen by the validation names of fine_tune.py
 
 
 def fine_tuning_rate(n_embd: int) -> float:
