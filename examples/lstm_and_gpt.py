@@ -56,10 +56,13 @@ import time
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
+
 import minigpt as mg
+import minigpt.functional as F
 from command_line import Parser, at_least, keep_figures, one_line_errors, reported
 from inputs import Tokens, first_prompt
-from minigpt.datasets import load_text, train_val_split
+from minigpt.datasets import SequentialBatches, load_text, train_val_split
 from minigpt.models import LSTMConfig, LSTMLanguageModel
 from minigpt.progress_bar import ProgressBar
 from minigpt.sampling import perplexity
@@ -159,12 +162,17 @@ def main() -> None:
         print(f"{name:4} {trainer.step:7} {epochs:8.1f} {trainer.elapsed:9.0f} {speed:14,.0f}")
     rows = compare(models["LSTM"], models["GPT"], val, test)
     keep_figures(args, {f"{name}: loss": reported(args, *x)["loss"] for name, x in rows.items()})
+    part, n = reported(args, val, test), models["GPT"].config.block_size
+    by_place = {
+        name: by_characters_seen(loss_by_place(model, part, n)) for name, model in models.items()
+    }
+    print_by_place(by_place)
     for name, model in models.items():
         sampler = mg.Sampler(model, tokenizer)
         sample = sampler.generate(first_prompt(tokenizer), 250, temperature=0.8, seed=args.seed)
         print(f"\nThe {name} writes:\n{sample[0].strip()}")
     try:
-        print(f"\nThe losses as a picture: {draw(trainers, args.output / 'loss.png')}")
+        print(f"\nThe losses as a picture: {draw(trainers, by_place, args.output / 'loss.png')}")
     except ImportError as error:
         print(error)
 
@@ -264,20 +272,59 @@ def compare(lstm: Any, gpt: Any, val: Tokens, test: Tokens) -> dict[str, list[di
     return rows
 
 
-def draw(trainers: dict[str, mg.Trainer], path: Path) -> Path:
-    figure = new_figure(7, 4)
-    axes = figure.add_subplot()
+def loss_by_place(model: Any, tokens: Tokens, block_size: int) -> np.ndarray:
+    """The mean loss at each place of blocks that are read anew: what is it worth to have seen more?
+
+        L_t = −mean over the blocks of log p(x_{t+1} | x_1, …, x_t)
+
+    for t from 1 to ``block_size``.
+    """
+    total, n = np.zeros((2, block_size))
+    with mg.no_grad():
+        for ids, targets in SequentialBatches(tokens, block_size, BATCH_SIZE):
+            losses = F.cross_entropy(model(ids), targets, reduction="none")
+            total += losses.numpy().sum(axis=0, dtype=float)
+            n += (targets >= 0).sum(axis=0)
+    return total / n
+
+
+def by_characters_seen(losses: np.ndarray) -> dict[str, float]:
+    """The means of the losses where 1, 2, 3 and 4, 5 to 8, … characters have been seen."""
+    ends = [2**i for i in range(len(losses).bit_length())]
+    return {
+        str(end) if end < 3 else f"{end // 2 + 1}–{end}": losses[end // 2 : end].mean()
+        for end in ends
+    }
+
+
+def print_by_place(by_place: dict[str, dict[str, float]]) -> None:
+    print("\nloss, anew, after so many characters")
+    print("    ", "".join(f"{seen:>8}" for seen in by_place["GPT"]))
+    for name, losses in by_place.items():
+        print(f"{name:4} ", "".join(f"{loss:8.3f}" for loss in losses.values()))
+
+
+def draw(
+    trainers: dict[str, mg.Trainer], by_place: dict[str, dict[str, float]], path: Path
+) -> Path:
+    """The validation losses over the time of training, and the last ones over what was seen."""
+    figure = new_figure(11, 4)
+    over_time, over_places = figure.subplots(1, 2)
     for (name, trainer), color in zip(trainers.items(), ("#2c6fbb", "#c0392b"), strict=True):
         seconds, losses = (
             trainer.history.column(k, "evaluations") for k in ("elapsed", "val_loss")
         )
-        axes.plot(
-            seconds, losses, "o-", color=color, markersize=3, label=f"{name}, {losses[-1]:.3f}"
-        )
-    axes.set_xlabel("seconds of training")
-    axes.set_ylabel("validation loss (nats per character)")
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(frameon=False)
+        label = f"{name}, {losses[-1]:.3f}"
+        over_time.plot(seconds, losses, "o-", color=color, markersize=3, label=label)
+        seen, by_seen = zip(*by_place[name].items(), strict=True)
+        over_places.plot(seen, by_seen, "o-", color=color, markersize=3, label=name)
+    over_time.set_xlabel("seconds of training")
+    over_time.set_ylabel("validation loss (nats per character)")
+    over_places.set_xlabel("characters seen since the block began")
+    over_places.set_ylabel("loss of the next character (nats)")
+    for axes in (over_time, over_places):
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.legend(frameon=False)
     figure.savefig(path, dpi=150)
     return path
 

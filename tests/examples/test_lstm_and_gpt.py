@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 
 import minigpt as mg
-from minigpt.models import LSTMLanguageModel
+import minigpt.functional as F
+from minigpt.models import LSTMConfig, LSTMLanguageModel
 from tests.examples.conftest import figures
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
@@ -50,6 +51,9 @@ def test_it_trains_both_compares_them_and_draws(run):
     assert all(len(losses) == 2 for losses in found.values())
     test_losses = {f"{row}: loss": losses[1] for row, losses in found.items()}
     assert figures("f.json") == pytest.approx(test_losses, abs=1e-4)
+    assert re.search(
+        r"characters\n +1 +2 +3–4 +5–8\nLSTM( +\d\.\d{3}){4}\nGPT ( +\d\.\d{3}){4}\n", out
+    )
     assert Path("r/loss.png").read_bytes().startswith(b"\x89PNG")
 
     # What was kept can be loaded, and gives the numbers of the table.
@@ -105,6 +109,22 @@ def test_all_models_are_of_one_size():
     for recipe in script["RECIPES"]:
         for model in script["make_models"](65, recipe, 0).values():
             assert model.num_parameters() == pytest.approx(636_000, rel=0.005)
+
+
+def test_the_losses_by_place_are_those_of_the_whole_text():
+    script = runpy.run_path(SCRIPT)
+    tokens = np.random.default_rng(0).integers(0, 5, 84)  # ten blocks, and three targets
+    config = mg.GPTConfig(5, block_size=8, n_layer=1, n_head=2, n_embd=8, init_std=0.5)
+    lstm = LSTMLanguageModel(LSTMConfig(5, 8, 8), seed=0)
+    for model in (mg.GPT(config, seed=0), lstm):
+        losses = script["loss_by_place"](model, tokens, 8)
+        n = np.where(np.arange(8) < 3, 11, 10)
+        whole = mg.training.evaluate(model, tokens, block_size=8)["loss"]
+        assert (losses * n).sum() / 83 == pytest.approx(whole, abs=1e-6)
+        first = F.cross_entropy(model(tokens[:-1:8, None]), tokens[1::8, None])
+        assert losses[0] == pytest.approx(first.item(), abs=1e-6)
+    means = script["by_characters_seen"](np.arange(8.0))
+    assert means == {"1": 0, "2": 1, "3–4": 2.5, "5–8": 5.5}
 
 
 def test_ctrl_c_ends_it(run, monkeypatch):
