@@ -17,7 +17,18 @@ it is the number, digit for digit. No number is among the labels and the questio
 is saved, put on the model again, folded into its matrices, and the model written as Transformers
 reads it.
 
-The settings were chosen by --report validation, which asks 200 other questions, not those 500.
+The learning rate, its schedule and the weight decay are those of fine_tune.py: the first by the
+model's width, the last by the number of labels (runs.fine_tuning_rate and fine_tuning_decay). What
+differs are the adapters: beside all matrices, and α = 2r. --report validation, which asks 200 other
+questions and not those 500, gave with seed 0
+
+  as it is                           73.5 %
+  without weight decay               72.5 %
+  α = r                              66.0 %
+  beside attention only, α = r       61.5 %
+
+Each label is seen six times here, and 48 times there: the adapters do not go too far, rather not
+far enough.
 """
 
 from __future__ import annotations
@@ -37,7 +48,7 @@ from minigpt.metrics import MatchTable
 from minigpt.nn import add_lora, merge_lora, num_trainable
 from minigpt.tasks import PromptFormat, chat_format_of, complete, special_id
 from minigpt.tasks.chatml import END
-from runs import fine_tuning_rate, train_to_the_end
+from runs import fine_tuning_decay, fine_tuning_rate, train_to_the_end
 from task_data import numbers_and_dates
 
 INSTRUCTION = "Write the number in digits."
@@ -162,8 +173,8 @@ def with_adapters(model: Any, tokenizer: Any, labels: list[Any], args: Any) -> m
         max_steps=args.steps,
         batch_size=args.batch_size,
         learning_rate=rate,
-        min_learning_rate=rate / 20,
-        weight_decay=0.0,
+        min_learning_rate=0.0,
+        weight_decay=fine_tuning_decay(rate, len(labels), args.batch_size),
         eval_interval=args.steps,  # the questions are the test
         eval_batches=1,
         seed=args.seed,

@@ -117,10 +117,11 @@ def test_without_the_package_it_says_what_to_install(run, monkeypatch):
 
 
 @pytest.mark.parametrize("asked", [None, 2e-3])
-def test_the_learning_rate_follows_from_the_width(script, small, asked):
+def test_the_rate_follows_from_the_width_and_the_decay_from_the_labels(script, small, asked):
     model, _ = mg.load_model("small.npz")
     args = SimpleNamespace(rank=2, seed=0, steps=1, batch_size=2, learning_rate=asked, quiet=True)
     trainer = script.with_adapters(model, small, [SimpleNamespace(source="one", figures="1")], args)
     rate = asked or script.fine_tuning_rate(model.config.n_embd)
     assert trainer.config.learning_rate == rate
+    assert trainer.config.weight_decay == script.fine_tuning_decay(rate, n_cases=1, batch_size=2)
     assert {layer.alpha / layer.rank for layer in lora_layers(model).values()} == {2}
