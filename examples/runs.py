@@ -27,6 +27,7 @@ from minigpt.progress_bar import say
 from minigpt.training import Callback
 
 R = TypeVar("R")
+OF_ADAPTERS = ("lora_alpha", "lora_dropout", "lora_targets")
 
 
 def new_gpt(args: Any, vocab_size: int, dropout: float = 0.0) -> mg.GPT:
@@ -66,6 +67,12 @@ def add_adapting(parser: Parser) -> None:
     )
     group.add_argument("--lora-alpha", type=float, help="how loud they are (default: their rank)")
     group.add_argument(
+        "--lora-dropout",
+        type=float,
+        metavar="SHARE",
+        help="what they do not see of their input in training (default: 0)",
+    )
+    group.add_argument(
         "--lora-targets",
         nargs="+",
         metavar="NAME",
@@ -75,13 +82,13 @@ def add_adapting(parser: Parser) -> None:
 
 def check_adapting(parser: Parser, given: Container[str]) -> None:
     """End the script if options are among those given that do not go together."""
-    for name in ("freeze", "last_blocks", "lora", "lora_alpha", "lora_targets"):
+    for name in ("freeze", "last_blocks", "lora", *OF_ADAPTERS):
         if name in given and "init_from" not in given:
             parser.error(f"{_option(name)} is for a trained model: add --init-from")
     for name in ("n_layer", "n_head", "n_embd", "tokenizer", "vocab_size"):
         if name in given and "init_from" in given:
             parser.error(f"{_option(name)} is for a new model: leave it out with --init-from")
-    for name in ("lora_alpha", "lora_targets"):
+    for name in OF_ADAPTERS:
         if name in given and "lora" not in given:
             parser.error(f"{_option(name)} is of adapters: add --lora RANK")
     ways = [_option(name) for name in ("freeze", "last_blocks", "lora") if name in given]
@@ -103,7 +110,8 @@ def adapted(model: Any, args: Any) -> Any:
     unfreeze(model)
     if args.lora:
         targets = args.lora_targets or ATTENTION
-        add_lora(model, args.lora, args.lora_alpha, targets, seed=args.seed)
+        dropout = args.lora_dropout or 0.0
+        add_lora(model, args.lora, args.lora_alpha, targets, seed=args.seed, dropout=dropout)
     elif args.last_blocks:
         freeze_all_but_last(model, args.last_blocks)
     elif args.freeze:
@@ -112,7 +120,8 @@ def adapted(model: Any, args: Any) -> Any:
 
 
 NEW_OVER_TRAINED = 10  # the learning rate of what begins new, over that of what was pre-trained
-EPOCHS_REMEMBERED = 40  # chosen by the validation names of fine_tune.py
+EPOCHS_REMEMBERED = 40  # both chosen by the validation names of fine_tune.py, after 100 labels
+CASES_KNOWN_BEFORE = 40
 
 
 def fine_tuning_rate(n_embd: int) -> float:
@@ -149,6 +158,22 @@ def fine_tuning_decay(learning_rate: float, n_cases: int, batch_size: int) -> fl
         [1.6, 0.16, 0.032]
     """
     return batch_size / (EPOCHS_REMEMBERED * learning_rate * n_cases)
+
+
+def adapter_dropout(n_cases: int) -> float:
+    """The dropout before low-rank adapters that are to learn from so many cases.
+
+        p / (1 − p) = 40 / n_cases
+
+    Dropout acts on the loss of every case as a penalty of p / (1 − p) on what is learned, in the
+    main (Wager et al. 2013, "Dropout Training as Adaptive Regularization"). If what is known
+    beforehand is to count as much as 40 cases, that share has to fall as the cases become more.
+
+    Example:
+        >>> [round(adapter_dropout(n), 3) for n in (100, 1000, 5000)]
+        [0.286, 0.038, 0.008]
+    """
+    return CASES_KNOWN_BEFORE / (CASES_KNOWN_BEFORE + n_cases)
 
 
 def train_as_asked(

@@ -10,20 +10,29 @@ from minigpt.autograd import Array
 from minigpt.checkpoints.archive import CheckpointError
 from minigpt.nn import Linear, Module
 from minigpt.nn.freezing import frozen
-from minigpt.nn.lora import lora_layers, put_adapters
+from minigpt.nn.lora import AdapterSettings, lora_layers, put_adapters, settings_of
 from minigpt.nn.lora_layer import LoRALinear
 
 
 def describe_adaptation(model: Any) -> dict[str, Any]:
-    """``lora``: rank and α by layer; ``frozen``: names; each only where there are any."""
+    """``lora``: rank, α and dropout by layer; ``frozen``: names; each only where there are any."""
     if not isinstance(model, Module):
         return {}
     lora = {
-        name: {"rank": layer.rank, "alpha": layer.alpha}
+        name: {key: value for key, value in settings_of(layer)._asdict().items() if value}
         for name, layer in lora_layers(model).items()
     }
     kept = frozen(model)
     return ({"lora": lora} if lora else {}) | ({"frozen": kept} if kept else {})
+
+
+def read_settings(stored: Mapping[str, Any]) -> AdapterSettings:
+    """What :func:`describe_adaptation` said of a layer; put_adapters checks the values.
+
+    Raises:
+        KeyError, TypeError, AttributeError: it is not such a description.
+    """
+    return AdapterSettings(stored["rank"], stored["alpha"], stored.get("dropout", 0.0))
 
 
 def put_stored_adapters(
@@ -39,12 +48,12 @@ def put_stored_adapters(
         return
     layers = dict(model.named_modules())
     try:
-        settings = {name: (each["rank"], each["alpha"]) for name, each in stored.items()}
+        settings = {name: read_settings(each) for name, each in stored.items()}
         missing = {n: s for n, s in settings.items() if not isinstance(layers.get(n), LoRALinear)}
-        for name, (rank, _) in missing.items():  # before memory is taken
+        for name, each in missing.items():  # before memory is taken
             layer, a = layers.get(name), parameters.get(f"{name}.lora_a")
-            if isinstance(layer, Linear) and (a is None or a.shape[1:] != (rank,)):
-                raise ValueError(f"the adapter of {name!r:.80} is not of rank={rank!r:.20}")
+            if isinstance(layer, Linear) and (a is None or a.shape[1:] != (each.rank,)):
+                raise ValueError(f"the adapter of {name!r:.80} is not of rank={each.rank!r:.20}")
         put_adapters(model, missing)
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise CheckpointError(path, f"its low-rank adapters are not sound: {error}") from error

@@ -12,12 +12,12 @@ import numpy as np
 
 from minigpt import checks
 from minigpt.autograd import Array
-from minigpt.checkpoints.adaptation import describe_adaptation
+from minigpt.checkpoints.adaptation import describe_adaptation, read_settings
 from minigpt.checkpoints.archive import CheckpointError
 from minigpt.checkpoints.checkpoint import load_checkpoint, save_checkpoint
 from minigpt.nn import Linear, Module
 from minigpt.nn.freezing import freeze, trainable
-from minigpt.nn.lora import lora_layers, plain_linears, put_adapters
+from minigpt.nn.lora import AdapterSettings, lora_layers, plain_linears, put_adapters
 
 FORMAT, VERSION = "minigpt.LoRA", 1
 
@@ -123,8 +123,8 @@ def fingerprint(layers: Mapping[str, Linear]) -> str:
     return digest.hexdigest()
 
 
-def _settings(path: Path, metadata: Mapping[str, Any]) -> dict[str, tuple[int, float]]:
-    """Rank and α of each layer, as the file says; put_adapters checks the values."""
+def _settings(path: Path, metadata: Mapping[str, Any]) -> dict[str, AdapterSettings]:
+    """Rank, α and dropout of each layer, as the file says; put_adapters checks the values."""
     if metadata.get("format") != FORMAT:
         raise CheckpointError(path, "it does not hold low-rank adapters that save_lora wrote")
     if metadata.get("version") != VERSION:
@@ -132,7 +132,7 @@ def _settings(path: Path, metadata: Mapping[str, Any]) -> dict[str, tuple[int, f
             path, f"it is of version {metadata.get('version')!r:.20}, this minigpt reads {VERSION}"
         )
     try:
-        settings = {n: (each["rank"], each["alpha"]) for n, each in metadata["lora"].items()}
+        settings = {name: read_settings(each) for name, each in metadata["lora"].items()}
         checks.text("weights", metadata["weights"])
     except (KeyError, TypeError, AttributeError) as error:
         raise CheckpointError(path, f"its adapters are not described: {error!r:.80}") from error
@@ -166,13 +166,13 @@ def _check_has_none(model: Any, other_weights: object) -> None:
 def _check_fits(
     path: Path,
     model: Module,
-    settings: Mapping[str, tuple[Any, Any]],
+    settings: Mapping[str, AdapterSettings],
     arrays: Mapping[str, Array],
 ) -> None:
     """Every array has its place in the model, and the shape and dtype of that place."""
     known, own = plain_linears(model), dict(model.named_parameters())
     expected: dict[str, tuple[tuple[Any, ...], Any]] = {}
-    for name, (rank, _) in settings.items():
+    for name, (rank, *_) in settings.items():
         if name not in known:
             kind = type(model).__name__
             raise CheckpointError(path, f"its {name!r:.80} is not a linear layer of this {kind}")

@@ -15,9 +15,11 @@ from minigpt.functional.attention_blocks import attend
 from minigpt.functional.attention_options import AttentionOptions
 from minigpt.functional.multi_head import heads_of, split_heads, turned_heads
 from minigpt.functional.rotary import rotation_at, turn_heads
+from minigpt.grad_mode import evaluation
 from minigpt.nn.cache import KeyValueCache
 from minigpt.nn.config import TransformerConfig, check_config, heads_in
 from minigpt.nn.layers import Dropout, Linear, RMSNorm
+from minigpt.nn.lora_layer import project
 from minigpt.nn.module import Module
 from minigpt.nn.short_convolution import ShortConvolution, convolved
 from minigpt.tensor import Tensor
@@ -108,7 +110,7 @@ class CausalSelfAttention(Module):
             positions: of rotary ones, where each token stands; 0, 1, 2, … by default, going on
                 after the cache.
         """
-        qkv = self._projected(x, mask, cache)  # (B, T, C) -> (B, T, (h + 2·h_kv)·d)
+        qkv = self._projected(x, mask, cache, rng)  # (B, T, C) -> (B, T, (h + 2·h_kv)·d)
         rotation = self._rotation(qkv, positions, 0 if cache is None else cache.length)
         if cache is None:
             dropout = self.attention_dropout if self.training else 0.0
@@ -121,8 +123,10 @@ class CausalSelfAttention(Module):
             q, k, v = self._heads(qkv, rotation)  # (B, h, T, d), 2 × (B, h_kv, T, d)
             k, v = cache.extend(self.layer, k, v)  # (B, h_kv, T, d) -> (B, h_kv, S, d)
             heads = heads_over(q, k, v, mask, self.causal, self.slopes)  # -> (B, T, h·d)
-        return self.residual_dropout(self.out_proj(heads), rng)  # (B, T, h·d) -> (B, T, C)
+        y = project(self.out_proj, heads, rng)  # (B, T, h·d) -> (B, T, C)
+        return self.residual_dropout(y, rng)
 
+    @evaluation()
     def weights(
         self, x: Tensor, mask: Array | None = None, positions: Array | None = None
     ) -> Array:
@@ -143,10 +147,14 @@ class CausalSelfAttention(Module):
         return attention_weights(q, k, mask, self.causal, self.slopes, grouped=True)
 
     def _projected(
-        self, x: Tensor, mask: Array | None = None, cache: KeyValueCache | None = None
+        self,
+        x: Tensor,
+        mask: Array | None = None,
+        cache: KeyValueCache | None = None,
+        rng: np.random.Generator | None = None,
     ) -> Tensor:
         """Q, K and V; Q takes in what the scores are to be scaled by other than 1/√d."""
-        qkv: Tensor = self.qkv_proj(x)
+        qkv = project(self.qkv_proj, x, rng)
         if self.short_convolution is not None:
             qkv = convolved(self.short_convolution, qkv, mask, self.layer, cache)
         if self.query_norm is not None and self.key_norm is not None:

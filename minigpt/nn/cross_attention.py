@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 import numpy as np
 
 import minigpt.functional as F
@@ -10,10 +12,12 @@ from minigpt.autograd import Array
 from minigpt.checks import Seed
 from minigpt.functional.attention import attention_weights
 from minigpt.functional.multi_head import heads_of, split_heads
+from minigpt.grad_mode import evaluation
 from minigpt.nn.attention import heads_over
 from minigpt.nn.config import TransformerConfig, check_config, check_without_gpt_options
 from minigpt.nn.decoder_cache import DecoderCache
 from minigpt.nn.layers import Dropout, Linear
+from minigpt.nn.lora_layer import project
 from minigpt.nn.module import Module
 from minigpt.tensor import Tensor
 
@@ -86,16 +90,18 @@ class CrossAttention(Module):
             ValueError: the memory has another width, or there is neither a memory nor a cache.
         """
         memory = _check_memory(memory, self, cache)
-        q = self.q_proj(x)  # (B, T, C) -> (B, T, C)
+        q = project(self.q_proj, x, rng)  # (B, T, C) -> (B, T, C)
         if cache is None:
             dropout = self.attention_dropout if self.training else 0.0
-            kv = self.kv_proj(memory)  # (B, S, C) -> (B, S, 2·C)
+            kv = project(self.kv_proj, cast(Tensor, memory), rng)  # (B, S, C) -> (B, S, 2·C)
             heads = F.multi_head_cross_attention(q, kv, self.n_head, mask, dropout, rng)
         else:
             k, v = cache.memory[self.layer]  # 2 × (B, h, S, d)
             heads = heads_over(split_heads(q.data, self.n_head), k, v, cache.memory_mask)
-        return self.residual_dropout(self.out_proj(heads), rng)  # (B, T, C) -> (B, T, C)
+        y = project(self.out_proj, heads, rng)  # (B, T, C) -> (B, T, C)
+        return self.residual_dropout(y, rng)
 
+    @evaluation()
     def keys_and_values(self, memory: Tensor) -> tuple[Array, Array]:
         """K and V of every head, for a :class:`~minigpt.nn.DecoderCache`; without gradients.
 
@@ -109,6 +115,7 @@ class CrossAttention(Module):
         k, v = heads_of(self.kv_proj(memory).data, self.n_head, self.n_head)
         return k, v
 
+    @evaluation()
     def weights(self, x: Tensor, memory: Tensor, mask: Array | None = None) -> Array:
         """The attention weights, to inspect: where in the ``memory`` each token of x looks.
 

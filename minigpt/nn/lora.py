@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -25,6 +25,8 @@ def add_lora(
     alpha: float | None = None,
     targets: Iterable[str] = ATTENTION,
     seed: Seed = 0,
+    *,
+    dropout: float = 0.0,
 ) -> list[str]:
     """Put adapters beside the linear layers of these names, and freeze all else in the model.
 
@@ -38,13 +40,16 @@ def add_lora(
         targets: last parts of the names of Linear layers, such as "qkv_proj", "out_proj", "up_proj"
             and "down_proj".
         seed: of the adapters, a number or a Generator.
+        dropout: the share of its input that an adapter does not see in training; with few labels it
+            keeps them from learning the labels by heart. It is for attention's and the MLP's
+            layers, which a model hands its Generator.
 
     Returns:
         the names of the layers that have adapters now.
 
     Raises:
-        ValueError: a target is not a linear layer's name, or has an adapter already, or rank or
-            alpha is out of range; nothing is changed then.
+        ValueError: a target is not a linear layer's name, or has an adapter already, or rank,
+            alpha or dropout is out of range; nothing is changed then.
 
     Example:
         >>> from minigpt.models import GPT, GPTConfig
@@ -56,25 +61,38 @@ def add_lora(
     """
     chosen = _check_targets(checks.instance("model", model, Module), targets)
     alpha = rank if alpha is None else alpha
-    put_adapters(model, {name: (rank, alpha) for name in chosen}, seed)
+    put_adapters(model, dict.fromkeys(chosen, AdapterSettings(rank, alpha, dropout)), seed)
     freeze(model)
     for parameter in lora_parameters(model).values():
         parameter.requires_grad = True
     return chosen
 
 
-def put_adapters(model: Module, settings: Mapping[str, tuple[int, float]], seed: Seed = 0) -> None:
-    """Put adapters of such ranks and α beside the layers of these names; nothing is frozen.
+class AdapterSettings(NamedTuple):
+    """What an adapter is made with."""
+
+    rank: int
+    alpha: float
+    dropout: float = 0.0
+
+
+def settings_of(layer: LoRALinear) -> AdapterSettings:
+    """What the adapter beside a layer was made with."""
+    return AdapterSettings(layer.rank, layer.alpha, layer.dropout.p)
+
+
+def put_adapters(model: Module, settings: Mapping[str, AdapterSettings], seed: Seed = 0) -> None:
+    """Put such adapters beside the layers of these names; nothing is frozen.
 
     Raises:
         ValueError: a name is not that of a linear layer without an adapter, its matrix is another
-            layer's too, or rank or alpha do not fit; nothing is changed then.
+            layer's too, or rank, alpha or dropout do not fit; nothing is changed then.
     """
     rng, known = np.random.default_rng(checks.seed(seed)), plain_linears(model)
     _check_adaptable(model, known, settings)
     adapted: dict[int, Module] = {
-        id(known[name]): LoRALinear(known[name], rank, alpha, seed=rng)
-        for name, (rank, alpha) in settings.items()
+        id(known[name]): LoRALinear(known[name], rank, alpha, dropout=dropout, seed=rng)
+        for name, (rank, alpha, dropout) in settings.items()
     }
     replace_modules(model, adapted)
 

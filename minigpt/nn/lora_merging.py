@@ -11,7 +11,7 @@ from minigpt import checks
 from minigpt.autograd import Array
 from minigpt.nn.initial_weights import without_initial_weights
 from minigpt.nn.layers import Linear
-from minigpt.nn.lora import lora_layers, plain_linears, put_adapters
+from minigpt.nn.lora import AdapterSettings, lora_layers, plain_linears, put_adapters
 from minigpt.nn.lora_layer import LoRALinear
 from minigpt.nn.module import Module, Parameter
 from minigpt.nn.replacing import replace_modules
@@ -24,6 +24,7 @@ class Adapter(NamedTuple):
         a: A, (n_in, r).
         b: B, (r, n_out).
         alpha: α.
+        dropout: the adapter's, in training.
 
     Example:
         >>> import numpy as np
@@ -35,6 +36,7 @@ class Adapter(NamedTuple):
     a: Array
     b: Array
     alpha: float
+    dropout: float = 0.0
 
     def change(self) -> Array:
         """(α/r) A B, in float64."""
@@ -67,7 +69,8 @@ def merge_lora(model: Module) -> dict[str, Adapter]:
         raise ValueError(f"{type(model).__name__} has no adapters: there is nothing to merge")
     adapters, plain = {}, dict[int, Module]()
     for name, layer in layers.items():
-        adapters[name] = Adapter(layer.lora_a.data.copy(), layer.lora_b.data.copy(), layer.alpha)
+        a, b = layer.lora_a.data.copy(), layer.lora_b.data.copy()
+        adapters[name] = Adapter(a, b, layer.alpha, layer.dropout.p)
         _add(layer.weight, adapters[name].change())
         plain[id(layer)] = _plain(layer)
     replace_modules(model, plain)
@@ -94,7 +97,11 @@ def unmerge_lora(model: Module, adapters: Mapping[str, Adapter]) -> None:
         'LoRALinear'
     """
     _check_adapters(model, adapters)
-    put_adapters(model, {name: (a.a.shape[1], a.alpha) for name, a in adapters.items()})
+    settings = {
+        name: AdapterSettings(adapter.a.shape[1], adapter.alpha, adapter.dropout)
+        for name, adapter in adapters.items()
+    }
+    put_adapters(model, settings)
     layers: dict[str, Any] = dict(model.named_modules())
     for name, adapter in adapters.items():
         layer = layers[name]
@@ -123,7 +130,7 @@ def _check_adapters(model: Module, adapters: Any) -> None:
         mend = "pass what merge_lora() gave"
         raise checks.wrong_type("adapters", "a dict of adapters by name", adapters, mend)
     for name, adapter in adapters.items():
-        a, b, _ = checks.instance(f"adapters[{checks.shown(name)}]", adapter, Adapter)
+        a, b, *_ = checks.instance(f"adapters[{checks.shown(name)}]", adapter, Adapter)
         if name not in known:
             raise ValueError(f"{name!r} is not a linear layer without an adapter")
         shape = known[name].weight.shape

@@ -10,6 +10,7 @@ from minigpt.checks import Seed
 from minigpt.functional.activations import ACTIVATIONS
 from minigpt.nn.config import TransformerConfig, check_config
 from minigpt.nn.layers import Dropout, Linear
+from minigpt.nn.lora_layer import project
 from minigpt.nn.module import Module
 from minigpt.tensor import Tensor
 
@@ -47,8 +48,9 @@ class MLP(Module):
         self.dropout = Dropout(c.dropout)
 
     def forward(self, x: Tensor, rng: np.random.Generator | None = None) -> Tensor:
-        hidden = ACTIVATIONS[self.activation](self.up_proj(x))  # (..., C) -> (..., n_inner)
-        return self.dropout(self.down_proj(hidden), rng)  # (..., n_inner) -> (..., C)
+        up = project(self.up_proj, x, rng)  # (..., C) -> (..., n_inner)
+        y = project(self.down_proj, ACTIVATIONS[self.activation](up), rng)  # -> (..., C)
+        return self.dropout(y, rng)
 
     def extra_repr(self) -> str:
         return f"activation={self.activation!r}"
@@ -89,8 +91,10 @@ class GatedMLP(Module):
         self.dropout = Dropout(c.dropout)
 
     def forward(self, x: Tensor, rng: np.random.Generator | None = None) -> Tensor:
-        hidden = F.gated_unit(self.gate_proj(x), self.up_proj(x), self.activation)
-        return self.dropout(self.down_proj(hidden), rng)  # (..., n_inner) -> (..., C)
+        gate, up = project(self.gate_proj, x, rng), project(self.up_proj, x, rng)
+        hidden = F.gated_unit(gate, up, self.activation)  # (..., n_inner)
+        y = project(self.down_proj, hidden, rng)  # (..., n_inner) -> (..., C)
+        return self.dropout(y, rng)
 
     def extra_repr(self) -> str:
         return f"activation={self.activation!r}"

@@ -23,17 +23,27 @@ from tests.training.tiny import (
 )
 
 
-def with_adapters(**changes: Any) -> Any:
+def with_adapters(lora_dropout: float = 0.0, **changes: Any) -> Any:
     model = tiny_gpt(n_layer=2, **changes)
-    add_lora(model, rank=2, alpha=4, targets=["qkv_proj"], seed=3)
+    add_lora(model, rank=2, alpha=4, targets=["qkv_proj"], seed=3, dropout=lora_dropout)
     return model
 
 
+@pytest.mark.parametrize("dropout", [0.0, 0.3])
 @pytest.mark.parametrize("given", ["none", "plain", "adapted"])
-def test_a_run_with_adapters_goes_on(given: str, tmp_path: Path) -> None:
-    whole = trainer(with_adapters(), max_steps=8, checkpoint_dir=tmp_path, checkpoint_interval=4)
+def test_a_run_with_adapters_goes_on(given: str, dropout: float, tmp_path: Path) -> None:
+    whole = trainer(
+        with_adapters(lora_dropout=dropout),
+        max_steps=8,
+        checkpoint_dir=tmp_path,
+        checkpoint_interval=4,
+    )
     whole.fit()
-    model = {"none": None, "plain": tiny_gpt(seed=9, n_layer=2), "adapted": with_adapters(seed=9)}
+    model = {
+        "none": None,
+        "plain": tiny_gpt(seed=9, n_layer=2),
+        "adapted": with_adapters(seed=9, lora_dropout=dropout),
+    }
     again = resume(tmp_path / "step-00000004.npz", model=model[given], checkpoint_dir=None)
     assert trainable(again.model) == trainable(whole.model) == list(lora_parameters(whole.model))
     again.fit()

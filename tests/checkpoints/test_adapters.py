@@ -66,6 +66,15 @@ def test_the_file_holds_the_adapters_only(file: Path) -> None:
     assert stored.metadata["lora"][LAYER] == {"rank": 2, "alpha": 5.0}
 
 
+def test_the_dropout_of_adapters_is_kept(tmp_path: Path) -> None:
+    model, again = tiny_gpt(), tiny_gpt()
+    add_lora(model, rank=2, dropout=0.25)
+    path = save_lora(tmp_path / "a.npz", model)
+    assert all(each["dropout"] == 0.25 for each in load_checkpoint(path).metadata["lora"].values())
+    load_lora(path, again)
+    assert again.blocks[0].attention.qkv_proj.dropout.p == 0.25  # type: ignore[attr-defined]
+
+
 def test_the_exported_model_is_the_merged_one(file: Path, tmp_path: Path) -> None:
     model = tiny_gpt(n_layer=2)
     load_lora(file, model)
@@ -210,6 +219,8 @@ def test_every_damaged_byte_is_noticed(file: Path, tmp_path: Path) -> None:
         ("lora", {LAYER: {"rank": 2, "alpha": 1}}, "has no place in this model"),
         ("alpha", -1, "alpha must be a number above 0: got -1"),
         ("alpha", "5", "alpha must be a number above 0: got '5'"),
+        ("dropout", 1, "dropout must be"),
+        ("dropout", "0", "dropout must be"),
         ("rank", True, r"does not fit the float32 of shape \(8, True\)"),
         ("rank", 2.0, "rank must be an integer from 1 to 8: got 2.0"),
         ("rank", "2", "which does not fit"),
@@ -220,7 +231,7 @@ def test_an_altered_description_is_refused(
 ) -> None:
     stored, model = load_checkpoint(file), tiny_gpt(n_layer=2)
     metadata = json.loads(json.dumps(stored.metadata))
-    if part in ("rank", "alpha"):
+    if part in ("rank", "alpha", "dropout"):
         metadata["lora"][LAYER][part] = value
     else:
         metadata[part] = value

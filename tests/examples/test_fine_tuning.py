@@ -122,6 +122,17 @@ def test_weight_decay_follows_from_the_number_of_labels():
             assert steps * script["BATCH_SIZE"] / n == pytest.approx(40)
 
 
+def test_the_dropout_of_adapters_follows_from_the_number_of_labels():
+    """p / (1 − p) falls as the labels become more; nothing else of the model drops out."""
+    script = runpy.run_path(str(EXAMPLES / "fine_tune.py"))
+    for n in (100, 1000):
+        encoder = mg.models.Encoder(mg.models.EncoderConfig(9, 8, 1, 2, 16))
+        classifier = mg.models.TextClassifier.from_model(encoder, n_classes=2)
+        script["WAYS"]["LoRA"].prepare(classifier, n)
+        found = {p for _, m in classifier.backbone.named_modules() if (p := getattr(m, "p", 0))}
+        assert [p / (1 - p) for p in found] == pytest.approx([40 / n])
+
+
 def test_full_fine_tuning_and_lora_differ_in_nothing_else(monkeypatch: pytest.MonkeyPatch):
     """The same labels in the same batches, as many steps, and the same head at first."""
     script = runpy.run_path(str(EXAMPLES / "fine_tune.py"))

@@ -82,7 +82,10 @@ def test_a_published_model_on_a_shorter_context(run, published):
 
 
 def test_lora_goes_on_after_ctrl_c_as_if_nothing_had_happened(run, monkeypatch):
-    options = "--init-from r --lora 2 --lora-alpha 6 --lora-targets qkv_proj up_proj --steps 6"
+    options = (
+        "--init-from r --lora 2 --lora-alpha 6 --lora-dropout 0.2 --lora-targets qkv_proj up_proj "
+        "--steps 6"
+    )
     code, out, err = run("train", f"{QUIET} {options} --output whole")
     assert (code, err) == (0, "") and re.search(r"parameters, 288 of which learn\n", out)
     with monkeypatch.context() as patch:
@@ -100,7 +103,7 @@ def test_lora_goes_on_after_ctrl_c_as_if_nothing_had_happened(run, monkeypatch):
     assert re.search(r"adapter\.npz: the adapters only, 0\.\d\d MB; the checkpoints beside it", out)
     model, _ = mg.load_model("stopped")
     layer = model.blocks[1].mlp.up_proj
-    assert (layer.rank, layer.alpha) == (2, 6.0)
+    assert (layer.rank, layer.alpha, layer.dropout.p) == (2, 6.0, 0.2)
     assert trainable(model) == [*lora_parameters(model)] and len(trainable(model)) == 8
     assert moved(state("r"), whole) == set()
     for script in ("generate", "evaluate"):
@@ -165,6 +168,8 @@ def test_special_tokens_in_the_text(run, published, monkeypatch):
         ("--init-from r --n-embd 8", "--n-embd is for a new model: leave it out with --init-from"),
         ("--init-from r --tokenizer bpe", "--tokenizer is for a new model: leave it out with"),
         ("--init-from r --lora-alpha 4", "--lora-alpha is of adapters: add --lora RANK"),
+        ("--init-from r --lora-dropout 0.1", "--lora-dropout is of adapters: add --lora RANK"),
+        ("--init-from r --lora 2 --lora-dropout 1", "dropout must be a probability"),
         ("--init-from r --lora-targets x", "--lora-targets is of adapters: add --lora RANK"),
         ("--init-from r --lora 2 --freeze mlp", "--freeze and --lora both say what learns"),
         ("--init-from r --last-blocks 1 --lora 2", "--last-blocks and --lora both say what"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+import minigpt.functional as F
 from minigpt import Tensor, gradcheck
 from minigpt.models import GPT, EncoderDecoder, GPTConfig, Seq2SeqConfig
 from minigpt.nn import (
@@ -26,6 +27,7 @@ from minigpt.nn import (
     unfreeze,
     unmerge_lora,
 )
+from minigpt.nn.lora import lora_layers
 from minigpt.nn.replacing import replace_modules
 
 ALL = ("qkv_proj", "out_proj", "up_proj", "down_proj")
@@ -77,6 +79,24 @@ def test_the_derivatives(rng):
         return layer(x)
 
     assert gradcheck(output, [x, layer.weight, layer.bias, layer.lora_a, layer.lora_b])
+
+
+def test_the_equation_with_dropout(rng):
+    linear = Linear(6, 4, seed=0).astype(np.float64)
+    layer = LoRALinear(linear, 3, 12, dropout=0.4, seed=1)
+    layer.lora_b.data[...] = rng.normal(size=(3, 4))
+    x = Tensor(rng.normal(size=(2, 5, 6)))
+    product = layer.lora_a.data @ layer.lora_b.data
+    seen = F.dropout(x, 0.4, np.random.default_rng(5)).data
+    assert (seen == 0).any()
+    expected = linear(x).data + 12 / 3 * seen @ product  # W sees all of x
+    found = layer(x, np.random.default_rng(5)).data
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-12)
+
+    with pytest.raises(TypeError, match="rng of dropout in training must be a Generator"):
+        layer(x)
+    whole = linear(x).data + 12 / 3 * x.data @ product
+    np.testing.assert_allclose(layer.eval()(x).data, whole, rtol=0, atol=1e-12)
 
 
 def test_how_it_begins():
@@ -251,6 +271,65 @@ def test_adapters_that_do_not_fit_are_refused():
         load_lora_state_dict(model, state)
     for name, array in model.state_dict().items():
         np.testing.assert_array_equal(array, before[name])
+
+
+EVERY_PLACE = {
+    "gpt": (small, ["qkv_proj", "out_proj", "up_proj", "down_proj"]),
+    "gated": (lambda: small(mlp="gated"), ["gate_proj", "up_proj", "down_proj"]),
+    "encoder-decoder": (
+        lambda: EncoderDecoder(Seq2SeqConfig(13, 13, 12, 12, n_layer=1, n_head=2, n_embd=16)),
+        ["q_proj", "kv_proj", "qkv_proj"],
+    ),
+}
+
+
+@pytest.mark.parametrize(
+    ("make", "target"),
+    [(make, target) for make, targets in EVERY_PLACE.values() for target in targets],
+)
+def test_dropout_draws_from_the_generator_of_the_call(make, target, ids):
+    model = make()
+    add_lora(model, 3, targets=[target], seed=1, dropout=0.5)
+    for parameter in lora_parameters(model).values():
+        parameter.data[...] = np.random.default_rng(2).normal(0, 0.5, parameter.shape)
+    inputs = (ids,) if isinstance(model, GPT) else (ids, ids)
+
+    def outputs(seed):
+        return model(*inputs, rng=np.random.default_rng(seed)).data
+
+    np.testing.assert_array_equal(outputs(1), outputs(1))
+    assert (outputs(1) != outputs(2)).any()
+    model.eval()
+    np.testing.assert_array_equal(outputs(1), outputs(2))
+
+
+def test_attention_weights_in_training_drop_nothing(ids):
+    model = small()
+    add_lora(model, 3, seed=1, dropout=0.5)
+    for layer in lora_layers(model).values():
+        layer.lora_b.data[...] = np.random.default_rng(2).normal(0, 0.5, layer.lora_b.shape)
+    inside = model.embed(ids, np.arange(10))
+    found = model.blocks[0].attention.weights(inside)
+    expected = model.eval().blocks[0].attention.weights(inside)
+    np.testing.assert_array_equal(found, expected)
+
+
+def test_merging_and_unmerging_keep_the_dropout():
+    model = small()
+    names = add_lora(model, 3, dropout=0.25)
+    unmerge_lora(model, merge_lora(model))
+    assert {name: layer.dropout.p for name, layer in lora_layers(model).items()} == dict.fromkeys(
+        names, 0.25
+    )
+
+
+@pytest.mark.parametrize("dropout", [-0.1, 1, "0.1", None, float("nan")])
+def test_wrong_dropout_changes_nothing(dropout):
+    model = small()
+    before = list(model.state_dict())
+    with pytest.raises((ValueError, TypeError), match="dropout must be"):
+        add_lora(model, 3, dropout=dropout)
+    assert list(model.state_dict()) == before == trainable(model)
 
 
 def test_an_encoder_decoder_can_have_them():

@@ -289,14 +289,16 @@ LAYERS: GoodCalls = {
     ),
     "nn.DecoderCache.reorder": lambda: (nn.DecoderCache(6, memory()).reorder, dict(rows=[1, 0])),
     "nn.LoRALinear": lambda: (
-        nn.LoRALinear, dict(linear=nn.Linear(2, 4, seed=0), rank=1, alpha=2.0, seed=0),
+        nn.LoRALinear, dict(linear=nn.Linear(2, 4, seed=0), rank=1, alpha=2.0, dropout=0.1, seed=0),
     ),
     "nn.LoRALinear.forward": lambda: (
-        nn.LoRALinear(nn.Linear(2, 4, seed=0), 1, 2.0, seed=0), dict(x=ones(3, 2)),
+        nn.LoRALinear(nn.Linear(2, 4, seed=0), 1, 2.0, dropout=0.1, seed=0),
+        dict(x=ones(3, 2), rng=draws()),
     ),
     "nn.add_lora": lambda: (
         nn.add_lora,
-        dict(model=nn.Block(small(), seed=0), rank=2, alpha=4.0, targets=["qkv_proj"], seed=0),
+        dict(model=nn.Block(small(), seed=0), rank=2, alpha=4.0, targets=["qkv_proj"], seed=0,
+             dropout=0.1),
     ),
     "nn.load_lora_state_dict": lambda: (
         nn.load_lora_state_dict, dict(model=with_lora(), state=nn.lora_state_dict(with_lora())),
