@@ -1,8 +1,9 @@
 """What may be asked in a conversation: requests, their phrasings, and the answers that are right.
 
 Each request has fifteen phrasings or so, of which some are held out to validate and some to test;
-words that matter stand in several of them. An answer is right when it is one of ``answers``, letter
-for letter.
+words that matter stand in several of them. What a request is about never stands first: without a
+space before it, it would be other tokens, which nobody has trained. An answer is right when it is
+one of ``answers``, letter for letter.
 """
 
 from __future__ import annotations
@@ -67,7 +68,7 @@ PHRASINGS: dict[str, tuple[str, ...]] = {
         "Do you know the capital of {}?", "What is the capital city of {}?",
         "Please name the capital of {}.", "I would like to know the capital of {}.",
         "Can you tell me the capital of {}?", "What do they call the capital of {}?",
-        "{} has which capital?", "What is {}'s capital?", "Please tell me the capital of {}.",
+        "Which capital does {} have?", "What is {}'s capital?", "Please tell me the capital of {}.",
         "Can you name the capital of {}?", "What is the capital of {}, please?",
     ),
     "opposite": (
@@ -76,7 +77,7 @@ PHRASINGS: dict[str, tuple[str, ...]] = {
         "Do you know the opposite of {}?", "What is the opposite of the word {}?",
         "Please name the opposite of {}.", "I would like to know the opposite of {}.",
         "Can you tell me the opposite of {}?", "Give me the opposite of {}.",
-        "{} has which opposite?", "Please tell me the opposite of {}.",
+        "Which opposite does {} have?", "Please tell me the opposite of {}.",
         "Can you name the opposite of {}?", "What is the opposite of {}, please?",
     ),
     "train": (

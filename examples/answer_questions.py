@@ -67,7 +67,7 @@ from minigpt.datasets import Completion, CompletionBatches, Curriculum
 from minigpt.metrics import MatchTable
 from minigpt.tasks import SPECIAL_TOKENS, answer, special_id
 from minigpt.training import Mastery
-from runs import learn_task
+from runs import LOOKS_UP_SOON, learn_task, muon_settings
 from task_data import place_stories, story_world
 from word_tasks import narrow_gpt, spaced, steps_of, word_tokenizer
 
@@ -114,7 +114,7 @@ def main() -> None:
     )
     model = narrow_gpt(
         tokenizer.vocab_size, BLOCK_SIZE, N_LAYER, args.seed, alibi_scale=ALIBI_SCALE,
-        short_convolution=4, normalization="rms", bias=False,
+        **LOOKS_UP_SOON,
     )  # fmt: skip
     held_out = {story.text for part in others for story in part}
     lessons, exams = curriculum(held_out, tokenizer, args)
@@ -122,8 +122,7 @@ def main() -> None:
     print(f"a GPT of {count(model.num_parameters(), 'parameter')}")
     learn_task(
         model, lessons, tokenizer, checkpoint, args, LEARNING_RATE, [mastery],
-        optimizer="muon", schedule="trapezoid", warmup_steps=args.steps // 100,
-        decay_steps=args.steps // 4,
+        **muon_settings(args.steps),
     )  # fmt: skip
     for stage, end in enumerate(lessons.ends[:-1]):
         marks = [mark for _, number, mark in mastery.measured if number == stage]

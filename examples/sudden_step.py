@@ -48,7 +48,7 @@ from minigpt.grad_mode import evaluation
 from minigpt.tasks import SPECIAL_TOKENS
 from minigpt.training import Callback
 from minigpt.viz import new_figure
-from runs import side_by_side, train_to_the_end
+from runs import LOOKS_UP_SOON, side_by_side, train_to_the_end
 from task_data import place_stories
 from word_tasks import narrow_gpt, spaced, word_tokenizer
 
@@ -60,7 +60,7 @@ RECIPES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "GPT-2's parts, AdamW": ({}, ADAMW),
     "GPT-2's parts, Muon": ({}, MUON),
     "and RMS norm, no biases": (AS_LLAMA, MUON),
-    "and a short convolution": (AS_LLAMA | {"short_convolution": 4}, MUON),
+    "and a short convolution": (LOOKS_UP_SOON, MUON),
 }
 SKILLS = {"who": 1, "where": 7}  # the place of the word in what is said, where it is so long
 KNOWN = 0.9  # the share of right words from which on a skill is there

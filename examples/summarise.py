@@ -22,6 +22,10 @@ Language Models"). --result-only has it say only the line.
 Reports in which little happens come first. Words and minutes are read whole, other figures one by
 one. Attention falls with the distance, and initial weights have the standard deviation 1/√width (as
 in answer_questions.py).
+
+What makes learning sure, whatever the seed, is a short convolution beside norms of the root mean
+square, and Muon: after each minute the next one has to be looked up in the report, and a token
+attends as if it had heard the three before it. Without them one seed of five stayed at 84 %.
 """
 
 from __future__ import annotations
@@ -38,13 +42,13 @@ from inputs import load
 from minigpt.datasets import CompletionBatches, Curriculum
 from minigpt.metrics import MatchTable, rouge_l
 from minigpt.tasks import SPECIAL_TOKENS, answer, encode_answer
-from runs import learn_task
+from runs import LOOKS_UP_SOON, learn_task, muon_settings
 from task_data import match_reports
 from word_tasks import narrow_gpt, spaced, steps_of, word_tokenizer
 
 N_LAYER, BLOCK_SIZE, BATCH_SIZE = 4, 384, 32
 LONGEST = 16  # tokens of a summary without what happens
-STAGES = {3: 0.15, 6: 0.25, 100: 0.6}  # what happens at most; for what share of the steps
+STAGES = {3: 0.1, 6: 0.2, 100: 0.7}  # what happens at most; for what share of the steps
 A_MINUTE = 5  # tokens of the score at a minute
 PHRASES = ("no goal", "own goal", *(team for team in match_reports.TEAMS if " " in team))
 
@@ -54,7 +58,7 @@ def main() -> None:
     parser = Parser(__doc__)
     parser.add_argument("--train", type=at_least(1), default=30_000, help="reports to learn from")
     parser.add_argument("--test", type=at_least(1), default=1000, help="reports to measure on")
-    parser.add_argument("--steps", type=at_least(10), default=3600, help="of the training")
+    parser.add_argument("--steps", type=at_least(10), default=2000, help="of the training")
     parser.add_argument("--result-only", action="store_true", help="learn to say no score before")
     parser.add_argument("--ask", nargs="+", metavar="REPORT", help="sum up, train nothing")
     parser.add_report()
@@ -93,10 +97,11 @@ def main() -> None:
 def train_model(
     cases: Sequence[Any], tokenizer: mg.Tokenizer, checkpoint: Path, args: argparse.Namespace
 ) -> mg.GPT:
-    model = narrow_gpt(tokenizer.vocab_size, BLOCK_SIZE, N_LAYER, args.seed)
+    model = narrow_gpt(tokenizer.vocab_size, BLOCK_SIZE, N_LAYER, args.seed, **LOOKS_UP_SOON)
     batches = curriculum(cases, tokenizer, args)
     print(f"a GPT of {count(model.num_parameters(), 'parameter')}, {count(len(cases), 'report')}")
-    learn_task(model, batches, tokenizer, checkpoint, args, learning_rate=3e-3)
+    settings = muon_settings(args.steps)
+    learn_task(model, batches, tokenizer, checkpoint, args, learning_rate=4e-3, **settings)
     return model
 
 
