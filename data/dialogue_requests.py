@@ -68,7 +68,7 @@ PHRASINGS: dict[str, tuple[str, ...]] = {
         "Do you know the capital of {}?", "What is the capital city of {}?",
         "Please name the capital of {}.", "I would like to know the capital of {}.",
         "Can you tell me the capital of {}?", "What do they call the capital of {}?",
-        "Which capital does {} have?", "What is {}'s capital?", "Please tell me the capital of {}.",
+        "Which city is {}'s capital?", "What is {}'s capital?", "Please tell me the capital of {}.",
         "Can you name the capital of {}?", "What is the capital of {}, please?",
     ),
     "opposite": (
@@ -77,7 +77,7 @@ PHRASINGS: dict[str, tuple[str, ...]] = {
         "Do you know the opposite of {}?", "What is the opposite of the word {}?",
         "Please name the opposite of {}.", "I would like to know the opposite of {}.",
         "Can you tell me the opposite of {}?", "Give me the opposite of {}.",
-        "Which opposite does {} have?", "Please tell me the opposite of {}.",
+        "What would be the opposite of {}?", "Please tell me the opposite of {}.",
         "Can you name the opposite of {}?", "What is the opposite of {}, please?",
     ),
     "train": (
