@@ -12,7 +12,7 @@ user's turn, and its answer is right if it is one of the right ones to that requ
 letter.
 
 Only some ten phrasings of a request are read in training. So that the answer does not hang on one
-word of them, one in seven is left out there, at random (Iyyer et al. 2015, §5.1, "word dropout").
+word of them, one in seven is left out there, at random ("word dropout", Iyyer et al. 2015).
 
 An answer is made of what was read: the word to spell, the answer to repeat, the topic of "And of
 France?". With a short convolution, norms of the root mean square and Muon a GPT learns to look that

@@ -29,8 +29,8 @@ from minigpt.training import Callback
 R = TypeVar("R")
 OF_ADAPTERS = ("lora_alpha", "lora_dropout", "lora_targets")
 
-# A GPT of these parts learns in fewer steps to look up what was said before (sudden_step.py), and
-# with Muon in still fewer. Each attends as if it had heard the three tokens before it.
+# With these parts a GPT learns in fewer steps to look up what was said before (sudden_step.py): by
+# the convolution a token looks, and is found, by the three before it as well (So et al. 2021).
 LOOKS_UP_SOON: dict[str, Any] = {"normalization": "rms", "bias": False, "short_convolution": 4}
 
 

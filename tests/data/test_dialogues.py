@@ -52,6 +52,13 @@ def test_three_phrasings_are_held_out_for_either_part(seed):
         assert len(validation[intent]) == len(test[intent]) == 3
 
 
+def test_what_a_request_is_about_stands_after_a_space():
+    """At the beginning of a turn it would be other tokens than in all that is trained."""
+    phrasings = [phrasing for several in PHRASINGS.values() for phrasing in several]
+    assert sum("{}" in phrasing for phrasing in phrasings) > 90
+    assert all(" {}" in phrasing for phrasing in phrasings if "{}" in phrasing)
+
+
 def test_turns(cases):
     for case in chain(*cases):
         roles = [role for role, _ in case.turns]

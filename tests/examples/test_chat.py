@@ -8,6 +8,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 
 from tests.examples.conftest import figures
@@ -52,6 +53,25 @@ def test_it_is_measured_and_saved_and_talked_to(run):
 
     code, out, err = run("--talk --output r", "x" * 600 + "\n")
     assert code == 0 and re.search(r"\n\(text takes \d+ tokens .* say it in fewer words\)", out)
+
+
+def test_words_are_left_out_but_not_what_a_request_is_about():
+    from chat import LEFT_OUT, with_words_left_out
+    from task_data import dialogues
+
+    rng = np.random.default_rng(0)
+    n, n_left, cases = 0, 0, dialogues.make_cases(300, 1, 1, seed=0)[0]
+    for case in cases:
+        turns = with_words_left_out(case, rng)
+        assert turns[1::2] == list(case.turns[1::2])
+        for turn, (_, left), request in zip(
+            case.turns[::2], turns[::2], case.requests, strict=True
+        ):
+            whole, words = iter(turn[1].split()), left.split()
+            assert words and all(word in whole for word in words)  # in their order
+            assert request.intent == "repeat" or request.subject in left
+            n, n_left = n + len(turn[1].split()), n_left + len(words)
+    assert LEFT_OUT / 2 < 1 - n_left / n < LEFT_OUT
 
 
 def test_what_is_said_of_the_context_and_of_a_cut(capsys):
